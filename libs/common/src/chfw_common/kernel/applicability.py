@@ -1,0 +1,54 @@
+"""Whether an image may be applied to a hub: one rule, used at intake and at enrolment.
+
+The order of the rows is that of the verdict table (REQUIREMENTS, "Verdict of one entry of an instruction"). Versions
+are those of a model, so a hub of another model that shows the same version text is `model_not_applicable`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chfw_common.kernel.hubs import UPGRADEABLE_STATUSES, DeviceType, HubRecord
+
+
+class Inapplicable(StrEnum):
+    """Why an image may not be applied; the values are verdicts."""
+
+    NOT_A_HUB = "not_a_hub"
+    NOT_COMMISSIONED = "not_commissioned"
+    ALREADY_AT_VERSION = "already_at_version"
+    MODEL_NOT_APPLICABLE = "model_not_applicable"
+    NOT_UPGRADEABLE = "not_upgradeable"
+    GBCS_INCOMPATIBLE = "gbcs_incompatible"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The Central Products List entry of a release: the model and hardware it fits and what it may replace.
+
+    An empty set of predecessors or GBCS versions allows any.
+    """
+
+    manufacturer: str
+    model: str
+    hardware: frozenset[str]
+    firmware: str
+    predecessors: frozenset[str]
+    gbcs_versions: frozenset[str]
+
+
+def inapplicable(image: Image, hub: HubRecord) -> Inapplicable | None:
+    """The first reason against applying the image to the hub, or None when it may be applied."""
+    if hub.device_type is not DeviceType.CHF:
+        return Inapplicable.NOT_A_HUB
+    if hub.status not in UPGRADEABLE_STATUSES:
+        return Inapplicable.NOT_COMMISSIONED
+    fits = (hub.manufacturer, hub.model) == (image.manufacturer, image.model) and hub.hardware in image.hardware
+    if fits and hub.firmware == image.firmware:
+        return Inapplicable.ALREADY_AT_VERSION
+    if not fits:
+        return Inapplicable.MODEL_NOT_APPLICABLE
+    if image.predecessors and hub.firmware not in image.predecessors:
+        return Inapplicable.NOT_UPGRADEABLE
+    if image.gbcs_versions and hub.gbcs not in image.gbcs_versions:
+        return Inapplicable.GBCS_INCOMPATIBLE
+    return None

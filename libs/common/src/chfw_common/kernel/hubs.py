@@ -1,0 +1,63 @@
+"""What the inventory says of a hub: model, firmware, status, region, and who answers for it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import Role
+
+
+class DeviceType(StrEnum):
+    """DeviceType of DUIS."""
+
+    CHF = "CHF"
+    GPF = "GPF"
+    ESME = "ESME"
+    GSME = "GSME"
+    PPMID = "PPMID"
+
+
+class DeviceStatus(StrEnum):
+    """DeviceStatus of DUIS (SMI status)."""
+
+    PENDING = "Pending"
+    WHITELISTED = "Whitelisted"
+    INSTALLED_NOT_COMMISSIONED = "InstalledNotCommissioned"
+    COMMISSIONED = "Commissioned"
+    DECOMMISSIONED = "Decommissioned"
+    WITHDRAWN = "Withdrawn"
+    SUSPENDED = "Suspended"
+    RECOVERY = "Recovery"
+    RECOVERED = "Recovered"
+
+
+UPGRADEABLE_STATUSES = frozenset({DeviceStatus.COMMISSIONED, DeviceStatus.SUSPENDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Responsibility:
+    """A Party that answers for a hub: in which role, under which User ID, since when."""
+
+    party: PartyId
+    user_id: UserId
+    role: Role
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HubRecord:
+    """One CHF as the Smart Metering Inventory shows it. `part` is its partition on every hub topic."""
+
+    hub: HubId
+    part: int
+    device_type: DeviceType
+    status: DeviceStatus
+    manufacturer: str
+    model: str
+    hardware: str
+    firmware: str
+    gbcs: str
+    region: str
+    responsible: tuple[Responsibility, ...]
+    smi_version: int

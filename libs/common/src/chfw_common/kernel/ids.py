@@ -1,0 +1,46 @@
+"""Identifiers of hubs, Parties and releases.
+
+A hub is known by the EUI-64 of its CHF (DUIS type EUI). On the wire towards people it is eight upper-case hex pairs
+joined by hyphens; as a Kafka key and in events it is 16 lower-case hex digits; inside it is the signed 64-bit number
+with the same bits, because that is what a Postgres `bigint` holds and what `to_hex` shows again.
+"""
+
+import re
+from typing import NewType
+
+HubId = NewType("HubId", int)
+PartyId = NewType("PartyId", str)
+UserId = NewType("UserId", str)
+ReleaseId = NewType("ReleaseId", str)
+
+_EUI64 = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{16}")
+_SIGN = 1 << 63
+_SPAN = 1 << 64
+
+
+class InvalidIdError(ValueError):
+    """The text is not an EUI-64."""
+
+
+def parse_hub_id(text: str) -> HubId:
+    """Read an EUI-64 in either spelling, either case. Raises InvalidIdError for anything else."""
+    if _EUI64.fullmatch(text) is None:
+        raise InvalidIdError("not an EUI-64: eight hex pairs joined by hyphens, or 16 hex digits")
+    number = int(text.replace("-", ""), 16)
+    return HubId(number - _SPAN if number >= _SIGN else number)
+
+
+def hub_hex(hub: HubId) -> str:
+    """16 lower-case hex digits: the spelling of events and Kafka keys."""
+    return f"{hub & (_SPAN - 1):016x}"
+
+
+def hub_key(hub: HubId) -> bytes:
+    """The Kafka key of a hub."""
+    return hub_hex(hub).encode("ascii")
+
+
+def hub_eui64(hub: HubId) -> str:
+    """Eight upper-case hex pairs joined by hyphens: the spelling of DUIS and of every page and report."""
+    digits = f"{hub & (_SPAN - 1):016X}"
+    return "-".join(digits[i : i + 2] for i in range(0, 16, 2))

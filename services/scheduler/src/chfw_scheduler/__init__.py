@@ -1,0 +1,1 @@
+"""chfw service."""
