@@ -42,7 +42,10 @@ def inapplicable(image: Image, hub: HubRecord) -> Inapplicable | None:
         return Inapplicable.NOT_A_HUB
     if hub.status not in UPGRADEABLE_STATUSES:
         return Inapplicable.NOT_COMMISSIONED
-    fits = (hub.manufacturer, hub.model) == (image.manufacturer, image.model) and hub.hardware in image.hardware
+    fits = (hub.manufacturer, hub.model) == (
+        image.manufacturer,
+        image.model,
+    ) and hub.hardware in image.hardware
     if fits and hub.firmware == image.firmware:
         return Inapplicable.ALREADY_AT_VERSION
     if not fits:

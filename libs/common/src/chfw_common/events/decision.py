@@ -1,0 +1,26 @@
+"""rollout.decision: what the DCC decided about a release (R5-3 to R5-6)."""
+
+from typing import ClassVar
+
+from chfw_common.events.base import Event, UtcInstant
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.rollout import Mode
+
+
+class RolloutDecision(Event):
+    """One line of epochs per release, no gaps. `min_epoch` is the epoch of the last halt.
+
+    `automatic_date` is the date in force from this epoch on; it is always stated.
+    """
+
+    TOPIC: ClassVar[str] = "rollout.decision"
+    TYPE: ClassVar[str] = "uk.chfw.rollout.decision.v1"
+
+    release_id: ReleaseId
+    epoch: int
+    min_epoch: int
+    mode: Mode
+    automatic_date: UtcInstant
+    reason: str
+    confirmed_by: str | None
+    decided_at: UtcInstant

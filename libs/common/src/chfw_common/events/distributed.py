@@ -1,0 +1,26 @@
+"""firmware.distributed: the image was handed to the CSP for hubs (CS05a, R3-8)."""
+
+from typing import ClassVar
+
+from chfw_common.events.base import Event, HubRef, UtcInstant
+from chfw_common.kernel.ids import ReleaseId
+
+
+class FirmwareDistributed(Event):
+    """The edge forwards it only while its epoch is not fenced and within [not_before, permit_until]."""
+
+    TOPIC: ClassVar[str] = "firmware.distributed"
+    TYPE: ClassVar[str] = "uk.chfw.firmware.distributed.v1"
+
+    release_id: ReleaseId
+    firmware: str
+    image_hash: str
+    epoch: int
+    not_before: UtcInstant
+    permit_until: UtcInstant
+    hubs: tuple[HubRef, ...]
+
+    @property
+    def weight(self) -> int:
+        """The hubs named."""
+        return len(self.hubs)

@@ -1,0 +1,18 @@
+"""rollout.fenced: a CSP edge refuses everything older than an epoch from now on."""
+
+from typing import ClassVar
+
+from chfw_common.events.base import Event, UtcInstant
+from chfw_common.kernel.ids import ReleaseId
+
+
+class RolloutFenced(Event):
+    """The acknowledgement of one edge (one per region)."""
+
+    TOPIC: ClassVar[str] = "rollout.fenced"
+    TYPE: ClassVar[str] = "uk.chfw.rollout.fenced.v1"
+
+    release_id: ReleaseId
+    edge: str
+    min_epoch: int
+    fenced_at: UtcInstant

@@ -1,0 +1,30 @@
+"""instruction.received: what a Party answered for hubs that passed validation (R3-1)."""
+
+from typing import ClassVar
+
+from chfw_common.events.base import Event, HubRef, UtcInstant
+from chfw_common.kernel.ids import PartyId, ReleaseId, UserId
+from chfw_common.kernel.rollout import AnswerKind, Group
+
+
+class InstructionReceived(Event):
+    """Part of one accepted request: hubs of one partition. `party_seq` orders the requests of a Party."""
+
+    TOPIC: ClassVar[str] = "instruction.received"
+    TYPE: ClassVar[str] = "uk.chfw.instruction.received.v1"
+
+    request_id: str
+    release_id: ReleaseId
+    party: PartyId
+    user_id: UserId
+    party_seq: int
+    kind: AnswerKind
+    group: Group
+    received_at: UtcInstant
+    activate_at: UtcInstant | None
+    hubs: tuple[HubRef, ...]
+
+    @property
+    def weight(self) -> int:
+        """The hubs named."""
+        return len(self.hubs)

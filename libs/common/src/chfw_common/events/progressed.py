@@ -1,0 +1,42 @@
+"""hub.progressed: where hubs stand in a release. Full state each time, so that any later one replaces any earlier."""
+
+from typing import ClassVar
+
+from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.kernel.ids import PartyId, ReleaseId
+from chfw_common.kernel.rollout import AnswerKind, HubState
+
+
+class HubProgress(Part):
+    """The ledger's row of one hub. `version` strictly grows per (release, hub).
+
+    `answers` says what each responsible Party has answered (None: nothing); `proposed_at` is the latest stated time,
+    computed by the scheduler only. The notifier builds each Party's view from it; no Party sees the whole of it.
+    """
+
+    hub: HubRef
+    version: int
+    state: HubState
+    reason: str | None = None
+    activate_at: UtcInstant | None = None
+    answer_by: UtcInstant | None = None
+    proposed_at: UtcInstant | None = None
+    pilot: bool = False
+    answers: dict[PartyId, AnswerKind | None]
+    lapsed: tuple[PartyId, ...] = ()
+
+
+class HubProgressed(Event):
+    """Rows of one release and one partition."""
+
+    TOPIC: ClassVar[str] = "hub.progressed"
+    TYPE: ClassVar[str] = "uk.chfw.hub.progressed.v1"
+
+    release_id: ReleaseId
+    firmware: str
+    items: tuple[HubProgress, ...]
+
+    @property
+    def weight(self) -> int:
+        """The rows carried."""
+        return len(self.items)

@@ -1,0 +1,44 @@
+"""release.notified: the notice of a release (R1-1, R1-2)."""
+
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from chfw_common.events.base import Event, Part, UtcInstant
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.rollout import Rule
+
+
+class CplEntry(Part):
+    """The Central Products List entry of the new version. Empty predecessors or GBCS versions allow any."""
+
+    manufacturer: str
+    model: str
+    hardware: tuple[str, ...]
+    firmware: str
+    image_hash: str
+    predecessors: tuple[str, ...] = ()
+    gbcs_versions: tuple[str, ...] = ()
+    state: Literal["Active", "Cancelled", "Expired", "Withdrawn"] = "Active"
+
+
+class ReleaseNotified(Event):
+    """A release as its notice states it; a changed note or CPL state is a higher version."""
+
+    TOPIC: ClassVar[str] = "release.notified"
+    TYPE: ClassVar[str] = "uk.chfw.release.notified.v1"
+
+    release_id: ReleaseId
+    version: int
+    cpl: CplEntry
+    kind: Literal["sec", "planned", "unplanned"]
+    severity: Literal["low", "medium", "high", "critical"]
+    priority: Literal[1, 2, 3, 4]
+    note_reference: str
+    rule: Rule
+    lone_lead: timedelta
+    answer_min: timedelta
+    pilot_cap: int
+    notified_at: UtcInstant
+    pilot_opens: UtcInstant
+    pilot_closes: UtcInstant
+    automatic_date: UtcInstant

@@ -1,0 +1,68 @@
+"""smi.updated: the Smart Metering Inventory's record of hubs after a change, and what caused it."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType
+from chfw_common.kernel.ids import PartyId, ReleaseId, UserId
+from chfw_common.kernel.roles import Role
+
+
+class CauseKind(StrEnum):
+    """What made the inventory speak. ALERT and READ are also told when no version changed (a failed activation)."""
+
+    LOAD = "load"
+    SUPPLIER_CHANGE = "supplier_change"
+    ALERT = "alert"
+    READ = "read"
+
+
+class SmiCause(Part):
+    """The cause of one update; release, counter and outcome are there for ALERT and READ."""
+
+    kind: CauseKind
+    at: UtcInstant
+    release_id: ReleaseId | None = None
+    counter: int | None = None
+    outcome: int | None = None
+
+
+class Responsible(Part):
+    """A Party that answers for the hub, in one role, since an instant."""
+
+    party: PartyId
+    user_id: UserId
+    role: Role
+    since: UtcInstant
+
+
+class SmiHub(Part):
+    """The full record of a CHF. `smi_version` counts per hub: the highest wins."""
+
+    hub: HubRef
+    smi_version: int
+    device_type: DeviceType
+    status: DeviceStatus
+    manufacturer: str
+    model: str
+    hardware: str
+    firmware: str
+    gbcs: str
+    region: str
+    responsible: tuple[Responsible, ...]
+    cause: SmiCause
+
+
+class SmiUpdated(Event):
+    """Records of hubs of one partition."""
+
+    TOPIC: ClassVar[str] = "smi.updated"
+    TYPE: ClassVar[str] = "uk.chfw.smi.updated.v1"
+
+    items: tuple[SmiHub, ...]
+
+    @property
+    def weight(self) -> int:
+        """The records carried."""
+        return len(self.items)

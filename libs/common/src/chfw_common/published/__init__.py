@@ -1,0 +1,1 @@
+"""Typed readers of the views that services publish, one module per owner."""

@@ -1,0 +1,6 @@
+"""Who may read whose published views: the one table of it (grants are made from it)."""
+
+READERS: dict[str, tuple[str, ...]] = {
+    "smi": ("instruction", "scheduler", "notifier"),
+    "scheduler": ("notifier", "governance"),
+}

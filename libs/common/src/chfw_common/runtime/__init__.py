@@ -1,0 +1,1 @@
+"""The imperative shell, written once: everything a service needs besides its own rules."""

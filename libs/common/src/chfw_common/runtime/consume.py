@@ -1,0 +1,186 @@
+"""The consume core: one transaction per batch of a partition (ARCHITECTURE section 3).
+
+Whatever brings the records (aiokafka, Faust, the local broker), they end here. The position in Postgres decides what
+is new; a repeat is dropped, a hole is refused, a bad record is parked, and all of it commits together with what the
+handler did.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from chfw_common.events.base import Event
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime import envelope, offsets
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.errors import HoleError, InvalidMessageError
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.service import Batch, Consume, Outcome, Received, Record, Service, Tx
+from chfw_common.runtime.transient import is_transient, transient_as_error
+from chfw_common.topology import Topic, partition_of_key
+
+log = structlog.get_logger()
+
+PARK_AFTER = 3
+"""Unexpected failures at one offset before the batch is taken apart and the culprit parked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a call settled: how many records of the offer it took, and whether events wait for the relay."""
+
+    next_offset: int
+    applied: int
+    parked: int
+    published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    record: Record
+    received: Received[Event] | None
+    error: str = ""
+
+    @property
+    def weight(self) -> int:
+        return self.received.event.weight if self.received else 1
+
+
+class ConsumeCore:
+    """Handles offers of records for one service. Stateless between calls: Postgres knows where we are."""
+
+    def __init__(self, service: Service, database: Database, metrics: Metrics) -> None:
+        self._service = service
+        self._database = database
+        self._metrics = metrics
+
+    async def settle(self, topic: Topic, partition: int, records: Sequence[Record], now: Instant) -> Settled:
+        """Handle the records in as many transactions as their weight asks for.
+
+        Raises HoleError when the first new record is not the one that is due, TransientError when a server is away
+        (nothing of the failing transaction happened), and whatever a handler raised unexpectedly, after counting it.
+        """
+        consume = self._service.consumes[topic]
+        decoded = [_decode(record, topic) for record in records]
+        applied = parked = 0
+        published = False
+        next_offset = -1
+        for slice_ in _by_weight(decoded, consume.max_weight):
+            done = await self._settle_slice(topic, partition, slice_, consume, now)
+            next_offset, published = done.next_offset, published or done.published
+            applied, parked = applied + done.applied, parked + done.parked
+        self._metrics.consumed(topic.name, applied, parked)
+        return Settled(next_offset, applied, parked, published)
+
+    async def _settle_slice(
+        self, topic: Topic, partition: int, offer: Sequence[_Decoded], consume: Consume, now: Instant
+    ) -> Settled:
+        try:
+            async with transient_as_error(), self._database.transaction() as tx:
+                return await self._in_transaction(tx, topic, partition, offer, consume, now, isolate=False)
+        except Exception as error:
+            if isinstance(error, HoleError) or is_transient(error):
+                raise
+            failures = await self._count_failure(topic, partition, error)
+            if failures < PARK_AFTER:
+                raise
+        async with transient_as_error(), self._database.transaction() as tx:
+            return await self._in_transaction(tx, topic, partition, offer, consume, now, isolate=True)
+
+    async def _count_failure(self, topic: Topic, partition: int, error: Exception) -> int:
+        async with transient_as_error(), self._database.transaction() as tx:
+            failures = await offsets.count_failure(tx, topic.name, partition, f"{type(error).__name__}: {error}")
+        log.error(
+            "handling failed unexpectedly", action="consume_failed", topic=topic.name, partition=partition,
+            failures=failures, exc_info=error,
+        )  # fmt: skip
+        return failures
+
+    async def _in_transaction(
+        self,
+        tx: Tx,
+        topic: Topic,
+        partition: int,
+        offer: Sequence[_Decoded],
+        consume: Consume,
+        now: Instant,
+        *,
+        isolate: bool,
+    ) -> Settled:
+        due = await offsets.lock_next(tx, topic.name, partition)
+        new = [entry for entry in offer if entry.record.offset >= due]
+        if not new:
+            return Settled(due, 0, 0, published=False)
+        _refuse_hole(topic, partition, due, new)
+        parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
+        good = [entry for entry in new if entry.received is not None]
+        published = False
+        for part in [[entry] for entry in good] if isolate else [good] if good else []:
+            batch = _batch(topic, partition, part)
+            try:
+                outcome = await self._handle(tx, batch, consume, now, savepoint=isolate)
+            except Exception as error:
+                if not isolate or is_transient(error):
+                    raise
+                parked.append((part[0].record, "unexpected", f"{type(error).__name__}: {error}"))
+                continue
+            by_offset = {entry.record.offset: entry.record for entry in part}
+            parked += [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
+            cause = f"{self._service.name}|{topic.name}|{partition}|{part[0].record.offset}"
+            published |= await write_outbox(tx, outcome.outgoing, cause, now)
+        await self._park(tx, parked, now)
+        beyond = new[-1].record.offset + 1
+        await offsets.move_next(tx, topic.name, partition, first=due, beyond=beyond, parked=len(parked))
+        return Settled(beyond, len(new) - len(parked), len(parked), published)
+
+    async def _handle(self, tx: Tx, batch: Batch[Any], consume: Consume, now: Instant, *, savepoint: bool) -> Outcome:
+        if not savepoint:
+            return await consume.handler(tx, batch, now)
+        async with tx.transaction():
+            return await consume.handler(tx, batch, now)
+
+    async def _park(self, tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Instant) -> None:
+        if not parked:
+            return
+        await offsets.park(tx, parked, now)
+        for record, kind, error in parked:
+            log.warning(
+                "a record was parked", action="parked", topic=record.topic, partition=record.partition,
+                offset=record.offset, kind=kind, error=error,
+            )  # fmt: skip
+
+
+def _decode(record: Record, topic: Topic) -> _Decoded:
+    try:
+        if record.key is None:
+            raise InvalidMessageError("no key")
+        if partition_of_key(record.key, topic.partitions) != record.partition:
+            raise InvalidMessageError("the key belongs to another partition")
+        return _Decoded(record, envelope.decode(record, topic))
+    except InvalidMessageError as error:
+        return _Decoded(record, None, str(error))
+
+
+def _by_weight(decoded: Sequence[_Decoded], limit: int) -> list[list[_Decoded]]:
+    slices: list[list[_Decoded]] = []
+    weight = 0
+    for entry in decoded:
+        if not slices or weight + entry.weight > limit:
+            slices.append([])
+            weight = 0
+        slices[-1].append(entry)
+        weight += entry.weight
+    return slices
+
+
+def _refuse_hole(topic: Topic, partition: int, due: int, new: Sequence[_Decoded]) -> None:
+    for expected, entry in enumerate(new, start=due):
+        if entry.record.offset != expected:
+            raise HoleError(topic.name, partition, expected, entry.record.offset)
+
+
+def _batch(topic: Topic, partition: int, entries: Sequence[_Decoded]) -> Batch[Any]:
+    return Batch(topic.name, partition, tuple(entry.received for entry in entries if entry.received is not None))

@@ -1,0 +1,28 @@
+"""Errors by what the caller should do: wait and retry, seek back, park, or stop."""
+
+
+class TransientError(Exception):
+    """A server is away or busy: nothing was done, try again after a while."""
+
+
+class HoleError(Exception):
+    """The records at hand begin after the offset that is due. Seek back to `next_offset`; never step over."""
+
+    def __init__(self, topic: str, partition: int, next_offset: int, found: int) -> None:
+        super().__init__(f"{topic}/{partition}: offset {next_offset} is due, the source offers {found}")
+        self.next_offset = next_offset
+
+
+class InvalidMessageError(ValueError):
+    """A record that can never be handled. It is parked with the reason, and the partition goes on."""
+
+
+class PositionError(Exception):
+    """A partition cannot be read from where it must go on (another topic id, or a log that starts beyond `next`).
+
+    Records may be lost: the partition stops and alarms, and a person decides.
+    """
+
+
+class SchemaOutOfDateError(Exception):
+    """The database schema is not the one this code was written for."""

@@ -1,0 +1,187 @@
+"""The Faust agent as a source of records (ADR 0004): it yields raw records, the consume core does the rest.
+
+Its consumer starts where `consumer_offset` says, whatever the group has committed. A hole or any exception ends the
+process: seeking back in mid-flow is not safe, since Faust's own read offset drops what comes again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+import structlog
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from chfw_common.runtime.errors import PositionError, TransientError
+from chfw_common.runtime.kafka.topics import require_topics
+from chfw_common.runtime.positions import LogState
+from chfw_common.runtime.service import Record
+from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
+from chfw_common.topology import Topic
+
+log = structlog.get_logger()
+
+LANE_RECORDS = 200
+"""Records a partition may have waiting: a full lane stops the agent, and so the fetching."""
+
+
+class FaustSource:
+    """Reads one topic of one service through a Faust agent with one actor."""
+
+    def __init__(
+        self,
+        context: SourceContext,
+        topic: Topic,
+        *,
+        bootstrap: str,
+        group: str,
+        instance: str,
+        concurrency: int = 1,
+        positions_from_group: bool = False,
+    ) -> None:
+        self._context = context
+        self._topic = topic
+        self._group = group
+        self._lanes: dict[int, asyncio.Queue[Record]] = {}
+        self._workers: dict[int, asyncio.Task[None]] = {}
+        self._failed: asyncio.Future[None] | None = None
+        # The last two parameters exist for the control runs alone: each is shown to lose records or be refused.
+        self._app = self._make_app(bootstrap, instance, positions_from_group=positions_from_group)
+        channel = self._app.topic(
+            topic.name, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes
+        )
+        self._app.agent(channel, concurrency=concurrency, name=f"{group}.source")(self._receive)
+
+    async def run(self) -> None:
+        """Consume until cancelled. Raises what a handler raised, or what crashed Faust: the process is to end."""
+        self._failed = asyncio.get_running_loop().create_future()
+        self._app.finalize()
+        await self._app.start()
+        try:
+            while not self._failed.done():
+                if self._app.crashed:
+                    raise RuntimeError("the Faust application crashed") from self._app.crash_reason
+                self._context.progressed(self._group)
+                await asyncio.wait([self._failed], timeout=0.5)
+            self._failed.result()
+        finally:
+            for worker in self._workers.values():
+                worker.cancel()
+            await self._app.stop()
+
+    def _make_app(self, bootstrap: str, instance: str, *, positions_from_group: bool) -> faust.App:
+        source = self
+
+        class StoreConsumer(driver.Consumer):
+            async def seek_to_committed(self) -> dict[TP, int]:
+                wanted = await source._positions(self)
+                await self._thread.seek_wait(wanted)
+                return wanted
+
+        class StoreTransport(driver.Transport):
+            Consumer = driver.Consumer if positions_from_group else StoreConsumer
+
+        class SourceApp(faust.App):
+            def _new_transport(self) -> Any:
+                return StoreTransport(self.conf.broker_consumer, self)
+
+        return SourceApp(
+            self._group,
+            broker=f"kafka://{bootstrap}",
+            store="memory://",
+            autodiscover=False,
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            key_serializer="raw",
+            value_serializer="raw",
+            processing_guarantee="at_least_once",
+            broker_commit_every=500,
+            broker_commit_interval=1.0,
+            broker_max_poll_records=500,
+            broker_session_timeout=6,
+            broker_heartbeat_interval=2,
+            consumer_group_instance_id=f"{self._group}-{instance}",
+            consumer_auto_offset_reset="earliest" if positions_from_group else "none",
+            stream_buffer_maxsize=1000,
+            table_standby_replicas=0,
+            loghandlers=[],
+        )
+
+    async def _positions(self, consumer: Any) -> dict[TP, int]:
+        """Where each assigned partition goes on; retried until the servers answer."""
+        partitions = sorted(tp.partition for tp in consumer.assignment() if tp.topic == self._topic.name)
+        backoff = BACKOFF_FIRST
+        while partitions:
+            try:
+                return await self._start_positions(consumer, partitions)
+            except TransientError as error:
+                log.warning("positions cannot be read now", action="assign_waits", error=str(error))
+                await self._context.clock.machine_sleep(backoff)
+                backoff = min(backoff * 2, BACKOFF_LIMIT)
+        return {}
+
+    async def _start_positions(self, consumer: Any, partitions: Sequence[int]) -> dict[TP, int]:
+        tps = [TP(self._topic.name, partition) for partition in partitions]
+        thread = consumer._thread  # noqa: SLF001 - Faust has no public way to its consumer
+        begins = await consumer.earliest_offsets(*tps)
+        ends = await consumer.highwaters(*tps)
+        ids = await thread.call_thread(self._topic_ids, thread)
+        logs = {tp.partition: LogState(ids[tp.topic], begins.get(tp) or 0, ends.get(tp) or 0) for tp in tps}
+        starts = await self._context.positions(self._topic, partitions, logs)
+        if len(starts) < len(partitions):
+            self._fail(PositionError(f"{self._topic.name}: not every partition can be read on"))
+        return {TP(self._topic.name, partition): start for partition, start in starts.items()}
+
+    async def _topic_ids(self, thread: Any) -> dict[str, str]:
+        return await require_topics(thread._ensure_consumer()._client, [self._topic])  # noqa: SLF001
+
+    async def _receive(self, stream: Any) -> None:
+        try:
+            async for event in stream.events():
+                await self._enqueue(_record(event.message))
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    async def _enqueue(self, record: Record) -> None:
+        lane = self._lanes.get(record.partition)
+        if lane is None:
+            lane = self._lanes[record.partition] = asyncio.Queue(LANE_RECORDS)
+            self._workers[record.partition] = asyncio.create_task(self._work(record.partition, lane))
+        await lane.put(record)
+
+    async def _work(self, partition: int, lane: asyncio.Queue[Record]) -> None:
+        try:
+            while True:
+                offer = [await lane.get()]
+                while not lane.empty():
+                    offer.append(lane.get_nowait())
+                await self._settle(partition, offer)
+        except Exception as error:  # noqa: BLE001 - handed to run(), which ends the process
+            self._fail(error)
+
+    async def _settle(self, partition: int, offer: list[Record]) -> None:
+        backoff = BACKOFF_FIRST
+        while True:
+            try:
+                await self._context.settle(self._topic, partition, offer)
+                return
+            except TransientError as error:
+                log.warning("a partition waits", action="partition_waits", partition=partition, error=str(error))
+                await self._context.clock.machine_sleep(backoff)
+                backoff = min(backoff * 2, BACKOFF_LIMIT)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+
+def _record(message: Any) -> Record:
+    headers = message.headers or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        message.topic, message.partition, message.offset, message.key, message.value,
+        tuple((name, bytes(value)) for name, value in pairs),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The HTTP rim: the application of a service, its callers, its problems, its health."""

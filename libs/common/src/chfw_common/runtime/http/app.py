@@ -1,0 +1,53 @@
+"""The application of a service: its routes, and beside them health, readiness and metrics."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from chfw_common.runtime.clock import stopwatch
+from chfw_common.runtime.http.callers import TokenVerifier
+from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.problems import Problem, install_problems
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.service import Service
+
+Ready = Callable[[], Awaitable[str | None]]
+
+
+def create_app(
+    service: Service, commands: Commands, verifier: TokenVerifier, metrics: Metrics, ready: Ready
+) -> FastAPI:
+    """Build the application. `ready` says why the service cannot work now, or None."""
+    app = FastAPI(title=f"chfw {service.name}", version="1", docs_url=None, redoc_url=None)
+    app.state.commands = commands
+    app.state.verifier = verifier
+    install_problems(app)
+
+    @app.middleware("http")
+    async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        begun = stopwatch()
+        response = await call_next(request)
+        route = request.scope.get("route")
+        template = getattr(route, "path", "unmatched")
+        metrics.requested(request.method, template, response.status_code, stopwatch() - begun)
+        return response
+
+    @app.get("/healthz", include_in_schema=False)
+    async def health() -> dict[str, str]:
+        return {"service": service.name, "loop": "turns"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readiness() -> dict[str, str]:
+        reason = await ready()
+        if reason is not None:
+            raise Problem(503, "not_ready", reason)
+        return {"service": service.name}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def exposition() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    for router in service.routes:
+        app.include_router(router)
+    return app

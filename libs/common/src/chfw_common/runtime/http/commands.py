@@ -1,0 +1,53 @@
+"""How a route reaches the truth: a command in one transaction with its events, or a read."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from fastapi import Request
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.clock import Clock
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.transient import transient_as_error
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+class Commands:
+    """Runs the commands of a service's routes."""
+
+    def __init__(self, database: Database, clock: Clock, wake_relay: asyncio.Event) -> None:
+        self._database = database
+        self._clock = clock
+        self._wake_relay = wake_relay
+
+    def now(self) -> Instant:
+        """The roll-out's time."""
+        return self._clock.now()
+
+    async def run(self, command: Callable[[Tx, R, Instant], Awaitable[Answered[A]]], request: R) -> A:
+        """Run a command: its effect and its events commit together, or neither."""
+        now = self._clock.now()
+        async with transient_as_error(), self._database.transaction() as tx:
+            answered = await command(tx, request, now)
+            published = await write_outbox(tx, answered.outgoing, answered.cause, now)
+        if published:
+            self._wake_relay.set()
+        return answered.answer
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """A transaction to read in."""
+        async with transient_as_error(), self._database.transaction() as tx:
+            yield tx
+
+
+async def commands(request: Request) -> Commands:
+    """The commands of the service a request came to (a dependency)."""
+    found: Commands = request.app.state.commands
+    return found

@@ -1,0 +1,80 @@
+"""Errors as RFC 9457 problem documents. Every error a client can get has a code, a status and a sentence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.transient import is_transient
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+    """A refusal that the client can act on. `code` is stable; `errors` point at what is wrong in the request."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[dict[str, Any]] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = headers or {}
+
+
+def render(problem: Problem) -> JSONResponse:
+    """The document of a problem."""
+    body: dict[str, Any] = {
+        "type": f"urn:chfw:problem:{problem.code}",
+        "title": problem.code.replace("_", " "),
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        body["errors"] = problem.errors
+    return JSONResponse(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the application a problem document; what nobody foresaw is logged and says nothing."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        return render(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"pointer": "/" + "/".join(map(str, entry["loc"])), "message": entry["msg"]} for entry in error.errors()
+        ]
+        return render(Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "refused")
+        return render(Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {})))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, TransientError) or is_transient(error):
+            return render(
+                Problem(503, "try_again", "A server is away; nothing was done.", headers={"Retry-After": "2"})
+            )
+        log.error("a request failed", action="request_failed", path=request.url.path, exc_info=error)
+        return render(Problem(500, "internal", "The request failed here; it was logged."))

@@ -1,0 +1,237 @@
+"""Running a service live: real Kafka, real Postgres, HTTP; everything in one process, and the process is disposable.
+
+Any task that fails unexpectedly ends the process with exit code 1: the supervisor starts it again, and Postgres knows
+where it was.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import timedelta
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from chfw_common.runtime import gauges
+from chfw_common.runtime.clock import Clock, PacedClock, RealClock, read_pace, stopwatch
+from chfw_common.runtime.consume import ConsumeCore
+from chfw_common.runtime.database import Database, open_database
+from chfw_common.runtime.faust_source import FaustSource
+from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.callers import TokenVerifier
+from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.kafka.producer import KafkaProducer
+from chfw_common.runtime.kafka.source import KafkaSource
+from chfw_common.runtime.logs import configure_logs
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.migrations import require_current
+from chfw_common.runtime.outbox import Relay, run_relay
+from chfw_common.runtime.service import Service, Source
+from chfw_common.runtime.settings import ServiceSettings
+from chfw_common.runtime.source import SourceContext
+from chfw_common.runtime.ticks import TickRunner, run_tick
+from chfw_common.runtime.transient import is_transient
+from chfw_common.topology import CONTROL_LANE, LANES
+
+log = structlog.get_logger()
+
+SHUTDOWN_LIMIT = 8.0
+RELAY_IDLE = timedelta(milliseconds=500)
+STALE_AFTER = 30.0
+"""Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
+CONTROL_CONNECTIONS = 4
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the process has one way to end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class LiveService:
+    """One process of one service."""
+
+    def __init__(self, service: Service, settings: ServiceSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._metrics = Metrics(service.name, service.consumes)
+        self._tasks: dict[asyncio.Task[Any], str] = {}
+        self._wake = {lane: asyncio.Event() for lane in LANES}
+        self._contexts: list[SourceContext] = []
+        self._database: Database | None = None
+        self._stopping = False
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT (exit code 0) or until something fails (exit code 1)."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with contextlib.AsyncExitStack() as stack:
+            opened = await self._until(stop, self._open(stack))
+            if opened is None:
+                return 0
+            bulk, control, clock = opened
+            self._start_all(bulk, control, clock, stack)
+            code = await self._wait(stop)
+            self._stopping = True
+            loop.call_later(SHUTDOWN_LIMIT, os._exit, code)
+            await self._end_tasks()
+        return code
+
+    async def _until(
+        self, stop: asyncio.Event, work: Coroutine[Any, Any, tuple[Database, Database, Clock]]
+    ) -> tuple[Database, Database, Clock] | None:
+        """The result of the work, or None when the process is told to stop first."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        return None
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Database, Database, Clock]:
+        settings = self._settings
+        bulk = await self._connect(settings.database_connections)
+        stack.push_async_callback(bulk.close)
+        control = await self._connect(CONTROL_CONNECTIONS)
+        stack.push_async_callback(control.close)
+        async with bulk.transaction() as tx:
+            await require_current(tx, self._service.name)
+        self._database = bulk
+        if settings.clock == "real":
+            return bulk, control, RealClock()
+        paced = PacedClock(await read_pace(bulk.pool))
+        self._spawn("clock", paced.follow(bulk.pool))
+        return bulk, control, paced
+
+    async def _connect(self, connections: int) -> Database:
+        while True:
+            try:
+                return await open_database(self._settings.database_dsn, self._service.name, connections=connections)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("Postgres is not there yet", action="database_waits", error=str(error))
+                await asyncio.sleep(0.5)
+
+    def _start_all(self, bulk: Database, control: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
+        service, settings = self._service, self._settings
+        for lane in LANES:
+            producer = KafkaProducer(settings.kafka_bootstrap, f"chfw-{service.name}-{lane}")
+            stack.push_async_callback(producer.discard)
+            lane_database = control if lane == CONTROL_LANE else bulk
+            relay = Relay(service.name, lane, lane_database, producer, self._metrics)
+            self._spawn(f"relay {lane}", run_relay(relay, self._wake[lane], clock, RELAY_IDLE))
+        for kind, database in ((Source.BULK, bulk), (Source.CONTROL, control), (Source.FAUST, bulk)):
+            self._start_source(kind, database, clock)
+        runner = TickRunner(service, bulk, self._metrics)
+        for tick in service.ticks:
+            self._spawn(f"tick {tick.name}", run_tick(runner, tick, clock, self._wake_all()))
+        self._spawn("gauges", gauges.follow(service, bulk, clock, self._metrics))
+        self._spawn("http", self._serve(bulk, clock))
+
+    def _wake_all(self) -> asyncio.Event:
+        return _Several(list(self._wake.values()))
+
+    def _start_source(self, kind: Source, database: Database, clock: Clock) -> None:
+        service, settings = self._service, self._settings
+        topics = [topic for topic, consume in service.consumes.items() if consume.source is kind]
+        if not topics:
+            return
+        core = ConsumeCore(service, database, self._metrics)
+        context = SourceContext(core, database, self._metrics, clock, self._wake_all())
+        self._contexts.append(context)
+        bootstrap, instance = settings.kafka_bootstrap, settings.instance
+        if kind is Source.FAUST:
+            for topic in topics:
+                group = f"chfw-{service.name}-{topic.name.replace('.', '-')}"
+                source = FaustSource(context, topic, bootstrap=bootstrap, group=group, instance=instance)
+                self._spawn(f"source {group}", source.run())
+            return
+        group = f"chfw-{service.name}-{kind.value}"
+        self._spawn(
+            f"source {group}",
+            KafkaSource(context, topics, bootstrap=bootstrap, group=group, instance=instance).run(),
+        )
+
+    async def _serve(self, database: Database, clock: Clock) -> None:
+        settings = self._settings
+        commands = Commands(database, clock, self._wake_all())
+        verifier = TokenVerifier(settings.jwks_file, settings.token_audience)
+        app = create_app(self._service, commands, verifier, self._metrics, self._why_not_ready)
+        config = uvicorn.Config(
+            app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False, lifespan="off"
+        )
+        await _Server(config).serve()
+
+    async def _why_not_ready(self) -> str | None:
+        if self._stopping or self._database is None:
+            return "stopping"
+        for context in self._contexts:
+            if not context.progress:
+                return "a source has not polled yet"
+            if stopwatch() - max(context.progress.values()) > STALE_AFTER:
+                return "a source makes no progress"
+        async with asyncio.timeout(2.0), self._database.transaction() as tx:
+            await require_current(tx, self._service.name)
+        return None
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[asyncio.create_task(work, name=name)] = name
+
+    async def _wait(self, stop: asyncio.Event) -> int:
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopped, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        failed = [task for task in done if task in self._tasks]
+        for task in failed:
+            log.critical(
+                "a task ended, so the process does", action="process_ends", task=self._tasks[task],
+                exc_info=task.exception(),
+            )  # fmt: skip
+        return 1 if failed else 0
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=SHUTDOWN_LIMIT / 2)
+
+
+class _Several(asyncio.Event):
+    """Sets several events at once: a transaction does not know which lanes its events took."""
+
+    def __init__(self, events: list[asyncio.Event]) -> None:
+        super().__init__()
+        self._events = events
+
+    def set(self) -> None:
+        """Set them all."""
+        for event in self._events:
+            event.set()
+
+
+def main(build: Callable[[ServiceSettings], Service], settings: ServiceSettings, name: str) -> None:
+    """Run a service as this process; does not return. Faust can hang while it stops, so after a limit we just end."""
+    configure_logs(name, settings.log_format, settings.log_level)
+
+    async def run() -> int:
+        code = 1
+        try:
+            code = await LiveService(build(settings), settings).run()
+        except Exception as error:
+            log.critical("the service cannot run", action="process_ends", exc_info=error)
+        return code
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(run())
+        # Nothing is owed to anyone any more: threads of libraries must not keep the process.
+        os._exit(code)

@@ -1,0 +1,95 @@
+"""The closed catalogue of metrics. Names, labels and help texts stand here and nowhere else."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from chfw_common.topology import LANES, Topic
+
+ALARMS = ("position", "skew", "gauge_failed", "fence_late")
+"""What `chfw_alarm` can be raised for: a partition that cannot go on, a peer's clock ahead, a truth query that fails,
+a stop that is not effective in time."""
+
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
+    "chfw_outbox_age_seconds": ("Machine age of the oldest event that waits for the relay", ()),
+    "chfw_parked_records": ("Records that wait for a person", ("topic",)),
+    "chfw_jobs_open": ("Jobs that are not done", ()),
+    "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),
+    "chfw_rollout_anomalies": ("Facts that contradicted each other, per release", ("rollout",)),
+}
+"""Read from Postgres by the service that owns the truth (`Service.gauges` and the runtime's own)."""
+
+
+class Metrics:
+    """The metrics of one service, on a registry of their own."""
+
+    def __init__(self, service: str, topics: Iterable[Topic]) -> None:
+        self.registry = registry = CollectorRegistry()
+        names = sorted(topic.name for topic in topics)
+        self._records = Counter(
+            "chfw_consumed_records_total", "Records settled", ("topic", "outcome"), registry=registry
+        )
+        self._consume_seconds = Histogram(
+            "chfw_consume_seconds", "Machine seconds to settle one offer of records", ("topic",), registry=registry
+        )
+        self._lag_records = Gauge(
+            "chfw_consumer_lag_records", "Records not yet settled", ("topic", "partition"), registry=registry
+        )
+        self._relayed = Counter("chfw_outbox_relayed_total", "Events relayed", ("lane",), registry=registry)
+        self._ticks = Counter("chfw_tick_calls_total", "Calls of ticks", ("tick",), registry=registry)
+        self._tick_seconds = Histogram("chfw_tick_seconds", "Machine seconds of one call", ("tick",), registry=registry)
+        self._requests = Histogram(
+            "chfw_http_request_seconds", "Requests by route template", ("method", "route", "status"), registry=registry
+        )
+        self._alarm = Gauge("chfw_alarm", "1 while a person is needed", ("kind",), registry=registry)
+        self._info = Gauge("chfw_service_info", "Always 1", ("service",), registry=registry)
+        self._gauges = {name: Gauge(name, text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
+        self._info.labels(service).set(1)
+        for name in names:
+            for outcome in ("applied", "parked"):
+                self._records.labels(name, outcome)
+            self._consume_seconds.labels(name)
+        for lane in LANES:
+            self._relayed.labels(str(lane))
+        for kind in ALARMS:
+            self._alarm.labels(kind).set(0)
+
+    def consumed(self, topic: str, applied: int, parked: int) -> None:
+        """Records were settled."""
+        self._records.labels(topic, "applied").inc(applied)
+        self._records.labels(topic, "parked").inc(parked)
+
+    def consume_took(self, topic: str, seconds: float) -> None:
+        """One offer was settled."""
+        self._consume_seconds.labels(topic).observe(seconds)
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """How many records of a partition are not settled."""
+        self._lag_records.labels(topic, str(partition)).set(records)
+
+    def relayed(self, lane: int, rows: int) -> None:
+        """Events were acknowledged by the broker."""
+        self._relayed.labels(str(lane)).inc(rows)
+
+    def ticked(self, tick: str, seconds: float) -> None:
+        """A tick was called."""
+        self._ticks.labels(tick).inc()
+        self._tick_seconds.labels(tick).observe(seconds)
+
+    def requested(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def alarm(self, kind: str, *, on: bool) -> None:
+        """Raise or clear an alarm. The kind is one of ALARMS."""
+        if kind not in ALARMS:
+            raise ValueError(f"no alarm is called {kind}")
+        self._alarm.labels(kind).set(1 if on else 0)
+
+    def read(self, name: str, rows: Iterable[tuple[tuple[str, ...], float]]) -> None:
+        """Replace a gauge by what a query just said; series that are gone disappear."""
+        gauge = self._gauges[name]
+        gauge.clear()
+        for labels, value in rows:
+            (gauge.labels(*labels) if labels else gauge).set(value)

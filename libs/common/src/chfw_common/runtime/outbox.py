@@ -1,0 +1,141 @@
+"""The outbox: events are written in the transaction that makes them true, and relayed afterwards.
+
+One relay per service and lane holds an advisory lock, reads rows in id order, sends them, and deletes them once the
+broker has acknowledged all. A failed or late send throws the producer away and rolls back: rows go out again under the
+same event ids.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime import envelope
+from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.clock import Clock, machine_now
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.service import Outgoing, Tx
+from chfw_common.runtime.transient import transient_as_error
+
+log = structlog.get_logger()
+
+RELAY_ROWS = 500
+SEND_TIMEOUT = timedelta(seconds=20)
+
+
+class Producer(Protocol):
+    """What the relay needs of a broker. `send` returns once the record is acknowledged or raises."""
+
+    async def send(
+        self, topic: str, partition: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> "asyncio.Future[Any]":
+        """Hand over one record; the future ends when it is acknowledged."""
+        ...
+
+    async def discard(self) -> None:
+        """Throw away whatever is in flight; the next `send` starts afresh."""
+        ...
+
+
+async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: Instant) -> bool:
+    """Write the events of one cause. Last in the lock order. Says whether there were any."""
+    if not outgoing:
+        return False
+    written = machine_now()
+    columns: list[list[Any]] = [[] for _ in range(8)]
+    for ordinal, out in enumerate(outgoing):
+        row = (
+            out.topic.lane,
+            out.topic.name,
+            out.partition,
+            out.key,
+            envelope.event_id(cause, out.topic.name, out.key, ordinal),
+            out.event.TYPE,
+            out.event.model_dump_json().encode(),
+        )
+        for column, value in zip(columns, row, strict=False):
+            column.append(value)
+    await tx.execute(
+        """insert into outbox (lane, topic, partition, key, event_id, event_type, payload, event_time, written_at)
+           select u.lane, u.topic, u.partition, u.key, u.event_id, u.event_type, u.payload, $8, $9
+           from unnest($1::smallint[], $2::text[], $3::int[], $4::bytea[], $5::uuid[], $6::text[], $7::bytea[])
+               with ordinality u(lane, topic, partition, key, event_id, event_type, payload, n)
+           order by u.n""",
+        *columns[:7],
+        now,
+        written,
+    )
+    return True
+
+
+class Relay:
+    """Moves the rows of one lane to the broker."""
+
+    def __init__(self, service: str, lane: int, database: Database, producer: Producer, metrics: Metrics) -> None:
+        self._service = service
+        self._lane = lane
+        self._database = database
+        self._producer = producer
+        self._metrics = metrics
+        self._lock = lock_key(service, "relay", str(lane))
+
+    async def relay_once(self, sent_at: Instant | None = None) -> int:
+        """Send and delete up to 500 rows in id order; 0 when there are none, or another relay holds the lane.
+
+        Raises TransientError when Postgres is away, and whatever the producer raised; rows stay in both cases.
+        """
+        async with transient_as_error(), self._database.transaction() as tx:
+            if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", self._lock):
+                return 0
+            rows = await tx.fetch("select * from outbox where lane = $1 order by id limit $2", self._lane, RELAY_ROWS)
+            if not rows:
+                return 0
+            await self._send(rows, sent_at or machine_now())
+            await tx.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
+        self._metrics.relayed(self._lane, len(rows))
+        return len(rows)
+
+    async def _send(self, rows: Sequence[Any], sent_at: Instant) -> None:
+        done = False
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
+                pending = [
+                    await self._producer.send(
+                        row["topic"],
+                        row["partition"],
+                        row["key"],
+                        row["payload"],
+                        envelope.headers(row["event_id"], row["event_type"], self._service, row["event_time"], sent_at),
+                    )
+                    for row in rows
+                ]
+                await asyncio.gather(*pending)
+            done = True
+        finally:
+            if not done:
+                await self._producer.discard()
+
+
+async def run_relay(relay: Relay, wake: asyncio.Event, clock: Clock, idle: timedelta) -> None:
+    """Relay until cancelled: at once when woken, otherwise every `idle`; failures are waited out."""
+    backoff = 0.1
+    while True:
+        wake.clear()
+        try:
+            moved = await relay.relay_once()
+            backoff = 0.1
+        except Exception as error:  # noqa: BLE001 - whatever it was, the rows are still there
+            log.warning("the outbox relay failed, rows stay", action="relay_failed", error=str(error))
+            await clock.machine_sleep(backoff)
+            backoff = min(backoff * 2, 5.0)
+            continue
+        if moved == 0:
+            try:
+                async with asyncio.timeout(idle.total_seconds()):
+                    await wake.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,202 @@
+"""A service is data: what it consumes, what it does now and then, which routes it serves.
+
+The same value is run live (real Kafka, real clock) and simulated (LocalBroker, VirtualClock).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter
+
+from chfw_common.events.base import Event
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.topology import Topic, in_chunks, partition_of_release
+
+Tx: TypeAlias = "asyncpg.Connection[Any]"
+"""An open transaction of the service's own database role."""
+
+EventT = TypeVar("EventT", bound=Event)
+AnswerT = TypeVar("AnswerT")
+ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as a broker hands it over, before anything is believed about it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[EventT]):
+    """A decoded record. `sent_at` is the machine time of its sender."""
+
+    offset: int
+    event_id: UUID
+    sent_at: Instant
+    event: EventT
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[EventT]):
+    """Records of one partition in order, handled in one transaction."""
+
+    topic: str
+    partition: int
+    messages: tuple[Received[EventT], ...]
+
+    @property
+    def events(self) -> tuple[EventT, ...]:
+        """The facts alone, in order."""
+        return tuple(message.event for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event to be published when the transaction commits."""
+
+    topic: Topic
+    key: bytes
+    partition: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record of the batch that cannot be handled, and why."""
+
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What handling a batch led to."""
+
+    outgoing: Sequence[Outgoing] = ()
+    parked: Sequence[Parked] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult:
+    """What one call of a tick led to; `more` asks for another call at once."""
+
+    outgoing: Sequence[Outgoing] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[AnswerT]):
+    """What a command answers and publishes. `cause` names the request: the ids of its events derive from it."""
+
+    answer: AnswerT
+    cause: str
+    outgoing: Sequence[Outgoing] = ()
+
+
+class Handler(Protocol):
+    """Handles one batch in the transaction that also moves the offset."""
+
+    async def __call__(self, tx: Tx, batch: Batch[Any], now: Instant) -> Outcome: ...
+
+
+class Source(Enum):
+    """Who reads a topic: the aiokafka consumer, its twin for control traffic, or a Faust agent."""
+
+    BULK = "bulk"
+    CONTROL = "control"
+    FAUST = "faust"
+
+
+@dataclass(frozen=True, slots=True)
+class Consume:
+    """How a topic is consumed: by what, from where, and how many hubs one transaction may take."""
+
+    handler: Handler
+    source: Source = Source.BULK
+    max_weight: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
+
+    One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. `every` is the machine time
+    between looks when live.
+    """
+
+    name: str
+    run: Callable[[Tx, Instant], Awaitable[TickResult]]
+    next_due: Callable[[Tx, Instant], Awaitable[Instant | None]]
+    every: timedelta = timedelta(milliseconds=100)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStep:
+    """One step of a job: where it stands now (None: finished), and what it published."""
+
+    cursor: dict[str, Any] | None
+    outgoing: Sequence[Outgoing] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """Work on more hubs than one transaction may take. `step` gets the arguments, the cursor and now."""
+
+    name: str
+    step: Callable[[Tx, dict[str, Any], dict[str, Any], Instant], Awaitable[JobStep]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A number read from the truth: rows of (label values..., value) by one query, every few seconds."""
+
+    name: str
+    read: Callable[[Tx, Instant], Awaitable[Sequence[tuple[tuple[str, ...], float]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of chfw."""
+
+    name: str
+    consumes: dict[Topic, Consume] = field(default_factory=dict)
+    ticks: Sequence[Tick] = ()
+    jobs: Sequence[JobKind] = ()
+    routes: Sequence[APIRouter] = ()
+    gauges: Sequence[Gauge] = ()
+
+
+def release_event(topic: Topic, release_id: ReleaseId, event: Event) -> Outgoing:
+    """An event about a release as a whole."""
+    return Outgoing(topic, release_id.encode(), partition_of_release(release_id), event)
+
+
+def hub_events(
+    topic: Topic,
+    rows: Sequence[tuple[int, bytes, ItemT]],
+    make: Callable[[tuple[ItemT, ...]], Event],
+) -> list[Outgoing]:
+    """Chunks of at most 500 hubs of one partition. A row is (partition, hub key, what the event says of the hub).
+
+    Rows keep their order within a partition; the key of a chunk is that of its first hub.
+    """
+    by_partition: dict[int, list[tuple[bytes, ItemT]]] = {}
+    for partition, key, item in rows:
+        by_partition.setdefault(partition, []).append((key, item))
+    return [
+        Outgoing(topic, chunk[0][0], partition, make(tuple(item for _, item in chunk)))
+        for partition, items in sorted(by_partition.items(), key=lambda entry: entry[0])
+        for chunk in in_chunks(items)
+    ]

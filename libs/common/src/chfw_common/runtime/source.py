@@ -1,0 +1,68 @@
+"""What a source of records owes the consume core, whatever brings them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from chfw_common.runtime.clock import Clock, stopwatch
+from chfw_common.runtime.consume import ConsumeCore, Settled
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.errors import PositionError
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.positions import LogState, start_positions
+from chfw_common.runtime.service import Record
+from chfw_common.topology import Topic
+
+log = structlog.get_logger()
+
+BACKOFF_FIRST = 0.1
+BACKOFF_LIMIT = 5.0
+
+
+@dataclass(slots=True)
+class SourceContext:
+    """What every source of a service shares."""
+
+    core: ConsumeCore
+    database: Database
+    metrics: Metrics
+    clock: Clock
+    wake_relay: asyncio.Event
+    stopped: set[tuple[str, int]] = field(default_factory=set)
+    progress: dict[str, float] = field(default_factory=dict)
+
+    async def settle(self, topic: Topic, partition: int, records: Sequence[Record]) -> Settled:
+        """Hand one offer to the core, and wake the relay when events were written."""
+        begun = stopwatch()
+        settled = await self.core.settle(topic, partition, records, self.clock.now())
+        self.metrics.consume_took(topic.name, stopwatch() - begun)
+        if settled.published:
+            self.wake_relay.set()
+        return settled
+
+    async def positions(self, topic: Topic, partitions: Sequence[int], logs: Mapping[int, LogState]) -> dict[int, int]:
+        """Where to read the partitions from. One that cannot be read on is left out, with an alarm."""
+        found = await start_positions(self.database, topic, partitions, logs)
+        good = {}
+        for partition, position in found.items():
+            if isinstance(position, PositionError):
+                self.stop_partition(topic, partition, position)
+            else:
+                self.stopped.discard((topic.name, partition))
+                good[partition] = position
+        return good
+
+    def stop_partition(self, topic: Topic, partition: int, error: PositionError) -> None:
+        """Read no further in a partition until a person has decided; say so loudly."""
+        self.stopped.add((topic.name, partition))
+        self.metrics.alarm("position", on=True)
+        log.error(
+            "a partition cannot be read on", action="alarm", kind="position", topic=topic.name, partition=partition,
+            error=str(error),
+        )  # fmt: skip
+
+    def progressed(self, source: str) -> None:
+        """Note that a source has fetched, or polled in vain: readiness watches it."""
+        self.progress[source] = stopwatch()

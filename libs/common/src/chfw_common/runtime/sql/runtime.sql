@@ -1,0 +1,90 @@
+-- What the runtime keeps in every service's own schema: positions, outbox, parked records, jobs.
+
+-- The position of this service in each partition it reads: the only one that counts (Kafka's is for lag tools).
+create table consumer_offset (
+    topic text not null,
+    partition int not null,
+    topic_id text not null,
+    next bigint not null check (next >= 0),
+    primary key (topic, partition)
+);
+
+-- Evidence for the contiguity audit: every transaction's range [first, beyond), and what became of its records.
+create table consumed_range (
+    topic text not null,
+    partition int not null,
+    first bigint not null,
+    beyond bigint not null check (beyond > first),
+    applied int not null check (applied >= 0),
+    parked int not null check (parked >= 0),
+    primary key (topic, partition, first),
+    check (applied + parked = beyond - first)
+);
+
+-- How often handling has failed unexpectedly with this offset due; written outside the failed transaction.
+create table consume_failure (
+    topic text not null,
+    partition int not null,
+    next bigint not null,
+    failures int not null,
+    error text not null,
+    primary key (topic, partition, next)
+);
+
+-- Records that cannot be handled, whole, until a person retries or drops them.
+create table parked_record (
+    id bigint generated always as identity primary key,
+    topic text not null,
+    partition int not null,
+    "offset" bigint not null,
+    key bytea,
+    value bytea,
+    headers jsonb not null,
+    kind text not null check (kind in ('invalid', 'unexpected')),
+    error text not null,
+    parked_at timestamptz not null,
+    unique (topic, partition, "offset")
+);
+
+-- Events of committed transactions that wait for the relay. Lane 0 is control traffic.
+create table outbox (
+    id bigint generated always as identity primary key,
+    lane smallint not null,
+    topic text not null,
+    partition int not null,
+    key bytea not null,
+    event_id uuid not null,
+    event_type text not null,
+    event_time timestamptz not null,
+    payload bytea not null,
+    written_at timestamptz not null
+);
+create index outbox_lane on outbox (lane, id);
+
+-- Counts the calls of each tick, so that the ids of the events of a call are its own.
+create table tick_call (
+    tick text primary key,
+    calls bigint not null
+);
+
+-- Long work: a row with a cursor that the jobs tick advances.
+create table job (
+    id bigint generated always as identity primary key,
+    kind text not null,
+    name text not null,
+    args jsonb not null,
+    cursor jsonb not null,
+    state text not null check (state in ('open', 'done')),
+    steps int not null default 0,
+    created_at timestamptz not null,
+    done_at timestamptz,
+    unique (kind, name)
+);
+create index job_open on job (id) where state = 'open';
+
+-- How the schema came to be: the baseline and each migration, with the checksum of its text.
+create table schema_migration (
+    number int primary key,
+    name text not null,
+    sha256 text not null
+);

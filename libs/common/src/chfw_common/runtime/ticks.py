@@ -1,0 +1,90 @@
+"""Ticks: things done now and then, one process at a time, at most 500 hubs a call."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.clock import Clock, stopwatch
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.service import Service, Tick, Tx
+from chfw_common.runtime.transient import is_transient, transient_as_error
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What a call led to. `ran` is false when nothing is due or another process holds the tick."""
+
+    ran: bool
+    more: bool
+    published: bool
+
+
+class TickRunner:
+    """Calls the ticks of one service."""
+
+    def __init__(self, service: Service, database: Database, metrics: Metrics) -> None:
+        self._service = service
+        self._database = database
+        self._metrics = metrics
+
+    async def call(self, tick: Tick, now: Instant) -> Ticked:
+        """Call the tick once when it is due. Raises TransientError when Postgres is away."""
+        begun = stopwatch()
+        async with transient_as_error(), self._database.transaction() as tx:
+            due = await tick.next_due(tx, now)
+            if due is None or due > now:
+                return Ticked(ran=False, more=False, published=False)
+            key = lock_key(self._service.name, "tick", tick.name)
+            if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", key):
+                return Ticked(ran=False, more=False, published=False)
+            result = await tick.run(tx, now)
+            published = False
+            if result.outgoing:
+                cause = f"{self._service.name}|tick|{tick.name}|{await _count_call(tx, tick.name)}"
+                published = await write_outbox(tx, result.outgoing, cause, now)
+        self._metrics.ticked(tick.name, stopwatch() - begun)
+        return Ticked(ran=True, more=result.more, published=published)
+
+    async def next_due(self, now: Instant) -> Instant | None:
+        """The earliest instant at which any tick has something to do."""
+        async with self._database.transaction() as tx:
+            dues = [await tick.next_due(tx, now) for tick in self._service.ticks]
+        return min((due for due in dues if due is not None), default=None)
+
+
+async def _count_call(tx: Tx, name: str) -> int:
+    return int(
+        await tx.fetchval(
+            """insert into tick_call (tick, calls) values ($1, 1)
+               on conflict (tick) do update set calls = tick_call.calls + 1 returning calls""",
+            name,
+        )
+    )
+
+
+async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asyncio.Event) -> None:
+    """Call a tick for ever: again at once while it asks for more, else every `tick.every` of machine time.
+
+    A server that is away is waited out; anything else ends the process.
+    """
+    pause = tick.every.total_seconds()
+    while True:
+        try:
+            done = await runner.call(tick, clock.now())
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))
+            await clock.machine_sleep(1.0)
+            continue
+        if done.published:
+            wake_relay.set()
+        if not done.more:
+            await clock.machine_sleep(pause)

@@ -1,0 +1,43 @@
+"""Which failures mean "a server is away or busy": wait and try again. Everything else is somebody's bug."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from chfw_common.runtime.errors import TransientError
+
+_TRANSIENT: tuple[type[BaseException], ...] = (
+    TransientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.ConnectionDoesNotExistError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the failure is one to wait out."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error) or "terminat" in str(error)
+    return isinstance(error, _TRANSIENT)
+
+
+@contextlib.asynccontextmanager
+async def transient_as_error() -> AsyncIterator[None]:
+    """Turn every transient failure inside into TransientError."""
+    try:
+        yield
+    except Exception as error:
+        if is_transient(error) and not isinstance(error, TransientError):
+            raise TransientError(f"{type(error).__name__}: {error}") from error
+        raise
