@@ -119,7 +119,7 @@ HUB_PROGRESSED = Topic(
     progressed.HubProgressed,
     Key.HUB,
     "scheduler",
-    ("notifier", "instruction"),
+    ("notifier",),
     "where these hubs stand in a release",
 )
 ROLLOUT_DECISION = Topic(

@@ -1,0 +1,1 @@
+"""The commands of `chfw`, one module each; `chfw_cli.main` registers them."""

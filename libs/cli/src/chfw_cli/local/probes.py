@@ -1,0 +1,65 @@
+"""Is it ready? One look each, that answers within about a second."""
+
+import asyncio
+
+import asyncpg
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+_LIMIT = 2.0
+
+
+async def kafka_ready(port: int) -> bool:
+    """Whether a broker on this port answers for itself in its metadata."""
+    if not await _listens(port):
+        return False
+    client = AIOKafkaClient(bootstrap_servers=f"127.0.0.1:{port}", request_timeout_ms=int(_LIMIT * 1000))
+    try:
+        async with asyncio.timeout(_LIMIT):
+            await client.bootstrap()
+            return bool(client.cluster.brokers())
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await client.close()
+
+
+async def postgres_ready(port: int, user: str) -> bool:
+    """Whether a server on this port answers a query."""
+    if not await _listens(port):
+        return False
+    try:
+        async with asyncio.timeout(_LIMIT):
+            connection = await asyncpg.connect(host="127.0.0.1", port=port, user=user, database="postgres")
+            try:
+                return bool(await connection.fetchval("select true"))
+            finally:
+                await connection.close()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        return False
+
+
+async def http_ready(port: int, path: str = "/readyz") -> bool:
+    """Whether a GET of the path answers 200."""
+    try:
+        async with asyncio.timeout(_LIMIT):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.close()
+                await writer.wait_closed()
+    except (OSError, ValueError, TimeoutError):
+        return False
+
+
+async def _listens(port: int) -> bool:
+    try:
+        async with asyncio.timeout(_LIMIT):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""The one directory that holds everything local: data of the servers, logs, process ids, ports, keys."""
+
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from chfw_cli.local import ports
+
+_TRAVERSABLE = 0o755
+_PRIVATE = 0o700
+_READABLE = 0o644
+
+
+class StateDirError(Exception):
+    """The state directory cannot be used as it is; the text says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """A state directory. Removing it while nothing runs resets everything local."""
+
+    root: Path
+
+    @classmethod
+    def default(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """`$CHFW_STATE`, else one directory per user and checkout under the temporary directory."""
+        environ = os.environ if environ is None else environ
+        if chosen := environ.get("CHFW_STATE"):
+            return cls(Path(chosen).absolute())
+        checkout = hashlib.sha256(str(Path(__file__).resolve().parent).encode()).hexdigest()[:8]
+        return cls(Path(tempfile.gettempdir()).absolute() / f"chfw-{os.getuid()}-{checkout}")
+
+    def create(self) -> Self:
+        """Make the directory, traversable by other users; one that exists keeps its mode.
+
+        Raises StateDirError for one that belongs to someone else.
+        """
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(self.root):
+            _made(self.root, _TRAVERSABLE)
+        found = self.root.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise StateDirError(f"{self.root} is not a directory of user {os.getuid()}: set CHFW_STATE to another")
+        return self
+
+    def directory(self, name: str) -> Path:
+        """A directory of ours that others may traverse; made when missing."""
+        return _made(self.root / name, _TRAVERSABLE)
+
+    @property
+    def logs(self) -> Path:
+        """One file per process: what it wrote to its standard output and error."""
+        return self.directory("logs")
+
+    @property
+    def pids(self) -> Path:
+        """One file per process: its process id."""
+        return self.directory("pids")
+
+    @property
+    def keys(self) -> Path:
+        """Keys that sign tokens; for this user only."""
+        return _made(self.root / "keys", _PRIVATE)
+
+    @property
+    def stack_file(self) -> Path:
+        """What runs now; present only while a stack is up."""
+        return self.root / "stack.json"
+
+    @property
+    def processes_file(self) -> Path:
+        """How each process of the running stack does; rewritten once a second."""
+        return self.root / "processes.json"
+
+    def port(self, name: str) -> int:
+        """The port of that name: chosen free at the first call, the same ever after."""
+        known = self.known_ports()
+        if name not in known:
+            known[name] = ports.choose(taken=known.values())
+            self._write_ports(known)
+        return known[name]
+
+    def set_port(self, name: str, port: int) -> None:
+        """Fix the port of that name."""
+        self._write_ports({**self.known_ports(), name: port})
+
+    def known_ports(self) -> dict[str, int]:
+        """The ports chosen so far, by name."""
+        try:
+            return {name: int(port) for name, port in json.loads(self._ports_file.read_text("utf-8")).items()}
+        except FileNotFoundError:
+            return {}
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.root / "ports.json"
+
+    def _write_ports(self, known: Mapping[str, int]) -> None:
+        write_text(self._ports_file, json.dumps(known, indent=2) + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace the file's content in one step: a reader sees the old text or the new, never a part.
+
+    Every user may read it: the server reads its settings as another one. Not for secrets.
+    """
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.chmod(_READABLE)
+    fresh.replace(file)
+
+
+def untraversable(path: Path) -> tuple[Path, ...]:
+    """The directories from the root down to `path` that users other than the owner may not pass through."""
+    resolved = path.resolve()
+    return tuple(
+        step
+        for step in (*reversed(resolved.parents), resolved)
+        if step.is_dir() and not step.stat().st_mode & stat.S_IXOTH
+    )
+
+
+def _made(path: Path, mode: int) -> Path:
+    if not path.is_dir():
+        path.mkdir(exist_ok=True)
+        path.chmod(mode)  # the mode of mkdir is cut by the umask
+    return path

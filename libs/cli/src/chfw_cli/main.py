@@ -1,0 +1,27 @@
+"""The `chfw` command: every subcommand is registered here, by hand, in the order of its help."""
+
+import typer
+
+from chfw_cli.commands.doctor import doctor
+from chfw_cli.commands.down import down
+from chfw_cli.commands.status import status
+from chfw_cli.commands.up import up
+
+app = typer.Typer(
+    name="chfw",
+    help="Communications Hub firmware roll-out on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+for _command in (
+    up,
+    status,
+    down,
+    doctor,
+):
+    app.command()(_command)
+
+if __name__ == "__main__":
+    app()

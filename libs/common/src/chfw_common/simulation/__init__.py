@@ -1,0 +1,1 @@
+"""The second way to run the same services: LocalBroker, VirtualClock, and the driver that moves them."""

@@ -1,0 +1,110 @@
+"""All services in one process on one clock: pump until nothing moves, then jump to what is next due."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from chfw_common.kernel.instants import Instant, ceil_to_grid
+from chfw_common.runtime.consume import ConsumeCore
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.callers import TokenVerifier
+from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Relay
+from chfw_common.runtime.service import Service
+from chfw_common.runtime.source import SourceContext
+from chfw_common.runtime.ticks import TickRunner
+from chfw_common.simulation.broker import LocalBroker, LocalProducer
+from chfw_common.simulation.clock import VirtualClock
+from chfw_common.simulation.source import LocalSource
+from chfw_common.topology import LANES
+
+GRID = timedelta(hours=6)
+"""Due instants round up to this grid, so that work gathers into full chunks."""
+
+AfterStep = Callable[[], Awaitable[None]]
+
+
+class SimulatedService:
+    """One service on the local broker and the virtual clock, with its real database."""
+
+    def __init__(
+        self, service: Service, database: Database, broker: LocalBroker, clock: VirtualClock, jwks_file: Path
+    ) -> None:
+        self.service = service
+        self.database = database
+        self._clock = clock
+        metrics = Metrics(service.name, service.consumes)
+        wake = asyncio.Event()
+        context = SourceContext(ConsumeCore(service, database, metrics), database, metrics, clock, wake)
+        self._source = LocalSource(
+            context, list(service.consumes), broker=broker, group=f"chfw-{service.name}", max_records=200
+        )
+        producer = LocalProducer(broker)
+        self._relays = [Relay(service.name, lane, database, producer, metrics) for lane in LANES]
+        self._ticks = TickRunner(service, database, metrics)
+        self.app: FastAPI = create_app(
+            service, Commands(database, clock, wake), TokenVerifier(jwks_file, "chfw"), metrics, _always_ready
+        )
+
+    async def step(self) -> int:
+        """Consume, tick and relay once around; says how much moved."""
+        moved = await self._source.pump()
+        for tick in self.service.ticks:
+            ticked = await self._ticks.call(tick, self._clock.now())
+            moved += ticked.ran
+        for relay in self._relays:
+            moved += await relay.relay_once(self._clock.now())
+        return moved
+
+    async def next_due(self) -> Instant | None:
+        """When this service next has something to do."""
+        return await self._ticks.next_due(self._clock.now())
+
+
+async def _always_ready() -> str | None:
+    return None
+
+
+class Simulation:
+    """Six months in minutes, the same every time for the same seed."""
+
+    def __init__(self, services: Sequence[SimulatedService], clock: VirtualClock, grid: timedelta = GRID) -> None:
+        self.services = {simulated.service.name: simulated for simulated in services}
+        self.clock = clock
+        self._grid = grid
+        self.steps = 0
+        self.after_step: AfterStep | None = None
+
+    async def settle(self) -> None:
+        """Pump every service in turn until nothing moves at this instant."""
+        moved = 1
+        while moved:
+            moved = 0
+            for simulated in self.services.values():
+                moved += await simulated.step()
+                self.steps += 1
+                if self.after_step is not None:
+                    await self.after_step()
+
+    async def next_due(self) -> Instant | None:
+        """The next instant of the grid at which any service has something to do."""
+        dues = [await simulated.next_due() for simulated in self.services.values()]
+        due = min((due for due in dues if due is not None), default=None)
+        return None if due is None else max(ceil_to_grid(due, self._grid), self.clock.now())
+
+    async def run_until(self, instant: Instant) -> None:
+        """Settle, jump, settle, up to and including an instant."""
+        await self.settle()
+        while True:
+            due = await self.next_due()
+            if due is None or due > instant:
+                break
+            self.clock.move_to(due)
+            await self.settle()
+        self.clock.move_to(max(instant, self.clock.now()))
+        await self.settle()
