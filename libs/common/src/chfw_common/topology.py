@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from aiokafka.partitioner import murmur2
-
 from chfw_common.events import (
     alert,
     command,
@@ -26,6 +24,7 @@ from chfw_common.events import (
 )
 from chfw_common.events.base import Event
 from chfw_common.kernel.ids import HubId, ReleaseId, hub_key
+from chfw_common.kernel.murmur2 import murmur2
 
 HUB_PARTITIONS = 32
 RELEASE_PARTITIONS = 4
@@ -170,7 +169,7 @@ def schema_of(service: str) -> str:
 
 def partition_of_key(key: bytes, partitions: int) -> int:
     """Kafka's own default: murmur2 without the sign bit, modulo the count."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def partition_of_hub(hub: HubId) -> int:

@@ -5,6 +5,7 @@ is new; a repeat is dropped, a hole is refused, a bad record is parked, and all 
 handler did.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import HoleError, InvalidMessageError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import write_outbox
-from chfw_common.runtime.service import Batch, Consume, Outcome, Received, Record, Service, Tx
+from chfw_common.runtime.service import Batch, Consume, Received, Record, Service, Tx
 from chfw_common.runtime.transient import is_transient, transient_as_error
 from chfw_common.topology import Topic, partition_of_key
 
@@ -72,7 +73,7 @@ class ConsumeCore:
             done = await self._settle_slice(topic, partition, slice_, consume, now)
             next_offset, published = done.next_offset, published or done.published
             applied, parked = applied + done.applied, parked + done.parked
-        self._metrics.consumed(topic.name, applied, parked)
+            self._metrics.consumed(topic.name, done.applied, done.parked)
         return Settled(next_offset, applied, parked, published)
 
     async def _settle_slice(
@@ -111,36 +112,37 @@ class ConsumeCore:
         isolate: bool,
     ) -> Settled:
         due = await offsets.lock_next(tx, topic.name, partition)
-        new = [entry for entry in offer if entry.record.offset >= due]
+        new = _without_repeats(topic, partition, due, offer)
         if not new:
             return Settled(due, 0, 0, published=False)
-        _refuse_hole(topic, partition, due, new)
         parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
         good = [entry for entry in new if entry.received is not None]
         published = False
         for part in [[entry] for entry in good] if isolate else [good] if good else []:
-            batch = _batch(topic, partition, part)
             try:
-                outcome = await self._handle(tx, batch, consume, now, savepoint=isolate)
+                async with tx.transaction() if isolate else contextlib.nullcontext():
+                    refused, wrote = await self._handle(tx, topic, partition, part, consume, now)
             except Exception as error:
                 if not isolate or is_transient(error):
                     raise
                 parked.append((part[0].record, "unexpected", f"{type(error).__name__}: {error}"))
                 continue
-            by_offset = {entry.record.offset: entry.record for entry in part}
-            parked += [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
-            cause = f"{self._service.name}|{topic.name}|{partition}|{part[0].record.offset}"
-            published |= await write_outbox(tx, outcome.outgoing, cause, now)
+            parked += refused
+            published |= wrote
         await self._park(tx, parked, now)
-        beyond = new[-1].record.offset + 1
+        beyond = due + len(new)
         await offsets.move_next(tx, topic.name, partition, first=due, beyond=beyond, parked=len(parked))
         return Settled(beyond, len(new) - len(parked), len(parked), published)
 
-    async def _handle(self, tx: Tx, batch: Batch[Any], consume: Consume, now: Instant, *, savepoint: bool) -> Outcome:
-        if not savepoint:
-            return await consume.handler(tx, batch, now)
-        async with tx.transaction():
-            return await consume.handler(tx, batch, now)
+    async def _handle(
+        self, tx: Tx, topic: Topic, partition: int, part: Sequence[_Decoded], consume: Consume, now: Instant
+    ) -> tuple[list[tuple[Record, str, str]], bool]:
+        """Call the handler and write its events: the rows to park, and whether there were events."""
+        outcome = await consume.handler(tx, _batch(topic, partition, part), now)
+        by_offset = {entry.record.offset: entry.record for entry in part}
+        refused = [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
+        cause = f"{self._service.name}|{topic.name}|{partition}|{part[0].record.offset}"
+        return refused, await write_outbox(tx, outcome.outgoing, cause, now)
 
     async def _park(self, tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Instant) -> None:
         if not parked:
@@ -176,10 +178,16 @@ def _by_weight(decoded: Sequence[_Decoded], limit: int) -> list[list[_Decoded]]:
     return slices
 
 
-def _refuse_hole(topic: Topic, partition: int, due: int, new: Sequence[_Decoded]) -> None:
-    for expected, entry in enumerate(new, start=due):
-        if entry.record.offset != expected:
+def _without_repeats(topic: Topic, partition: int, due: int, offer: Sequence[_Decoded]) -> list[_Decoded]:
+    """What is due, in order and without a gap; an offset met before is dropped. Raises HoleError."""
+    new: list[_Decoded] = []
+    for entry in offer:
+        expected = due + len(new)
+        if entry.record.offset > expected:
             raise HoleError(topic.name, partition, expected, entry.record.offset)
+        if entry.record.offset == expected:
+            new.append(entry)
+    return new
 
 
 def _batch(topic: Topic, partition: int, entries: Sequence[_Decoded]) -> Batch[Any]:

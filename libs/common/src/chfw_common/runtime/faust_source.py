@@ -10,10 +10,11 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from chfw_common.runtime.errors import PositionError, TransientError
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.topics import require_topics
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
@@ -116,7 +117,7 @@ class FaustSource:
         while partitions:
             try:
                 return await self._start_positions(consumer, partitions)
-            except TransientError as error:
+            except (TransientError, KafkaError) as error:
                 log.warning("positions cannot be read now", action="assign_waits", error=str(error))
                 await self._context.clock.machine_sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_LIMIT)
@@ -130,9 +131,8 @@ class FaustSource:
         ids = await thread.call_thread(self._topic_ids, thread)
         logs = {tp.partition: LogState(ids[tp.topic], begins.get(tp) or 0, ends.get(tp) or 0) for tp in tps}
         starts = await self._context.positions(self._topic, partitions, logs)
-        if len(starts) < len(partitions):
-            self._fail(PositionError(f"{self._topic.name}: not every partition can be read on"))
-        return {TP(self._topic.name, partition): start for partition, start in starts.items()}
+        # Faust cannot leave a partition alone: one that is stopped is read from its end, and what comes is not taken.
+        return {tp: starts.get(tp.partition, logs[tp.partition].end) for tp in tps}
 
     async def _topic_ids(self, thread: Any) -> dict[str, str]:
         return await require_topics(thread._ensure_consumer()._client, [self._topic])  # noqa: SLF001
@@ -146,6 +146,8 @@ class FaustSource:
             raise
 
     async def _enqueue(self, record: Record) -> None:
+        if (record.topic, record.partition) in self._context.stopped:
+            return
         lane = self._lanes.get(record.partition)
         if lane is None:
             lane = self._lanes[record.partition] = asyncio.Queue(LANE_RECORDS)

@@ -5,9 +5,10 @@ import structlog
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service, Tx
-from chfw_common.runtime.transient import is_transient
+from chfw_common.runtime.transient import transient_as_error
 from chfw_common.topology import LANES
 
 log = structlog.get_logger()
@@ -19,11 +20,9 @@ async def follow(service: Service, database: Database, clock: Clock, metrics: Me
     """Read the gauges of the runtime and of the service until cancelled."""
     while True:
         try:
-            async with database.transaction() as tx:
+            async with transient_as_error(), database.transaction() as tx:
                 await _read(tx, service, metrics, clock.now())
-        except Exception as error:
-            if not is_transient(error):
-                raise
+        except TransientError as error:
             log.warning("gauges cannot be read now", action="gauges_wait", error=str(error))
         await clock.machine_sleep(EVERY)
 

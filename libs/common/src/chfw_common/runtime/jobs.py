@@ -20,12 +20,18 @@ async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Ins
     return row is not None
 
 
-def jobs_tick(kinds: Sequence[JobKind]) -> Tick:
-    """The tick that advances the oldest open job by one step."""
+def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs") -> Tick:
+    """The tick that advances the oldest open job of these kinds by one step.
+
+    Urgent kinds get a tick of their own, so that they wait for nobody.
+    """
     steps = {kind.name: kind.step for kind in kinds}
 
     async def run(tx: Tx, now: Instant) -> TickResult:
-        row = await tx.fetchrow("select * from job where state = 'open' order by id limit 1 for update")
+        row = await tx.fetchrow(
+            "select * from job where state = 'open' and kind = any($1::text[]) order by id limit 1 for update",
+            list(steps),
+        )
         if row is None:
             return TickResult()
         step = await steps[row["kind"]](tx, row["args"], row["cursor"], now)
@@ -42,6 +48,9 @@ def jobs_tick(kinds: Sequence[JobKind]) -> Tick:
         return TickResult(step.outgoing, more=True)
 
     async def next_due(tx: Tx, now: Instant) -> Instant | None:
-        return now if await tx.fetchval("select exists (select 1 from job where state = 'open')") else None
+        waiting = await tx.fetchval(
+            "select exists (select 1 from job where state = 'open' and kind = any($1::text[]))", list(steps)
+        )
+        return now if waiting else None
 
-    return Tick("jobs", run, next_due)
+    return Tick(name, run, next_due)

@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvicorn
@@ -20,6 +20,7 @@ from chfw_common.runtime import gauges
 from chfw_common.runtime.clock import Clock, PacedClock, RealClock, read_pace, stopwatch
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database, open_database
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.faust_source import FaustSource
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
@@ -34,10 +35,12 @@ from chfw_common.runtime.service import Service, Source
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner, run_tick
-from chfw_common.runtime.transient import is_transient
+from chfw_common.runtime.transient import transient_as_error
 from chfw_common.topology import CONTROL_LANE, LANES
 
 log = structlog.get_logger()
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 SHUTDOWN_LIMIT = 8.0
 RELAY_IDLE = timedelta(milliseconds=500)
@@ -116,10 +119,9 @@ class LiveService:
     async def _connect(self, connections: int) -> Database:
         while True:
             try:
-                return await open_database(self._settings.database_dsn, self._service.name, connections=connections)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+                async with transient_as_error():
+                    return await open_database(self._settings.database_dsn, self._service.name, connections=connections)
+            except TransientError as error:
                 log.warning("Postgres is not there yet", action="database_waits", error=str(error))
                 await asyncio.sleep(0.5)
 
@@ -219,7 +221,7 @@ class _Several(asyncio.Event):
             event.set()
 
 
-def main(build: Callable[[ServiceSettings], Service], settings: ServiceSettings, name: str) -> None:
+def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) -> None:
     """Run a service as this process; does not return. Faust can hang while it stops, so after a limit we just end."""
     configure_logs(name, settings.log_format, settings.log_level)
 

@@ -43,7 +43,8 @@ def scripts_of(service: str) -> list[Script]:
 async def migrate(tx: Tx, service: str) -> list[str]:
     """Bring a service's schema up to date as the owner of the database; says which scripts ran.
 
-    Refuses a schema that is newer than the code, and a script that was changed after it ran.
+    Refuses a schema that is newer than the code, and a script that was changed after it ran. Takes no lock: whoever
+    may run beside another (`roles.install_schemas` does) takes an advisory lock first.
     """
     schema = schema_of(service)
     await tx.execute(f'create schema if not exists "{schema}"')

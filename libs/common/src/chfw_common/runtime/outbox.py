@@ -11,12 +11,14 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Outgoing, Tx
 from chfw_common.runtime.transient import transient_as_error
@@ -46,7 +48,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
     if not outgoing:
         return False
     written = machine_now()
-    columns: list[list[Any]] = [[] for _ in range(8)]
+    columns: list[list[Any]] = [[] for _ in range(7)]
     for ordinal, out in enumerate(outgoing):
         row = (
             out.topic.lane,
@@ -57,7 +59,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
             out.event.TYPE,
             out.event.model_dump_json().encode(),
         )
-        for column, value in zip(columns, row, strict=False):
+        for column, value in zip(columns, row, strict=True):
             column.append(value)
     await tx.execute(
         """insert into outbox (lane, topic, partition, key, event_id, event_type, payload, event_time, written_at)
@@ -65,7 +67,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
            from unnest($1::smallint[], $2::text[], $3::int[], $4::bytea[], $5::uuid[], $6::text[], $7::bytea[])
                with ordinality u(lane, topic, partition, key, event_id, event_type, payload, n)
            order by u.n""",
-        *columns[:7],
+        *columns,
         now,
         written,
     )
@@ -100,35 +102,39 @@ class Relay:
         return len(rows)
 
     async def _send(self, rows: Sequence[Any], sent_at: Instant) -> None:
+        pending: list[asyncio.Future[Any]] = []
         done = False
         try:
             async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
-                pending = [
-                    await self._producer.send(
-                        row["topic"],
-                        row["partition"],
-                        row["key"],
-                        row["payload"],
-                        envelope.headers(row["event_id"], row["event_type"], self._service, row["event_time"], sent_at),
+                for row in rows:
+                    headers = envelope.headers(
+                        row["event_id"], row["event_type"], self._service, row["event_time"], sent_at
                     )
-                    for row in rows
-                ]
+                    pending.append(
+                        await self._producer.send(row["topic"], row["partition"], row["key"], row["payload"], headers)
+                    )
                 await asyncio.gather(*pending)
             done = True
         finally:
             if not done:
                 await self._producer.discard()
+                for future in pending:
+                    future.cancel()
+                await asyncio.gather(*pending, return_exceptions=True)
 
 
 async def run_relay(relay: Relay, wake: asyncio.Event, clock: Clock, idle: timedelta) -> None:
-    """Relay until cancelled: at once when woken, otherwise every `idle`; failures are waited out."""
+    """Relay until cancelled: at once when woken, otherwise every `idle`.
+
+    A server that is away is waited out; anything else ends the process.
+    """
     backoff = 0.1
     while True:
         wake.clear()
         try:
             moved = await relay.relay_once()
             backoff = 0.1
-        except Exception as error:  # noqa: BLE001 - whatever it was, the rows are still there
+        except (TransientError, KafkaError, OSError) as error:
             log.warning("the outbox relay failed, rows stay", action="relay_failed", error=str(error))
             await clock.machine_sleep(backoff)
             backoff = min(backoff * 2, 5.0)

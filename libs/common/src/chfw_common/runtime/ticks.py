@@ -9,10 +9,11 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.clock import Clock, stopwatch
 from chfw_common.runtime.database import Database
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import write_outbox
 from chfw_common.runtime.service import Service, Tick, Tx
-from chfw_common.runtime.transient import is_transient, transient_as_error
+from chfw_common.runtime.transient import transient_as_error
 
 log = structlog.get_logger()
 
@@ -38,11 +39,12 @@ class TickRunner:
         """Call the tick once when it is due. Raises TransientError when Postgres is away."""
         begun = stopwatch()
         async with transient_as_error(), self._database.transaction() as tx:
-            due = await tick.next_due(tx, now)
-            if due is None or due > now:
-                return Ticked(ran=False, more=False, published=False)
+            # The lock first: what was due to another process before it committed is not due to us after it.
             key = lock_key(self._service.name, "tick", tick.name)
             if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", key):
+                return Ticked(ran=False, more=False, published=False)
+            due = await tick.next_due(tx, now)
+            if due is None or due > now:
                 return Ticked(ran=False, more=False, published=False)
             result = await tick.run(tx, now)
             published = False
@@ -78,9 +80,7 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asy
     while True:
         try:
             done = await runner.call(tick, clock.now())
-        except Exception as error:
-            if not is_transient(error):
-                raise
+        except TransientError as error:
             log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))
             await clock.machine_sleep(1.0)
             continue

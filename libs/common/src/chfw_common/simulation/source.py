@@ -65,7 +65,11 @@ class LocalSource:
         offered = 0
         for topic in self._topics:
             mine = self._broker.assignment(self._group, self._member, topic.name)
-            await self._start_new(topic, mine)
+            try:
+                await self._start_new(topic, mine)
+            except TransientError as error:
+                log.warning("positions cannot be read now", action="assign_waits", error=str(error))
+                continue
             for partition in mine:
                 offered += await self._offer(topic, partition)
         self._context.progressed(self._group)

@@ -1,7 +1,8 @@
 """The aiokafka source: a consumer whose positions come from Postgres.
 
 One `getmany` after another; the partitions of a fetch are settled side by side. A partition that waits (a server away,
-a hole) is sought back to what is due and paused for a while; the others go on.
+a hole) is sought back to what is due and paused for a while; the others go on. A hole that is still there after
+`HOLE_LIMIT` looks is in the log itself: the partition stops and alarms.
 """
 
 import asyncio
@@ -18,12 +19,14 @@ from chfw_common.runtime.kafka.topics import require_topics
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
-from chfw_common.topology import BY_NAME, Topic
+from chfw_common.topology import Topic
 
 log = structlog.get_logger()
 
 POLL_MS = 500
 COMMIT_EVERY = 5.0
+HOLE_LIMIT = 5
+"""Looks at one and the same hole before the log, not the client, is held to have it."""
 
 
 class KafkaSource:
@@ -41,15 +44,36 @@ class KafkaSource:
     ) -> None:
         self._context = context
         self._topics = {topic.name: topic for topic in topics}
+        self._bootstrap = bootstrap
         self._group = group
+        self._instance = instance
         self._max_records = max_records
         self._wait: dict[TopicPartition, tuple[float, float]] = {}
-        self._committed_at = 0.0
+        self._holes: dict[TopicPartition, tuple[int, int]] = {}
+        self._settled: dict[TopicPartition, int] = {}
+        self._committed_at = stopwatch()
+        self._failed: Exception | None = None
+        self._consumer: Any = None
+
+    async def run(self) -> None:
+        """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
+        backoff = BACKOFF_FIRST
+        while not await self._start():
+            await self._context.clock.machine_sleep(backoff)
+            backoff = min(backoff * 2, BACKOFF_LIMIT)
+        try:
+            while True:
+                await self._round()
+        finally:
+            await self._consumer.stop()
+
+    async def _start(self) -> bool:
+        """Join the group with a new consumer; False while the broker cannot be reached."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=group,
-            client_id=group,
-            group_instance_id=f"{group}-{instance}" if instance is not None else None,
+            bootstrap_servers=self._bootstrap,
+            group_id=self._group,
+            client_id=self._group,
+            group_instance_id=f"{self._group}-{self._instance}" if self._instance is not None else None,
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=6_000,
@@ -58,18 +82,21 @@ class KafkaSource:
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
-
-    async def run(self) -> None:
-        """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
-        self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
-        await self._consumer.start()
+        started = False
         try:
-            while True:
-                await self._round()
+            self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
+            await self._consumer.start()
+            started = True
+        except (KafkaError, OSError) as error:
+            log.warning("the broker is not there yet", action="broker_waits", group=self._group, error=str(error))
         finally:
-            await self._consumer.stop()
+            if not started:
+                await self._consumer.stop()
+        return started
 
     async def _round(self) -> None:
+        if self._failed is not None:
+            raise self._failed
         self._resume()
         try:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._max_records)
@@ -91,7 +118,7 @@ class KafkaSource:
         await self._commit_for_lag_tools()
 
     async def _settle(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        topic = BY_NAME[tp.topic]
+        topic = self._topics[tp.topic]
         offer = [
             Record(r.topic, r.partition, r.offset, r.key, r.value, tuple((n, bytes(v)) for n, v in r.headers))
             for r in records
@@ -99,19 +126,34 @@ class KafkaSource:
         try:
             settled = await self._context.settle(topic, tp.partition, offer)
         except HoleError as hole:
-            log.warning("a hole was refused", action="hole", error=str(hole))
-            if tp in self._consumer.assignment():
-                self._consumer.seek(tp, hole.next_offset)
+            self._refuse(tp, hole)
             return
         except TransientError as error:
             self._wait_for(tp, offer[0].offset, error)
             return
         self._wait.pop(tp, None)
-        high = self._consumer.highwater(tp) if tp in self._consumer.assignment() else None
+        self._holes.pop(tp, None)
+        if tp not in self._consumer.assignment():
+            return
+        self._settled[tp] = settled.next_offset
+        high = self._consumer.highwater(tp)
         if high is not None:
             self._context.metrics.lag(tp.topic, tp.partition, max(high - settled.next_offset, 0))
 
-    def _wait_for(self, tp: TopicPartition, first: int, error: TransientError) -> None:
+    def _refuse(self, tp: TopicPartition, hole: HoleError) -> None:
+        """Go back to what is due; after several looks at the same hole, stop."""
+        at, looks = self._holes.get(tp, (-1, 0))
+        looks = looks + 1 if at == hole.next_offset else 1
+        self._holes[tp] = (hole.next_offset, looks)
+        log.warning("a hole was refused", action="hole", error=str(hole), looks=looks)
+        if looks >= HOLE_LIMIT:
+            self._stop(tp, PositionError(f"{hole}, and the log has nothing in between"))
+        elif looks > 1:
+            self._wait_for(tp, hole.next_offset, hole)
+        elif tp in self._consumer.assignment():
+            self._consumer.seek(tp, hole.next_offset)
+
+    def _wait_for(self, tp: TopicPartition, first: int, error: Exception) -> None:
         """Read the partition again from `first` after a while; what did commit will be dropped as a repeat."""
         _, backoff = self._wait.get(tp, (0.0, BACKOFF_FIRST / 2))
         backoff = min(backoff * 2, BACKOFF_LIMIT)
@@ -131,13 +173,22 @@ class KafkaSource:
 
     def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for tp, offset in dict(error.args[0]).items():
-            problem = PositionError(f"{tp.topic}/{tp.partition}: offset {offset} is no longer in the log")
-            self._context.stop_partition(BY_NAME[tp.topic], tp.partition, problem)
-            if tp in self._consumer.assignment():
-                self._consumer.pause(tp)
+            self._stop(tp, PositionError(f"{tp.topic}/{tp.partition}: offset {offset} is no longer in the log"))
+
+    def _stop(self, tp: TopicPartition, error: PositionError) -> None:
+        self._wait.pop(tp, None)
+        self._context.stop_partition(self._topics[tp.topic], tp.partition, error)
+        if tp in self._consumer.assignment():
+            self._consumer.pause(tp)
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        """Start each new partition at the position in Postgres; retried until the servers answer."""
+        """Start each new partition at the position in Postgres; retried until the servers answer.
+
+        aiokafka logs what a listener raises and goes on, so anything else is kept for `run` to raise.
+        """
+        self._wait.clear()
+        self._holes.clear()
+        self._settled.clear()
         backoff = BACKOFF_FIRST
         while partitions:
             try:
@@ -147,6 +198,9 @@ class KafkaSource:
                 log.warning("positions cannot be read now", action="assign_waits", error=str(error))
                 await self._context.clock.machine_sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_LIMIT)
+            except Exception as error:
+                self._failed = error
+                raise
 
     async def _start_at_positions(self, partitions: Sequence[TopicPartition]) -> None:
         ids = await require_topics(self._consumer._client, self._topics.values())  # noqa: SLF001 - no public way
@@ -165,11 +219,11 @@ class KafkaSource:
                     self._consumer.pause(tp)
 
     async def _commit_for_lag_tools(self) -> None:
-        if stopwatch() - self._committed_at < COMMIT_EVERY:
+        if not self._settled or stopwatch() - self._committed_at < COMMIT_EVERY:
             return
         self._committed_at = stopwatch()
         try:
-            await self._consumer.commit()
+            await self._consumer.commit(self._settled)
         except (KafkaError, IllegalStateError) as error:
             log.debug("the commit for lag tools failed", action="commit_failed", error=str(error))
 

@@ -1,0 +1,88 @@
+# Every command of this repository. `make help` says what each needs; docs/testing.md says more.
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+TESTS ?= tests
+# Set READY to nothing to use the virtual environment as it is (tests/checks does, in a copy of the tree).
+READY ?= $(VENV)/.ready
+
+PACKAGES := libs/common libs/cli services/notifier services/instruction services/scheduler services/device-sim \
+            services/smi services/governance
+LAYERS := bootstrap base local dev java
+BIN := $(VENV)/bin
+empty :=
+space := $(empty) $(empty)
+# This tree's sources come before whatever the environment has installed.
+SOURCES := $(subst $(space),:,$(PACKAGES:%=$(CURDIR)/%/src))
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check check-format check-lint check-types check-imports check-tools check-docs \
+        format requirements clean
+
+help:
+	@echo "Needs: make, and Python 3.11, 3.12 or 3.13 with venv (Debian: python3-venv). Nothing else, no root, no Docker."
+	@echo "       Java 17 or newer is used when there is one; else setup installs a run time into $(VENV)."
+	@echo "  make setup         the virtual environment, with every package at its recorded hash"
+	@echo "  make demo          a whole roll-out on this machine; ARGS=--json for one JSON object on standard output"
+	@echo "  make test          every test that needs no Docker; TESTS=tests/unit ARGS=-x for a part"
+	@echo "  make check         format, lint, types, imports, own rules, documents (check-format, check-lint, ...)"
+	@echo "  make format        rewrite what check-format and check-lint can repair"
+	@echo "  make requirements  resolve requirements/*.in again; UPGRADE=--upgrade for newer versions"
+	@echo "  make clean         remove $(VENV), caches and local state"
+	@echo "PYTHON=python3.12 chooses the interpreter, VENV=path the environment."
+
+setup: $(READY)
+	@:
+
+$(VENV)/.ready: tools/setup.sh requirements/bootstrap.txt requirements/dev.txt requirements/java.txt \
+                $(PACKAGES:%=%/pyproject.toml)
+	@VENV='$(VENV)' PYTHON='$(PYTHON)' sh tools/setup.sh $(PACKAGES) >&2
+
+demo:
+	@$(MAKE) setup >&2
+	@$(BIN)/chfw demo $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -p tools.no_skips --ignore=tests/containers $(TESTS) $(ARGS)
+
+# All of them, whatever fails, so that one run tells everything.
+check: $(READY)
+	@$(MAKE) --keep-going check-format check-lint check-types check-imports check-tools check-docs
+
+check-format: $(READY)
+	$(BIN)/ruff format --check --quiet .
+
+check-lint: $(READY)
+	@failed=0; $(BIN)/ruff check --quiet . || failed=1; $(BIN)/yamllint --strict . || failed=1; exit $$failed
+
+check-types: $(READY)
+	MYPYPATH='$(SOURCES)' $(BIN)/mypy libs services tests tools
+
+check-imports: $(READY)
+	@# Wide, because import-linter wraps its lines and a finding must stay in one piece.
+	PYTHONPATH='$(SOURCES)' COLUMNS=240 $(BIN)/lint-imports
+
+check-tools: $(READY)
+	$(BIN)/python -m tools.checks code
+
+check-docs: $(READY)
+	$(BIN)/python -m tools.checks docs
+	$(BIN)/codespell --quiet-level 2
+	$(BIN)/towncrier build --draft --version 0.0.0 >/dev/null
+
+format: $(READY)
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+# No header and no addresses: the files say what is installed, not where from nor how they were made.
+requirements: $(READY)
+	@cd requirements && for layer in $(LAYERS); do \
+	  echo "$$layer" && $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-emit-index-url --no-emit-find-links --annotation-style line $(UPGRADE) \
+	    $$layer.in --output-file $$layer.txt || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

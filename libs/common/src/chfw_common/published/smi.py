@@ -1,0 +1,74 @@
+"""Readers of `smi_published.hub`, the shared register of hubs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Responsibility
+from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.roles import Role
+
+_LEAST = -(1 << 63)
+_GREATEST = (1 << 63) - 1
+_TYPES = {entry.value: entry for entry in DeviceType}
+_STATUSES = {entry.value: entry for entry in DeviceStatus}
+
+_LOOKUP = """
+select h.* from unnest($1::bigint[]) asked(hub) join smi_published.hub h on h.hub = asked.hub order by h.hub
+"""
+_PAGE = """
+select * from smi_published.hub
+where manufacturer = $1 and model = $2 and hub >= $4 and hardware = any($3::text[])
+order by hub limit $5
+"""
+
+
+async def lookup(tx: "asyncpg.Connection[Any]", hubs: Sequence[HubId]) -> dict[HubId, HubRecord]:
+    """The records of these hubs in signed order of their ids; a hub that the inventory does not know is left out."""
+    return {row["hub"]: hub_record(row) for row in await tx.fetch(_LOOKUP, hubs)}
+
+
+async def page_of_model(
+    tx: "asyncpg.Connection[Any]",
+    manufacturer: str,
+    model: str,
+    hardware: Sequence[str],
+    after: HubId | None,
+    limit: int,
+) -> list[HubRecord]:
+    """Hubs of a model with one of these hardware versions, in signed order of ids, beginning behind `after`."""
+    if after == _GREATEST:
+        return []
+    first = _LEAST if after is None else after + 1
+    rows = await tx.fetch(_PAGE, manufacturer, model, list(hardware), first, limit)
+    return [hub_record(row) for row in rows]
+
+
+def hub_record(row: "asyncpg.Record") -> HubRecord:
+    """The record a row of the view (or of a query with its columns) stands for."""
+    responsible = []
+    if row["import_party"] is not None:
+        responsible.append(
+            Responsibility(
+                PartyId(row["import_party"]), UserId(row["import_user"]), Role.IMPORT_SUPPLIER, row["import_since"]
+            )
+        )
+    if row["gas_party"] is not None:
+        responsible.append(
+            Responsibility(PartyId(row["gas_party"]), UserId(row["gas_user"]), Role.GAS_SUPPLIER, row["gas_since"])
+        )
+    return HubRecord(
+        hub=row["hub"],
+        part=row["part"],
+        device_type=_TYPES[row["device_type"]],
+        status=_STATUSES[row["status"]],
+        manufacturer=row["manufacturer"],
+        model=row["model"],
+        hardware=row["hardware"],
+        firmware=row["firmware"],
+        gbcs=row["gbcs"],
+        region=row["region"],
+        responsible=tuple(responsible),
+        smi_version=row["smi_version"],
+    )

@@ -1,0 +1,65 @@
+"""Routes: bulk load of devices, the devices' own word for reconciliation, and what the simulation assumes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from chfw_common.kernel.ids import InvalidIdError, parse_hub_id
+from chfw_common.runtime.http.callers import dcc
+from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.problems import Problem
+from chfw_device_sim.api.bodies import MOST, AssumptionsView, DeviceView, LoadBody, LoadedBody, PageView
+from chfw_device_sim.stages import load
+from chfw_device_sim.stages.network import Network
+from chfw_device_sim.store import device
+
+
+def routes(network: Network) -> APIRouter:
+    """The routes of a network; all are the DCC's."""
+    router = APIRouter(prefix="/v1", dependencies=[Depends(dcc)])
+
+    @router.post("/devices:load")
+    async def load_devices(body: LoadBody, run: Annotated[Commands, Depends(commands)]) -> LoadedBody:
+        """Load devices; a known one stays as it is."""
+        nowhere = sorted({entry.region for entry in body.devices} - set(network.edges))
+        if nowhere:
+            raise Problem(422, "unknown_region", f"No edge serves: {', '.join(nowhere)}.")
+        answer = await run.run(load.command, [entry.device() for entry in body.devices])
+        return LoadedBody(new=answer.new, known=answer.known)
+
+    @router.get("/devices")
+    async def page_devices(
+        run: Annotated[Commands, Depends(commands)],
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = 1_000,
+    ) -> PageView:
+        """Devices by id, a page at a time."""
+        try:
+            behind = None if after is None else parse_hub_id(after)
+        except InvalidIdError as error:
+            raise Problem(422, "malformed_id", "A hub id is an EUI-64: eight hex pairs joined by hyphens.") from error
+        async with run.reading() as tx:
+            rows = await device.page(tx, behind, limit)
+        return PageView(
+            devices=tuple(DeviceView.model_validate(row) for row in rows),
+            next=rows[-1]["hub"] if len(rows) == limit else None,
+        )
+
+    @router.get("/fleet/assumptions")
+    async def show_assumptions() -> AssumptionsView:
+        """The rates and the seed of the simulated fleet."""
+        assumed = network.fate.assumed
+        return AssumptionsView(
+            edges=network.edges,
+            seed=network.fate.seed,
+            never_answers=assumed.never_answers,
+            delivery_failure=assumed.delivery_failure,
+            no_image_held=assumed.no_image_held,
+            hash_mismatch=assumed.hash_mismatch,
+            activation_failure=assumed.activation_failure,
+            lost_alert=assumed.lost_alert,
+            delivery_min_seconds=assumed.delivery_min.total_seconds(),
+            delivery_max_seconds=assumed.delivery_max.total_seconds(),
+        )
+
+    return router

@@ -1,0 +1,1 @@
+"""What an edge lets pass and how a hub behaves. Pure."""

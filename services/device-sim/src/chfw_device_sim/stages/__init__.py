@@ -1,0 +1,1 @@
+"""The steps of edges and hubs: load, decide, save and answer, in one transaction."""

@@ -1,0 +1,22 @@
+"""Load: devices leave the factory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Answered, Tx
+from chfw_device_sim.store import device
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAnswer:
+    """What a load did, counted in devices."""
+
+    new: int
+    known: int
+
+
+async def command(tx: Tx, devices: Sequence[device.NewDevice], _: Instant) -> Answered[LoadAnswer]:
+    """Write devices that are new. A known one is its own truth: a load does not touch it."""
+    new = await device.load(tx, devices)
+    return Answered(LoadAnswer(new, len(devices) - new), "device-sim|load")

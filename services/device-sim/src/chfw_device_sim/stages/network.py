@@ -1,0 +1,34 @@
+"""The network as the stages know it: its edges, the fate of its hubs, the machine's time; and the passage of an edge."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chfw_common.events.command import HubCommand
+from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Received
+from chfw_device_sim.domain.edge import Permit, Refusal, is_skewed, refusal
+from chfw_device_sim.domain.fate import Fate
+from chfw_device_sim.store.fence import Fences
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One edge per region, and what is behind them."""
+
+    edges: tuple[str, ...]
+    max_skew: timedelta
+    fate: Fate
+    machine_now: Callable[[], Instant]
+
+    def passage(
+        self, message: Received[HubCommand] | Received[FirmwareDistributed], fences: Fences, now: Instant
+    ) -> dict[str, Refusal | None]:
+        """What each edge says to a message: why it refuses, or None. A region without an edge is not in it."""
+        event = message.event
+        permit = Permit(event.epoch, event.not_before, event.permit_until)
+        skewed = is_skewed(message.sent_at, self.machine_now(), self.max_skew)
+        return {
+            edge: refusal(permit, fences.get((event.release_id, edge), 0), now, skewed=skewed) for edge in self.edges
+        }

@@ -1,0 +1,80 @@
+"""Receive a command: each edge forwards it to its hubs, which obey and answer, or refuses it."""
+
+from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.response import ResponseItem, ResponseKind
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_device_sim.domain.cs06 import Answer, Asked, Command, Receipt, obey
+from chfw_device_sim.stages.answer import Given, answer
+from chfw_device_sim.stages.network import Network
+from chfw_device_sim.store import anomaly, command, fence
+
+_ASKED = {
+    CommandKind.ACTIVATE: Asked.ACTIVATE,
+    CommandKind.CANCEL: Asked.CANCEL,
+    CommandKind.READ: Asked.READ,
+}
+_KINDS = {entry: ResponseKind(entry.value) for entry in Answer}
+
+
+async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instant) -> Outcome:
+    """Judge at the edges under their locks; what passes is obeyed and answered in the same transaction."""
+    fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
+    before = await command.lock(tx, (item.hub for event in batch.events for item in event.items))
+    known = dict(before)
+    given: list[Given] = []
+    odd: list[anomaly.Anomaly] = []
+    for message in batch.messages:
+        event = message.event
+        passage = network.passage(message, fences, now)
+        for item in event.items:
+            hub = known.get(item.hub)
+            if hub is None or hub.region not in passage:
+                what = anomaly.UNKNOWN_HUB if hub is None else anomaly.NO_EDGE
+                odd.append(anomaly.Anomaly(what, item.hub, event.release_id, item.counter))
+                continue
+            refused = passage[hub.region]
+            if refused is not None:
+                given.append(Given(event.release_id, hub.part, _refused(event, item, refused.value, now)))
+            elif not network.fate.never_answers(item.hub):
+                known[item.hub] = hub = obey(hub, _command(event, item), now)
+                if hub.receipt is not None:
+                    given.append(Given(hub.receipt.release_id, hub.part, _answered(item, hub.receipt)))
+    await command.save(tx, [hub for key, hub in known.items() if hub is not before[key]])
+    await anomaly.record(tx, odd, now)
+    return Outcome(answer(given))
+
+
+def _command(event: HubCommand, item: CommandItem) -> Command:
+    return Command(
+        asked=_ASKED[event.kind],
+        release_id=event.release_id,
+        image_hash=event.image_hash,
+        epoch=event.epoch,
+        counter=item.counter,
+        activate_at=item.activate_at,
+        cancels=item.cancels,
+    )
+
+
+def _refused(event: HubCommand, item: CommandItem, reason: str, now: Instant) -> ResponseItem:
+    return ResponseItem(
+        hub=item.hub,
+        kind=ResponseKind.COMMAND_REFUSED,
+        at=now,
+        epoch=event.epoch,
+        counter=item.counter,
+        reason=reason,
+    )
+
+
+def _answered(item: CommandItem, receipt: Receipt) -> ResponseItem:
+    return ResponseItem(
+        hub=item.hub,
+        kind=_KINDS[receipt.kind],
+        at=receipt.at,
+        epoch=receipt.epoch,
+        counter=receipt.counter,
+        reason=receipt.reason,
+        firmware=receipt.firmware,
+    )

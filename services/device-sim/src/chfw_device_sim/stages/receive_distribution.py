@@ -1,0 +1,48 @@
+"""Receive a distribution: each edge forwards the image to its hubs, or refuses."""
+
+from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.events.response import ResponseItem, ResponseKind
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_device_sim.domain.image import Receipt, Sent, receive
+from chfw_device_sim.stages.answer import Given, answer
+from chfw_device_sim.stages.network import Network
+from chfw_device_sim.store import anomaly, fence, image
+
+
+async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], now: Instant) -> Outcome:
+    """Judge at the edges under their locks and forward in the same transaction."""
+    fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
+    before = await image.lock_receptions(tx, (hub for event in batch.events for hub in event.hubs))
+    known = dict(before)
+    given: list[Given] = []
+    odd: list[anomaly.Anomaly] = []
+    for message in batch.messages:
+        event = message.event
+        sent = Sent(event.release_id, event.firmware, event.image_hash, event.epoch)
+        passage = network.passage(message, fences, now)
+        for hub in event.hubs:
+            reception = known.get(hub)
+            if reception is None or reception.region not in passage:
+                what = anomaly.UNKNOWN_HUB if reception is None else anomaly.NO_EDGE
+                odd.append(anomaly.Anomaly(what, hub, event.release_id, 0))
+                continue
+            item = None
+            refused = passage[reception.region]
+            if refused is not None:
+                item = ResponseItem(
+                    hub=hub,
+                    kind=ResponseKind.DISTRIBUTION_REFUSED,
+                    at=now,
+                    epoch=event.epoch,
+                    reason=refused.value,
+                )
+            else:
+                receipt, known[hub] = receive(reception, sent, network.fate, now)
+                if receipt is Receipt.HELD:
+                    item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=now, epoch=event.epoch)
+            if item is not None:
+                given.append(Given(event.release_id, reception.part, item))
+    await image.save_receptions(tx, [entry for hub, entry in known.items() if entry != before[hub]])
+    await anomaly.record(tx, odd, now)
+    return Outcome(answer(given))

@@ -1,0 +1,64 @@
+-- name: lock_commanded
+-- What these hubs know of commands, locked in order.
+select
+    hub, part, region, firmware, counter, receipt_kind, receipt_release, receipt_epoch, receipt_at, receipt_reason,
+    receipt_firmware, armed_release, armed_hash, armed_counter, activate_at, executed_counter, activated_release
+from device where hub = any($1::bigint[]) order by hub for update;
+
+-- name: save_commanded
+-- Commands obeyed: the counter, the answer, and what is armed now.
+update device set
+    counter = u.counter, receipt_kind = u.kind, receipt_release = u.receipt_release, receipt_epoch = u.epoch,
+    receipt_at = u.at, receipt_reason = u.reason, receipt_firmware = u.firmware, armed_release = u.armed_release,
+    armed_hash = u.armed_hash, armed_counter = u.armed_counter, activate_at = u.activate_at,
+    executed_counter = u.executed_counter
+from unnest(
+    $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::bigint[], $12::timestamptz[], $13::bigint[]
+) u(
+    hub, counter, kind, receipt_release, epoch, at, reason, firmware, armed_release, armed_hash, armed_counter,
+    activate_at, executed_counter
+)
+where device.hub = u.hub;
+
+-- name: next_activation
+-- The partition with the earliest armed activation, and when.
+select p.part, d.due
+from generate_series(0, $1::int - 1) p(part)
+cross join lateral (
+    select activate_at as due from device
+    where device.part = p.part and activate_at is not null order by activate_at limit 1
+) d
+order by d.due, p.part limit 1;
+
+-- name: lock_activations
+-- Armed hubs of one partition whose time has come, the earliest first as far as the limit goes, locked in order.
+with due as (
+    select hub from device where part = $1 and activate_at <= $2 order by activate_at, hub limit $3
+)
+select
+    d.hub, d.part, d.firmware, d.held_firmware, d.held_hash, d.armed_release, d.armed_hash, d.armed_counter,
+    d.activation_release, d.activations_tried, d.alert_counter
+from device d join due on due.hub = d.hub
+where d.activate_at <= $2
+order by d.hub for update of d;
+
+-- name: end_activations
+-- Activations done, well or badly. The evidence counts how often a release was activated.
+update device set
+    firmware = u.firmware,
+    alert_counter = u.alert_counter,
+    executed_counter = device.armed_counter,
+    activation_release = device.armed_release,
+    activations_tried = u.attempt,
+    activated_release = case when u.done then device.armed_release else device.activated_release end,
+    activated_firmware = case when u.done then u.firmware else device.activated_firmware end,
+    activated_at = case when u.done then $6 else device.activated_at end,
+    activations = case
+        when not u.done then device.activations
+        when device.activated_release = device.armed_release then device.activations + 1
+        else 1
+    end,
+    armed_release = null, armed_hash = null, armed_counter = null, activate_at = null
+from unnest($1::bigint[], $2::boolean[], $3::text[], $4::bigint[], $5::int[]) u(hub, done, firmware, alert_counter, attempt)
+where device.hub = u.hub;

@@ -1,0 +1,65 @@
+"""Images that travel to hubs and arrive."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.service import Tx
+from chfw_common.topology import CHUNK, HUB_PARTITIONS
+from chfw_device_sim.domain.image import Reception
+from chfw_device_sim.store.columns import columns
+
+_SQL = load_queries("chfw_device_sim.store", "image.sql")
+
+
+class Arrival(NamedTuple):
+    """An image that arrives, or fails to."""
+
+    hub: HubId
+    part: int
+    release_id: ReleaseId
+    epoch: int
+    attempt: int
+
+
+async def lock_receptions(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Reception]:
+    """What the known ones of these hubs know of images."""
+    rows = await tx.fetch(_SQL["lock_receptions"], sorted(set(hubs)))
+    return {row[0]: Reception._make(row) for row in rows}
+
+
+async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
+    """Write which images travel."""
+    if receptions:
+        rows = (
+            (
+                entry.hub,
+                entry.coming_release,
+                entry.coming_firmware,
+                entry.coming_hash,
+                entry.coming_epoch,
+                entry.deliver_at,
+                entry.delivery_release,
+                entry.deliveries,
+            )
+            for entry in receptions
+        )
+        await tx.execute(_SQL["save_receptions"], *columns(rows))
+
+
+async def next_due(tx: Tx) -> tuple[int, Instant] | None:
+    """The partition of the earliest arrival, and when."""
+    row = await tx.fetchrow(_SQL["next_delivery"], HUB_PARTITIONS)
+    return None if row is None else (row["part"], row["due"])
+
+
+async def lock_arrivals(tx: Tx, part: int, now: Instant) -> list[Arrival]:
+    """Up to a chunk of what arrives in a partition."""
+    return [Arrival._make(row) for row in await tx.fetch(_SQL["lock_deliveries"], part, now, CHUNK)]
+
+
+async def end_deliveries(tx: Tx, ended: Sequence[tuple[HubId, bool]]) -> None:
+    """Images that arrived are held, the others gone."""
+    await tx.execute(_SQL["end_deliveries"], *columns(ended))

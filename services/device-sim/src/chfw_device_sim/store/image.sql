@@ -1,0 +1,45 @@
+-- name: lock_receptions
+-- What these hubs know of images, locked in order.
+select
+    hub, part, region, coming_release, coming_firmware, coming_hash, coming_epoch, deliver_at, held_hash,
+    delivery_release, deliveries
+from device where hub = any($1::bigint[]) order by hub for update;
+
+-- name: save_receptions
+-- Images that travel from now on.
+update device set
+    coming_release = u.release_id, coming_firmware = u.firmware, coming_hash = u.hash, coming_epoch = u.epoch,
+    deliver_at = u.deliver_at, delivery_release = u.delivery_release, deliveries = u.deliveries
+from unnest(
+    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[], $8::int[]
+) u(hub, release_id, firmware, hash, epoch, deliver_at, delivery_release, deliveries)
+where device.hub = u.hub;
+
+-- name: next_delivery
+-- The partition with the earliest delivery, and when.
+select p.part, d.due
+from generate_series(0, $1::int - 1) p(part)
+cross join lateral (
+    select deliver_at as due from device
+    where device.part = p.part and deliver_at is not null order by deliver_at limit 1
+) d
+order by d.due, p.part limit 1;
+
+-- name: lock_deliveries
+-- Images of one partition that arrive now, the earliest first as far as the limit goes, locked in order of hubs.
+with due as (
+    select hub from device where part = $1 and deliver_at <= $2 order by deliver_at, hub limit $3
+)
+select d.hub, d.part, d.coming_release, d.coming_epoch, d.deliveries
+from device d join due on due.hub = d.hub
+where d.deliver_at <= $2
+order by d.hub for update of d;
+
+-- name: end_deliveries
+-- Images that have arrived are held; those that failed are gone.
+update device set
+    held_firmware = case when u.arrived then device.coming_firmware else device.held_firmware end,
+    held_hash = case when u.arrived then device.coming_hash else device.held_hash end,
+    coming_release = null, coming_firmware = null, coming_hash = null, coming_epoch = null, deliver_at = null
+from unnest($1::bigint[], $2::boolean[]) u(hub, arrived)
+where device.hub = u.hub;

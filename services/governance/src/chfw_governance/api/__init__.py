@@ -1,0 +1,1 @@
+"""The routes of governance: parse, call one stage, render."""

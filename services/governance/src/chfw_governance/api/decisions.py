@@ -1,0 +1,69 @@
+"""/v1/releases/{id}/decisions: decide, and see what became of each decision."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from chfw_common.events.base import UtcInstant
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.roles import Role
+from chfw_common.kernel.rollout import Mode
+from chfw_common.runtime.http.callers import Caller, dcc, only
+from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
+from chfw_governance.domain.decide import Proposal
+from chfw_governance.settings import Settings
+from chfw_governance.stages import decide
+
+Dcc = Annotated[Caller, Depends(dcc)]
+Overseer = Annotated[Caller, Depends(only(Role.DCC, Role.PANEL))]
+Work = Annotated[Commands, Depends(commands)]
+Key = Annotated[str, Depends(idempotency_key)]
+Text = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
+
+
+class DecisionBody(BaseModel):
+    """What the DCC wants. `expected_epoch` refuses it when another decision came first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Mode
+    reason: Text
+    automatic_date: UtcInstant | None = None
+    confirmed_by: Text | None = None
+    expected_epoch: Annotated[int, Field(ge=0)] | None = None
+
+
+def build_router(settings: Settings) -> APIRouter:
+    """The routes of governance."""
+    router = APIRouter(prefix="/v1/releases", tags=["decisions"])
+
+    @router.post("/{release_id}/decisions", status_code=201, operation_id="decide")
+    async def post(
+        release_id: str, body: DecisionBody, caller: Dcc, key: Key, work: Work, response: Response
+    ) -> dict[str, Any]:
+        request = decide.DecisionRequest(
+            caller=caller,
+            key=key,
+            digest=digest_of(body, release_id),
+            release_id=ReleaseId(release_id),
+            proposal=Proposal(
+                mode=body.mode,
+                reason=body.reason,
+                automatic_date=body.automatic_date,
+                confirmed_by=body.confirmed_by,
+                expected_epoch=body.expected_epoch,
+            ),
+            resume_notice=settings.resume_notice,
+        )
+        answer = await work.run(decide.command, request)
+        response.headers.update(REPLAYED if answer.replayed else {})
+        return answer.body
+
+    @router.get("/{release_id}/decisions", operation_id="listDecisions")
+    async def listing(release_id: str, _: Overseer, work: Work) -> dict[str, Any]:
+        async with work.reading() as tx:
+            return {"decisions": await decide.listing(tx, ReleaseId(release_id))}
+
+    return router

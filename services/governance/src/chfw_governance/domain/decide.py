@@ -1,0 +1,167 @@
+"""What the DCC may decide next about a release, and what the decision then says (R5-3 to R5-5)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.months import latest_automatic_date
+from chfw_common.kernel.rollout import ENDS, HALTS, Mode
+
+
+class Refusal(StrEnum):
+    """Why a decision is refused; nothing changes."""
+
+    EPOCH_MOVED = "epoch_moved"
+    RELEASE_ENDED = "release_ended"
+    PILOT_FIRST = "pilot_first"
+    TRANSITION_REFUSED = "transition_refused"
+    NOTHING_CHANGES = "nothing_changes"
+    CONFIRMATION_REQUIRED = "confirmation_required"
+    DATE_IN_PAST = "date_in_past"
+    DATE_TOO_LATE = "date_too_late"
+    NEW_DATE_REQUIRED = "new_date_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a release stands. `paused_from` is the mode a pause interrupted; `confirmed` is that of the last decision.
+
+    Epoch 0 is the announcement: held, at the date of the notice.
+    """
+
+    epoch: int
+    min_epoch: int
+    mode: Mode
+    automatic_date: Instant
+    paused_from: Mode | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the DCC wants. No `automatic_date` leaves it; `confirmed_by` names the Panel or Sub-Committee (R5-4)."""
+
+    mode: Mode
+    reason: str
+    automatic_date: Instant | None = None
+    confirmed_by: str | None = None
+    expected_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decision: the next place in the release's line of epochs."""
+
+    epoch: int
+    min_epoch: int
+    mode: Mode
+    automatic_date: Instant
+    reason: str
+    confirmed_by: str | None
+    paused_from: Mode | None
+
+    @property
+    def standing(self) -> Standing:
+        """Where the release stands once this is decided."""
+        return Standing(
+            self.epoch,
+            self.min_epoch,
+            self.mode,
+            self.automatic_date,
+            self.paused_from,
+            confirmed=self.confirmed_by is not None,
+        )
+
+
+_ALWAYS = frozenset({Mode.PAUSE, Mode.STOP, Mode.REVOKED})
+_NEXT: dict[Mode, frozenset[Mode]] = {
+    Mode.HELD: _ALWAYS | {Mode.HELD, Mode.PILOT},
+    Mode.PILOT: _ALWAYS | {Mode.PILOT, Mode.HELD, Mode.RUN},
+    Mode.RUN: _ALWAYS | {Mode.RUN, Mode.HELD},
+    Mode.STOP: frozenset(),
+    Mode.REVOKED: frozenset(),
+}
+"""Which mode may follow which. After a pause, what may follow the mode that it interrupted."""
+
+_ACTIVE = frozenset({Mode.PILOT, Mode.RUN})
+
+
+def decide(standing: Standing, proposal: Proposal, now: Instant, *, resume_notice: timedelta) -> Decided | Refusal:
+    """The decision a proposal leads to, or the first reason against it."""
+    refusal = (
+        _refuse_order(standing, proposal)
+        or _refuse_date(standing, proposal, now, resume_notice)
+        or _refuse_unconfirmed(standing, proposal)
+    )
+    if refusal is not None:
+        return refusal
+    epoch = standing.epoch + 1
+    return Decided(
+        epoch=epoch,
+        min_epoch=epoch if _halts(standing, proposal) else standing.min_epoch,
+        mode=proposal.mode,
+        automatic_date=proposal.automatic_date or standing.automatic_date,
+        reason=proposal.reason,
+        confirmed_by=proposal.confirmed_by,
+        paused_from=_interrupted(standing) if proposal.mode is Mode.PAUSE else None,
+    )
+
+
+def _refuse_order(standing: Standing, proposal: Proposal) -> Refusal | None:
+    if proposal.expected_epoch is not None and proposal.expected_epoch != standing.epoch:
+        return Refusal.EPOCH_MOVED
+    if standing.mode in ENDS:
+        return Refusal.RELEASE_ENDED
+    before = _interrupted(standing)
+    if before is Mode.HELD and proposal.mode is Mode.RUN:
+        return Refusal.PILOT_FIRST
+    if proposal.mode not in _NEXT[before]:
+        return Refusal.TRANSITION_REFUSED
+    if proposal.mode is standing.mode and not _moves_date(standing, proposal) and not _confirms(standing, proposal):
+        return Refusal.NOTHING_CHANGES
+    return None
+
+
+def _refuse_date(standing: Standing, proposal: Proposal, now: Instant, resume_notice: timedelta) -> Refusal | None:
+    date = proposal.automatic_date or standing.automatic_date
+    if _moves_date(standing, proposal) and date <= now:
+        return Refusal.DATE_IN_PAST
+    if _delays(standing, proposal) and date > latest_automatic_date(now):
+        return Refusal.DATE_TOO_LATE
+    overdue = standing.automatic_date <= now
+    if overdue and proposal.mode in _ACTIVE and standing.mode not in _ACTIVE and date < now + resume_notice:
+        return Refusal.NEW_DATE_REQUIRED
+    return None
+
+
+def _refuse_unconfirmed(standing: Standing, proposal: Proposal) -> Refusal | None:
+    """Stop, delay and going on after a pause need the Panel; a pause may come first and be confirmed later."""
+    proceeds = standing.mode is Mode.PAUSE and proposal.mode in _ACTIVE
+    needed = proposal.mode is Mode.STOP or proceeds or _delays(standing, proposal)
+    return Refusal.CONFIRMATION_REQUIRED if needed and proposal.confirmed_by is None else None
+
+
+def _halts(standing: Standing, proposal: Proposal) -> bool:
+    """Whether nothing older may be forwarded any more: a change to a halting mode, or a later D."""
+    return (proposal.mode in HALTS and proposal.mode is not standing.mode) or _delays(standing, proposal)
+
+
+def _interrupted(standing: Standing) -> Mode:
+    """The mode that counts for what may follow: that before the pause, while paused."""
+    if standing.mode is Mode.PAUSE:
+        return standing.paused_from or Mode.HELD
+    return standing.mode
+
+
+def _moves_date(standing: Standing, proposal: Proposal) -> bool:
+    return proposal.automatic_date is not None and proposal.automatic_date != standing.automatic_date
+
+
+def _delays(standing: Standing, proposal: Proposal) -> bool:
+    return proposal.automatic_date is not None and proposal.automatic_date > standing.automatic_date
+
+
+def _confirms(standing: Standing, proposal: Proposal) -> bool:
+    """Whether this confirms an emergency suspension (R5-5)."""
+    return proposal.mode is Mode.PAUSE and not standing.confirmed and proposal.confirmed_by is not None

@@ -1,0 +1,15 @@
+"""What the environment tells governance."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from chfw_common.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Settings of the governance service."""
+
+    resume_notice: timedelta = Field(
+        default=timedelta(days=7), description="How far ahead a new automatic date must be to go on after the old one"
+    )

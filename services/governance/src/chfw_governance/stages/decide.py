@@ -1,0 +1,118 @@
+"""Decide about a release: the next epoch, under the lock of the release's row."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from chfw_common.events.decision import RolloutDecision
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.instants import Instant, format_instant
+from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.http.idempotency import recall, remember
+from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.service import Answered, Tx, release_event
+from chfw_common.topology import ROLLOUT_DECISION
+from chfw_governance.domain.decide import Decided, Proposal, Refusal, decide
+from chfw_governance.store import releases
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """A decision as it came in. `digest` is that of its content."""
+
+    caller: Caller
+    key: str
+    digest: bytes
+    release_id: ReleaseId
+    proposal: Proposal
+    resume_notice: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The document of the decision, and whether it was given before."""
+
+    body: dict[str, Any]
+    replayed: bool
+
+
+_SAID: dict[Refusal, tuple[int, str]] = {
+    Refusal.EPOCH_MOVED: (409, "Another decision came first: look at it, then decide."),
+    Refusal.RELEASE_ENDED: (409, "The release was stopped or revoked; that is final."),
+    Refusal.PILOT_FIRST: (409, "A release runs only after its pilot."),
+    Refusal.TRANSITION_REFUSED: (409, "This mode may not follow the present one."),
+    Refusal.NOTHING_CHANGES: (409, "The release is in this mode already, with this date."),
+    Refusal.CONFIRMATION_REQUIRED: (422, "Stop, delay and going on after a pause need `confirmed_by`."),
+    Refusal.DATE_IN_PAST: (422, "`automatic_date` must be in the future."),
+    Refusal.DATE_TOO_LATE: (422, "A delayed `automatic_date` may be six months from now at most."),
+    Refusal.NEW_DATE_REQUIRED: (422, "The automatic date has passed: going on needs a new one, far enough ahead."),
+}
+
+
+async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[Answer]:
+    """Decide, or say again what was answered to the same key. Raises Problem for a refusal."""
+    known = await recall(tx, "governance", request.caller.party, request.key, request.digest)
+    if known is not None:
+        return Answered(Answer(known, replayed=True), f"decision|{request.release_id}|{known['epoch']}")
+    standing = await releases.lock_standing(tx, request.release_id)
+    if standing is None:
+        raise Problem(404, "unknown_release", "No such release is known here (yet).")
+    decided = decide(standing, request.proposal, now, resume_notice=request.resume_notice)
+    if isinstance(decided, Refusal):
+        status, sentence = _SAID[decided]
+        raise Problem(status, decided.value, sentence)
+    await releases.add_decision(tx, request.release_id, decided, request.caller.user_id, now)
+    body = _render(request.release_id, decided, now)
+    await remember(tx, request.caller.party, request.key, request.digest, body)
+    event = RolloutDecision(
+        release_id=request.release_id,
+        epoch=decided.epoch,
+        min_epoch=decided.min_epoch,
+        mode=decided.mode,
+        automatic_date=decided.automatic_date,
+        reason=decided.reason,
+        confirmed_by=decided.confirmed_by,
+        decided_at=now,
+    )
+    return Answered(
+        Answer(body, replayed=False),
+        f"decision|{request.release_id}|{decided.epoch}",
+        [release_event(ROLLOUT_DECISION, request.release_id, event)],
+    )
+
+
+async def listing(tx: Tx, release_id: ReleaseId) -> list[dict[str, Any]]:
+    """The decisions on a release by epoch. Raises Problem 404 when it is not known."""
+    rows = await releases.load_decisions(tx, release_id)
+    if rows is None:
+        raise Problem(404, "unknown_release", "No such release is known here (yet).")
+    return [
+        {
+            "release_id": row["release_id"],
+            "epoch": row["epoch"],
+            "min_epoch": row["min_epoch"],
+            "mode": row["mode"],
+            "automatic_date": format_instant(row["automatic_date"]),
+            "reason": row["reason"],
+            "confirmed_by": row["confirmed_by"],
+            "decided_at": format_instant(row["decided_at"]),
+            "state": row["state"],
+            "at_risk": row["at_risk"],
+        }
+        for row in rows
+    ]
+
+
+def _render(release_id: ReleaseId, decided: Decided, now: Instant) -> dict[str, Any]:
+    return {
+        "release_id": release_id,
+        "epoch": decided.epoch,
+        "min_epoch": decided.min_epoch,
+        "mode": decided.mode.value,
+        "automatic_date": format_instant(decided.automatic_date),
+        "reason": decided.reason,
+        "confirmed_by": decided.confirmed_by,
+        "decided_at": format_instant(now),
+        "state": releases.REQUESTED,
+        "at_risk": None,
+    }

@@ -1,0 +1,1 @@
+"""The SQL of governance: one module and one .sql file per aggregate."""

@@ -1,0 +1,35 @@
+-- name: open_release
+-- A release begins at epoch 0, held, at the date of its notice; a later notice changes nothing but the version.
+insert into release (release_id, version, notified_at, automatic_date) values ($1, $2, $3, $4)
+on conflict (release_id) do update set version = excluded.version where release.version < excluded.version
+
+-- name: lock_release
+-- Where a release stands, locked: nobody else gives it an epoch.
+select * from release where release_id = $1 for update
+
+-- name: move_release
+-- Where a release stands after a decision.
+update release
+set epoch = $2, min_epoch = $3, mode = $4, automatic_date = $5, paused_from = $6, confirmed = $7
+where release_id = $1
+
+-- name: add_decision
+-- Write a decision down.
+insert into decision (release_id, epoch, min_epoch, mode, automatic_date, reason, confirmed_by, decided_by, decided_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: report_decision
+-- What the scheduler reports of a decision. The state only moves on; the count is that of the latest report.
+update decision
+set state = case when $3 = 'effective' or (state = 'requested' and $3 = 'fencing') then $3 else state end,
+    at_risk = case when reported_at is null or $5 >= reported_at then $4 else at_risk end,
+    reported_at = greatest(reported_at, $5)
+where release_id = $1 and epoch = $2
+
+-- name: knows_release
+-- Whether a release is known here.
+select exists (select 1 from release where release_id = $1)
+
+-- name: decisions
+-- The decisions on a release in the order of their epochs.
+select * from decision where release_id = $1 order by epoch

@@ -1,0 +1,1 @@
+"""The routes of intake: parse, call one stage, render."""

@@ -1,0 +1,100 @@
+"""Accept a request: in one transaction its whole content, its instant and its place in the Party's line.
+
+Verdicts follow as a job. Once this commits, the request is not lost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import AnswerKind, Group
+from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.http.idempotency import reused_key
+from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.jobs import start_job
+from chfw_common.runtime.service import Answered, Tx
+from chfw_instruction.domain.entries import Entry
+from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
+from chfw_instruction.stages import judge
+from chfw_instruction.store import releases, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request as it came in. `digest` is that of its content, `limit` the most entries taken."""
+
+    caller: Caller
+    key: str
+    digest: bytes
+    release_id: ReleaseId
+    kind: AnswerKind
+    group: Group
+    activate_at: Instant | None
+    entries: Sequence[Entry]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender is told at once. `replayed`: it was told so before."""
+
+    id: UUID
+    entries: int
+    received_at: Instant
+    replayed: bool
+
+
+_SAID: dict[WholeRefusal, tuple[int, str]] = {
+    WholeRefusal.UNKNOWN_RELEASE: (404, "No such release is known here (yet)."),
+    WholeRefusal.RELEASE_REVOKED: (409, "The notice of this release was revoked."),
+    WholeRefusal.RELEASE_STOPPED: (409, "This release was stopped."),
+    WholeRefusal.CPL_NOT_ACTIVE: (409, "The CPL entry of this release is not Active."),
+    WholeRefusal.DECLINE_UNDER_MANDATORY: (422, "Under the mandatory rule a release cannot be declined."),
+    WholeRefusal.TIME_REQUIRED: (422, "To agree, repeat the time that was shown in `activate_at`."),
+    WholeRefusal.TIME_NOT_ALLOWED: (422, "A decline or a withdrawal takes no `activate_at`."),
+    WholeRefusal.TIME_IN_PAST: (422, "`activate_at` is in the past."),
+    WholeRefusal.EMPTY_LIST: (422, "`hubs` is empty."),
+    WholeRefusal.TOO_MANY_ENTRIES: (413, "`hubs` has more entries than one request may."),
+}
+
+
+async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Receipt]:
+    """Accept the submission, or say again what was said to the same key. Raises Problem for a refusal."""
+    caller = submission.caller
+    last_seq = await requests.lock_party(tx, caller.party)
+    before = await requests.find_by_key(tx, caller.party, submission.key)
+    if before is not None:
+        if bytes(before["digest"]) != submission.digest:
+            raise reused_key()
+        receipt = Receipt(before["id"], before["entries"], before["received_at"], replayed=True)
+        return Answered(receipt, f"request|{receipt.id}")
+    terms = await releases.load_terms(tx, submission.release_id)
+    refusal = refuse_whole(
+        terms,
+        kind=submission.kind,
+        activate_at=submission.activate_at,
+        entries=len(submission.entries),
+        limit=submission.limit,
+        now=now,
+    )
+    if refusal is not None or terms is None:
+        code = refusal or WholeRefusal.UNKNOWN_RELEASE
+        raise Problem(_SAID[code][0], code.value, _SAID[code][1])
+    accepted = requests.Accepted(
+        party=caller.party,
+        key=submission.key,
+        digest=submission.digest,
+        user_id=caller.user_id,
+        party_seq=last_seq + 1,
+        kind=submission.kind,
+        group=submission.group,
+        activate_at=submission.activate_at,
+        received_at=now,
+        terms=terms,
+    )
+    await requests.add(tx, accepted, submission.entries)
+    await start_job(tx, judge.JOB, str(accepted.id), {"request": str(accepted.id)}, now)
+    receipt = Receipt(accepted.id, len(submission.entries), now, replayed=False)
+    return Answered(receipt, f"request|{receipt.id}")

@@ -1,0 +1,1 @@
+"""The SQL of intake: one module and one .sql file per aggregate."""

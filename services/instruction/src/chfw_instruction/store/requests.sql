@@ -1,0 +1,39 @@
+-- name: lock_party
+-- The Party's line of acceptance, locked until the transaction ends.
+insert into party (party, last_seq) values ($1, 0)
+on conflict (party) do update set last_seq = party.last_seq
+returning last_seq
+
+-- name: move_party
+-- Move the line on.
+update party set last_seq = $2 where party = $1
+
+-- name: by_key
+-- The request a Party made under a key.
+select id, digest, entries, received_at from request where party = $1 and key = $2
+
+-- name: add_request
+-- Write an accepted request down.
+insert into request (id, party, key, digest, user_id, party_seq, release_id, kind, "group", activate_at, received_at,
+                     entries, image, automatic_date)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
+-- name: lock_request
+-- A request to be judged on, locked: nobody else counts its verdicts.
+select * from request where id = $1 for update
+
+-- name: chunk
+-- One part of the content.
+select raw, hub, duplicate from request_chunk where request_id = $1 and chunk = $2
+
+-- name: count_verdicts
+-- Take the verdicts of a part into the counts.
+update request set answered = $2, counts = $3, done_at = $4 where id = $1
+
+-- name: own_request
+-- A request as its own Party may see it.
+select * from request where id = $1 and party = $2
+
+-- name: verdicts
+-- Verdicts of a request in listed order, after a position.
+select pos, raw, hub, verdict from verdict where request_id = $1 and pos > $2 order by pos limit $3

@@ -1,0 +1,169 @@
+"""What is known of one hub in one release. Facts only: they may come in any order, any number of times, also late.
+
+Each group joins what it knows with what it is told; a repeat changes nothing. What follows from the facts is in
+`state.py`; what contradicts them is returned as an anomaly, never raised.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from chfw_common.kernel.hubs import DeviceStatus, Responsibility
+from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import HubState, Mode
+from chfw_scheduler.domain.merge import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What the SMI says of the hub; the highest version wins."""
+
+    version: int
+    firmware: str
+    status: DeviceStatus
+    responsible: tuple[Responsibility, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The newest answer of each Party, the waits a tick found over, and the D whose distribution has opened."""
+
+    answers: tuple[Answer, ...] = ()
+    answer_closed: Instant | None = None
+    automatic_due: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The image on its way: the last hand-over to the CSP, and what came of it."""
+
+    epoch: int = 0
+    at: Instant | None = None
+    tries: int = 0
+    delivered_at: Instant | None = None
+    failed_at: Instant | None = None
+    refused_at: Instant | None = None
+    reason: str | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Handed over, and no answer yet."""
+        return self.at is not None and self.delivered_at is None and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """The last hand-over failed or was refused."""
+        return self.failed_at is not None and self.at is not None and self.failed_at >= self.at
+
+
+class ArmResult(StrEnum):
+    """How an arming ended before its time."""
+
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """The last CS06 of the hub (known by its counter), its cancellation, and its outcome.
+
+    `planned_for` is the time that consent gave (for asap: the time sent), `fires_at` the time in the CS06, which is
+    later when the planned time was too near. `tries` counts the commands that were carried out and failed;
+    `cancel_for` is the mode that called it back. `outcome` is the activateImageResponseCode or NOT_APPLIED.
+    """
+
+    epoch: int = 0
+    counter: int = 0
+    at: Instant | None = None
+    planned_for: Instant | None = None
+    fires_at: Instant | None = None
+    accepted_at: Instant | None = None
+    ended: ArmResult | None = None
+    ended_at: Instant | None = None
+    reason: str | None = None
+    cancel_counter: int = 0
+    cancel_at: Instant | None = None
+    cancel_for: Mode | None = None
+    too_late_at: Instant | None = None
+    outcome: int | None = None
+    outcome_at: Instant | None = None
+    tries: int = 0
+
+    @property
+    def in_force(self) -> bool:
+        """A CS06 was sent and neither ended nor carried out."""
+        return self.at is not None and self.ended is None and self.outcome is None
+
+    @property
+    def cancelling(self) -> bool:
+        """The CS06 in force has been called back, and the hub has not answered that."""
+        return self.in_force and self.cancel_counter > self.counter and self.too_late_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No word from the hub: since when, when it last spoke, and the reading back of its version."""
+
+    since: Instant | None = None
+    last_word_at: Instant | None = None
+    reads: int = 0
+    read_at: Instant | None = None
+    unreachable_at: Instant | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Found silent, and not heard of since."""
+        return self.since is not None and (self.last_word_at is None or self.last_word_at < self.since)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The ledger row of one hub in one release, as facts."""
+
+    hub: HubId
+    part: int
+    inventory: Inventory
+    consent: Consent = Consent()
+    delivery: Delivery = Delivery()
+    arming: Arming = Arming()
+    silence: Silence = Silence()
+
+    @property
+    def last_counter(self) -> int:
+        """The highest originator counter this row has used."""
+        return max(self.arming.counter, self.arming.cancel_counter, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the facts amount to: what Parties and operators see, and when there is next something to do.
+
+    `activate_at` is the planned time; None means as soon as capacity allows. `claim_at` is when the hub may next be
+    distributed to or armed (if the decision lets it); `check_at` when time itself next becomes a fact.
+    """
+
+    state: HubState
+    reason: str | None
+    activate_at: Instant | None
+    answer_by: Instant | None
+    proposed_at: Instant | None
+    pilot: bool
+    claim_at: Instant | None
+    check_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A ledger row: its version, its facts, and what they amounted to when it was last written."""
+
+    version: int
+    facts: Facts
+    shown: Shown | None
+
+
+def heard(facts: Facts, at: Instant) -> Facts:
+    """The hub has spoken: silence ends."""
+    known = facts.silence.last_word_at
+    if known is not None and known >= at:
+        return facts
+    return replace(facts, silence=replace(facts.silence, last_word_at=at))

@@ -1,0 +1,63 @@
+"""The scheduler, put together: merges consent, distributes, arms, cancels, and keeps the ledger."""
+
+from collections.abc import Sequence
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.jobs import jobs_tick
+from chfw_common.runtime.service import Consume, Gauge, Service, Source, Tx
+from chfw_common.topology import (
+    HUB_RESPONSE,
+    INSTRUCTION_RECEIVED,
+    RELEASE_NOTIFIED,
+    ROLLOUT_DECISION,
+    ROLLOUT_FENCED,
+    SMI_UPDATED,
+)
+from chfw_scheduler.settings import Settings
+from chfw_scheduler.stages.announce import Announce
+from chfw_scheduler.stages.claim import Claim
+from chfw_scheduler.stages.decide import Decide
+from chfw_scheduler.stages.merge import Merge
+from chfw_scheduler.stages.observe import Observe
+from chfw_scheduler.stages.respond import Respond
+from chfw_scheduler.stages.watch import Watch
+from chfw_scheduler.store import ledger, releases
+
+Rows = Sequence[tuple[tuple[str, ...], float]]
+
+
+def build(settings: Settings) -> Service:
+    """The service as data."""
+    pacing = settings.pacing()
+    announce = Announce(pacing)
+    decide = Decide(pacing, settings.edges, settings.max_skew)
+    urgent, patient = [decide.urgent()], [announce.job(), decide.patient()]
+    return Service(
+        name="scheduler",
+        consumes={
+            RELEASE_NOTIFIED: Consume(announce.handle),
+            INSTRUCTION_RECEIVED: Consume(Merge(pacing).handle, Source.FAUST),
+            HUB_RESPONSE: Consume(Respond(pacing).handle),
+            SMI_UPDATED: Consume(Observe(pacing).handle),
+            ROLLOUT_DECISION: Consume(decide.handle, Source.CONTROL),
+            ROLLOUT_FENCED: Consume(decide.fenced, Source.CONTROL),
+        },
+        ticks=[
+            Claim(pacing).tick(),
+            Watch(pacing).tick(),
+            decide.tick(),
+            jobs_tick(urgent, "call_back"),
+            jobs_tick(patient),
+        ],
+        jobs=[*urgent, *patient],
+        gauges=[Gauge("chfw_rollout_hubs", _hubs), Gauge("chfw_rollout_anomalies", _anomalies)],
+    )
+
+
+async def _hubs(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge
+    return [((release, state), float(n)) for release, state, n in await ledger.states(tx)]
+
+
+async def _anomalies(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge
+    rows = await tx.fetch(releases.SQL["count_anomalies"])
+    return [((row["release_id"],), float(row["n"])) for row in rows]

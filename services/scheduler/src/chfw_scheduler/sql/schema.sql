@@ -1,0 +1,132 @@
+-- The scheduler: releases, the decision in force, and the ledger of what is known of each hub in each release.
+
+create table release (
+    release_id text primary key,
+    version int not null,
+    manufacturer text not null,
+    model text not null,
+    hardware text[] not null,
+    firmware text not null,
+    image_hash text not null,
+    predecessors text[] not null,
+    gbcs_versions text[] not null,
+    cpl_state text not null,
+    rule text not null check (rule in ('voluntary', 'mandatory')),
+    lone_lead interval not null,
+    answer_min interval not null,
+    first_automatic_date timestamptz not null,
+    notified_at timestamptz not null
+);
+
+-- The decision of the highest epoch of each release; it may be known before the release is.
+create table decision (
+    release_id text primary key,
+    epoch int not null check (epoch > 0),
+    min_epoch int not null check (min_epoch between 0 and epoch),
+    mode text not null check (mode in ('held', 'pilot', 'run', 'pause', 'stop', 'revoked')),
+    automatic_date timestamptz not null,
+    decided_at timestamptz not null,
+    fencing_epoch int,
+    effective_by timestamptz,
+    effective_at timestamptz
+);
+
+-- Which minimum epoch each CSP edge has acknowledged.
+create table fence (
+    release_id text not null,
+    edge text not null,
+    min_epoch int not null,
+    primary key (release_id, edge)
+);
+
+-- One row per (release, hub): facts, and behind them what they amount to. Neighbours in a partition lie together.
+create table ledger (
+    release_id text not null,
+    part smallint not null,
+    hub bigint not null,
+    version bigint not null,
+    -- inventory
+    smi_version bigint not null,
+    smi_firmware text not null,
+    smi_status text not null,
+    import_party text,
+    import_user text,
+    import_since timestamptz,
+    gas_party text,
+    gas_user text,
+    gas_since timestamptz,
+    -- consent: the newest answer of each Party
+    answers jsonb not null,
+    answer_closed timestamptz,
+    automatic_due timestamptz,
+    -- delivery
+    dist_epoch int not null,
+    dist_at timestamptz,
+    dist_tries smallint not null,
+    delivered_at timestamptz,
+    dist_failed_at timestamptz,
+    dist_refused_at timestamptz,
+    dist_reason text,
+    -- arming
+    arm_epoch int not null,
+    arm_counter bigint not null,
+    arm_at timestamptz,
+    arm_planned_for timestamptz,
+    arm_fires_at timestamptz,
+    arm_accepted_at timestamptz,
+    arm_ended text,
+    arm_ended_at timestamptz,
+    arm_reason text,
+    cancel_counter bigint not null,
+    cancel_at timestamptz,
+    cancel_for text,
+    too_late_at timestamptz,
+    outcome smallint,
+    outcome_at timestamptz,
+    arm_tries smallint not null,
+    -- silence
+    silent_since timestamptz,
+    last_word_at timestamptz,
+    reads smallint not null,
+    read_at timestamptz,
+    unreachable_at timestamptz,
+    -- what the facts amount to
+    state text not null,
+    reason text,
+    activate_at timestamptz,
+    answer_by timestamptz,
+    proposed_at timestamptz,
+    pilot boolean not null,
+    claim_at timestamptz,
+    check_at timestamptz,
+    primary key (release_id, part, hub)
+) with (fillfactor = 70);
+create index ledger_claim on ledger (release_id, part, claim_at) where claim_at is not null;
+create index ledger_claim_pilot on ledger (release_id, part, claim_at) where claim_at is not null and pilot;
+create index ledger_check on ledger (release_id, part, check_at) where check_at is not null;
+
+-- Answers that met an armed hub: kept, without effect; their Party was told too_late.
+create table late_answer (
+    release_id text not null,
+    hub bigint not null,
+    party text not null,
+    party_seq bigint not null,
+    request_id text not null,
+    at timestamptz not null,
+    primary key (release_id, hub, party, party_seq)
+);
+
+-- Facts that contradicted each other.
+create table anomaly (
+    release_id text not null,
+    hub bigint not null,
+    kind text not null,
+    ref text not null,
+    at timestamptz not null,
+    primary key (release_id, hub, kind, ref)
+);
+
+create view scheduler_published.ledger as
+select release_id, hub, part, version, state, reason, import_party, gas_party, activate_at, arm_fires_at as fires_at,
+       answer_by, proposed_at, pilot, smi_firmware
+from ledger;

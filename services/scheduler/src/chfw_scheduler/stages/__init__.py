@@ -1,0 +1,1 @@
+"""The steps of the scheduler, one module per verb: load, decide, save, say."""

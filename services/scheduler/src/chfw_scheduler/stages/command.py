@@ -1,0 +1,68 @@
+"""Decided actions as events: what goes to the edges, under the epoch and permit of the decision in force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.kernel.ids import HubId, hub_key
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Outgoing, hub_events
+from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_COMMAND
+from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, Read
+from chfw_scheduler.domain.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """An action decided for one hub."""
+
+    part: int
+    hub: HubId
+    action: Action
+
+
+def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> list[Outgoing]:
+    """The events of decided actions: distributions, then commands by kind, in chunks of a partition."""
+    image_rows = [(c.part, hub_key(c.hub), c.hub) for c in decided if isinstance(c.action, Distribute)]
+    outgoing = hub_events(
+        FIRMWARE_DISTRIBUTED,
+        image_rows,
+        lambda hubs: FirmwareDistributed(
+            release_id=rollout.release_id,
+            firmware=rollout.image.firmware,
+            image_hash=rollout.image_hash,
+            epoch=rollout.decision.epoch,
+            not_before=now,
+            permit_until=now + rollout.pacing.permit_ttl,
+            hubs=hubs,
+        ),
+    )
+    for kind in CommandKind:
+        rows = [(c.part, hub_key(c.hub), item) for c in decided if (item := _item(c, kind)) is not None]
+        outgoing += hub_events(HUB_COMMAND, rows, lambda items, kind=kind: _command(rollout, kind, items, now))  # type: ignore[misc]
+    return outgoing
+
+
+def _item(commanded: Commanded, kind: CommandKind) -> CommandItem | None:
+    match commanded.action, kind:
+        case Arm(counter, activate_at), CommandKind.ACTIVATE:
+            return CommandItem(hub=commanded.hub, counter=counter, activate_at=activate_at)
+        case Cancel(counter, cancels), CommandKind.CANCEL:
+            return CommandItem(hub=commanded.hub, counter=counter, cancels=cancels)
+        case Read(counter), CommandKind.READ:
+            return CommandItem(hub=commanded.hub, counter=counter)
+    return None
+
+
+def _command(rollout: Rollout, kind: CommandKind, items: tuple[CommandItem, ...], now: Instant) -> HubCommand:
+    return HubCommand(
+        release_id=rollout.release_id,
+        kind=kind,
+        firmware=rollout.image.firmware,
+        image_hash=rollout.image_hash,
+        epoch=rollout.decision.epoch,
+        not_before=now,
+        permit_until=now + rollout.pacing.permit_ttl,
+        items=items,
+    )

@@ -1,0 +1,98 @@
+"""Instructions meet: each Party's newest answer into its slot, and the consent table applied again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chfw_common.events.instruction import InstructionReceived
+from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.published import smi
+from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
+from chfw_scheduler.domain.facts import Facts, Row
+from chfw_scheduler.domain.hear import ARMED_OR_LATER, Anomaly, party_says
+from chfw_scheduler.domain.merge import Answer
+from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.stages.announce import enrol
+from chfw_scheduler.stages.progress import progressed, write_back
+from chfw_scheduler.store import ledger, releases
+
+TOO_LATE = "too_late"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The stage behind the Faust source."""
+
+    pacing: Pacing
+
+    async def handle(self, tx: Tx, batch: Batch[InstructionReceived], now: Instant) -> Outcome:
+        """Merge the answers of a batch, release by release; order and repeats do not matter (I3)."""
+        outgoing: list[Outgoing] = []
+        by_release: dict[ReleaseId, list[InstructionReceived]] = {}
+        for event in batch.events:
+            by_release.setdefault(event.release_id, []).append(event)
+        for release_id, events in sorted(by_release.items()):
+            outgoing += await self._merge(tx, release_id, batch.partition, events, now)
+        return Outcome(outgoing)
+
+    async def _merge(
+        self, tx: Tx, release_id: ReleaseId, part: int, events: Sequence[InstructionReceived], now: Instant
+    ) -> list[Outgoing]:
+        rollout = await releases.read_rollout(tx, self.pacing, release_id)
+        if rollout is None:
+            # Another topic brings the notice; the instruction was judged with it, so it will come.
+            raise TransientError(f"the notice of {release_id} has not come yet")
+        wanted = sorted({hub for event in events for hub in event.hubs})
+        rows = await ledger.lock_rows(tx, release_id, part, wanted)
+        outgoing: list[Outgoing] = []
+        missing = [hub for hub in wanted if hub not in rows]
+        if missing:
+            outgoing += await _enrol_missing(tx, rollout, missing, now)
+            rows = await ledger.lock_rows(tx, release_id, part, wanted)
+        facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
+        anomalies: list[tuple[HubId, Anomaly | None]] = [
+            (hub, Anomaly("instruction_for_unknown_hub", "")) for hub in wanted if hub not in rows
+        ]
+        for event in events:
+            late = []
+            for hub in event.hubs:
+                if hub not in rows:
+                    continue
+                if _armed(rows[hub]) and _news(facts[hub], event):
+                    late.append(hub)
+                    continue
+                facts[hub], anomaly = party_says(facts[hub], _answer(event))
+                anomalies.append((hub, anomaly))
+            outgoing += await _too_late(tx, rollout, rows, late, event, now)
+        await releases.note_anomalies(tx, release_id, anomalies, now)
+        outgoing += await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()], now)
+        return outgoing
+
+
+def _answer(event: InstructionReceived) -> Answer:
+    return Answer(event.party, event.party_seq, event.kind, event.group, event.received_at, event.activate_at)
+
+
+def _armed(row: Row) -> bool:
+    return row.shown is not None and row.shown.state in ARMED_OR_LATER
+
+
+def _news(facts: Facts, event: InstructionReceived) -> bool:
+    """Whether the answer is newer than the one that counts; a repeat of a merged one is no news."""
+    known = [answer.party_seq for answer in facts.consent.answers if answer.party == event.party]
+    return event.party_seq > max(known, default=-1)
+
+
+async def _enrol_missing(tx: Tx, rollout: Rollout, hubs: Sequence[HubId], now: Instant) -> list[Outgoing]:
+    """The instruction overtook the enrolment: look the hubs up in the register and enrol them here."""
+    found = await smi.lookup(tx, hubs)
+    return await enrol(tx, rollout, [found[hub] for hub in hubs if hub in found], now)
+
+
+async def _too_late(
+    tx: Tx, rollout: Rollout, rows: dict[HubId, Row], late: Sequence[HubId], event: InstructionReceived, now: Instant
+) -> list[Outgoing]:
+    await releases.note_late_answers(tx, rollout.release_id, late, event.party, event.party_seq, event.request_id, now)
+    told = [(rows[hub].facts, shown, rows[hub].version) for hub in late if (shown := rows[hub].shown) is not None]
+    return progressed(rollout, told, TOO_LATE)

@@ -1,0 +1,77 @@
+"""The inventory speaks: new hubs are enrolled, outcomes and changes of Supplier reach the rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
+from chfw_common.kernel.hubs import HubRecord, Responsibility
+from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
+from chfw_scheduler.domain import hear
+from chfw_scheduler.domain.facts import Facts, Inventory, Row
+from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.stages.announce import enrol
+from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.store import ledger, releases
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """The stage."""
+
+    pacing: Pacing
+
+    async def handle(self, tx: Tx, batch: Batch[SmiUpdated], now: Instant) -> Outcome:
+        """Take records into every release that has the hub, and enrol those that are new to one."""
+        items = [item for event in batch.events for item in event.items]
+        outgoing: list[Outgoing] = []
+        for rollout in await releases.read_rollouts(tx, self.pacing):
+            outgoing += await self._take_in(tx, rollout, batch.partition, items, now)
+        return Outcome(outgoing)
+
+    async def _take_in(
+        self, tx: Tx, rollout: Rollout, part: int, items: Sequence[SmiHub], now: Instant
+    ) -> list[Outgoing]:
+        rows = await ledger.lock_rows(tx, rollout.release_id, part, sorted({item.hub for item in items}))
+        newest = {item.hub: item for item in sorted(items, key=lambda item: item.smi_version)}
+        strangers = [_record(item, part) for hub, item in sorted(newest.items()) if hub not in rows]
+        outgoing = await enrol(tx, rollout, strangers, now)
+        facts = {hub: row.facts for hub, row in rows.items()}
+        anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
+        for item in items:
+            if item.hub in facts:
+                facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
+                anomalies.append((item.hub, anomaly))
+        await releases.note_anomalies(tx, rollout.release_id, anomalies, now)
+        changed: list[tuple[Row, Facts]] = [(row, facts[hub]) for hub, row in rows.items()]
+        return outgoing + await write_back(tx, rollout, part, changed, now)
+
+
+def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:
+    return tuple(Responsibility(one.party, one.user_id, one.role, one.since) for one in item.responsible)
+
+
+def _record(item: SmiHub, part: int) -> HubRecord:
+    return HubRecord(
+        hub=item.hub,
+        part=part,
+        device_type=item.device_type,
+        status=item.status,
+        manufacturer=item.manufacturer,
+        model=item.model,
+        hardware=item.hardware,
+        firmware=item.firmware,
+        gbcs=item.gbcs,
+        region=item.region,
+        responsible=_responsible(item),
+        smi_version=item.smi_version,
+    )
+
+
+def _learn(facts: Facts, item: SmiHub, rollout: Rollout) -> hear.Learnt:
+    facts = hear.inventory_says(facts, Inventory(item.smi_version, item.firmware, item.status, _responsible(item)))
+    cause = item.cause
+    if cause.kind is not CauseKind.ALERT or cause.release_id != rollout.release_id or cause.outcome is None:
+        return facts, None
+    return hear.outcome(facts, cause.counter, cause.outcome, cause.at)

@@ -1,0 +1,88 @@
+"""The edge and the hub answer: the image delivered or not, the CS06 stored or refused, the version read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
+from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import HALTS
+from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
+from chfw_scheduler.domain import hear
+from chfw_scheduler.domain.act import cancel
+from chfw_scheduler.domain.facts import Facts
+from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.stages.command import Commanded, commands
+from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.store import ledger, releases
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """The stage."""
+
+    pacing: Pacing
+
+    async def handle(self, tx: Tx, batch: Batch[HubResponse], now: Instant) -> Outcome:
+        """Take in answers, release by release."""
+        outgoing: list[Outgoing] = []
+        by_release: dict[ReleaseId, list[ResponseItem]] = {}
+        for event in batch.events:
+            by_release.setdefault(event.release_id, []).extend(event.items)
+        for release_id, items in sorted(by_release.items()):
+            outgoing += await self._take_in(tx, release_id, batch.partition, items, now)
+        return Outcome(outgoing)
+
+    async def _take_in(
+        self, tx: Tx, release_id: ReleaseId, part: int, items: Sequence[ResponseItem], now: Instant
+    ) -> list[Outgoing]:
+        rollout = await releases.read_rollout(tx, self.pacing, release_id)
+        rows = await ledger.lock_rows(tx, release_id, part, sorted({item.hub for item in items}))
+        facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
+        anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
+        for item in items:
+            if item.hub not in facts:
+                anomalies.append((item.hub, hear.Anomaly("response_of_unknown_hub", item.kind)))
+                continue
+            facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
+            anomalies.append((item.hub, anomaly))
+        await releases.note_anomalies(tx, release_id, anomalies, now)
+        if rollout is None:
+            return []
+        again = [] if rollout.decision.mode not in HALTS else _call_back_again(facts, items, rollout, now)
+        outgoing = await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()], now)
+        return outgoing + commands(rollout, again, now)
+
+
+def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:
+    kind, at, counter = item.kind, item.at, item.counter
+    match kind:
+        case ResponseKind.DELIVERED:
+            return hear.delivered(facts, at)
+        case ResponseKind.DELIVERY_FAILED:
+            return hear.delivery_failed(facts, at, item.reason)
+        case ResponseKind.DISTRIBUTION_REFUSED:
+            return hear.distribution_refused(facts, at, item.epoch, item.reason)
+        case ResponseKind.ACTIVATION_ACCEPTED:
+            return hear.armed(facts, counter, at)
+        case ResponseKind.ACTIVATION_REFUSED | ResponseKind.COMMAND_REFUSED:
+            return hear.arming_refused(facts, counter, at, item.reason)
+        case ResponseKind.CANCEL_ACCEPTED:
+            return hear.cancelled(facts, counter, at)
+        case ResponseKind.CANCEL_TOO_LATE:
+            return hear.cancel_too_late(facts, counter, at)
+        case ResponseKind.VERSION_READ:
+            runs_new = rollout is not None and item.firmware == rollout.image.firmware
+            return hear.version_read(facts, at, new_firmware=runs_new)
+
+
+def _call_back_again(
+    facts: dict[HubId, Facts], items: Sequence[ResponseItem], rollout: Rollout, now: Instant
+) -> list[Commanded]:
+    """An edge refused a cancel while the release is halted: the hub may still fire, so it is called back again."""
+    again = []
+    for hub in sorted({item.hub for item in items if item.kind is ResponseKind.COMMAND_REFUSED and item.hub in facts}):
+        facts[hub], action = cancel(facts[hub], rollout.decision.mode, now)
+        if action is not None:
+            again.append(Commanded(facts[hub].part, hub, action))
+    return again

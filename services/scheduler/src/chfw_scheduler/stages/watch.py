@@ -1,0 +1,59 @@
+"""Time becomes a fact: a wait is over, D comes near, a hub has said nothing for too long."""
+
+from dataclasses import dataclass
+
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Tick, TickResult, Tx
+from chfw_common.topology import CHUNK, HUB_PARTITIONS
+from chfw_scheduler.domain.act import pass_time
+from chfw_scheduler.domain.rollout import Pacing
+from chfw_scheduler.stages.command import Commanded, commands
+from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.store import ledger, releases
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The tick. It runs whatever the decision: facts of time do not wait for anyone."""
+
+    pacing: Pacing
+
+    async def run(self, tx: Tx, now: Instant) -> TickResult:
+        """Write down what time has made of at most 500 hubs of one partition of one release."""
+        due = await self._earliest(tx)
+        if due is None or due[0] > now:
+            return TickResult()
+        _, release_id, part = due
+        rollout = await releases.read_rollout(tx, self.pacing, release_id)
+        if rollout is None:
+            raise LookupError(f"ledger rows of an unknown release: {release_id}")
+        rows = await ledger.lock_checkable(tx, release_id, part, now, limit=CHUNK)
+        changed = []
+        decided = []
+        for row in rows:
+            if row.shown is None:
+                continue
+            facts, action = pass_time(row.facts, row.shown.state, rollout, now)
+            changed.append((row, facts))
+            if action is not None:
+                decided.append(Commanded(facts.part, facts.hub, action))
+        outgoing = await write_back(tx, rollout, part, changed, now)
+        return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
+
+    async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
+        """When time next becomes a fact."""
+        due = await self._earliest(tx)
+        return None if due is None else due[0]
+
+    def tick(self) -> Tick:
+        """The tick of this stage."""
+        return Tick("watch", self.run, self.next_due)
+
+    async def _earliest(self, tx: Tx) -> tuple[Instant, ReleaseId, int] | None:
+        found = []
+        for rollout in await releases.read_rollouts(tx, self.pacing):
+            due = await ledger.earliest_check(tx, rollout.release_id, HUB_PARTITIONS)
+            if due is not None:
+                found.append((due[0], rollout.release_id, due[1]))
+        return min(found, default=None)

@@ -1,0 +1,1 @@
+"""The scheduler's SQL: one module per aggregate."""

@@ -1,0 +1,70 @@
+-- name: upsert_release
+-- A notice; a lower version than the one known changes nothing.
+insert into release (release_id, version, manufacturer, model, hardware, firmware, image_hash, predecessors,
+                     gbcs_versions, cpl_state, rule, lone_lead, answer_min, first_automatic_date, notified_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+on conflict (release_id) do update
+set version = excluded.version, cpl_state = excluded.cpl_state, predecessors = excluded.predecessors,
+    gbcs_versions = excluded.gbcs_versions
+where excluded.version > release.version;
+
+-- name: read_rollouts
+-- Releases with the decision in force; all of them, or those named.
+select r.*, d.epoch, d.min_epoch, d.mode, d.automatic_date, d.decided_at
+from release r left join decision d using (release_id)
+where $1::text[] is null or release_id = any($1)
+order by release_id;
+
+-- name: upsert_decision
+-- The decision of the highest epoch; gives the row only when it is news.
+insert into decision (release_id, epoch, min_epoch, mode, automatic_date, decided_at)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (release_id) do update
+set epoch = excluded.epoch, min_epoch = greatest(decision.min_epoch, excluded.min_epoch), mode = excluded.mode,
+    automatic_date = excluded.automatic_date, decided_at = excluded.decided_at
+where excluded.epoch > decision.epoch
+returning epoch;
+
+-- name: read_decision
+-- The decision in force, if there is one.
+select * from decision where release_id = $1;
+
+-- name: begin_fencing
+-- A halt is stored; until every edge has acknowledged, or the last permit has run out, it is not effective.
+update decision set fencing_epoch = $2, effective_by = $3, effective_at = null where release_id = $1;
+
+-- name: upsert_fence
+-- What an edge has acknowledged; it never goes back.
+insert into fence (release_id, edge, min_epoch) values ($1, $2, $3)
+on conflict (release_id, edge) do update set min_epoch = greatest(fence.min_epoch, excluded.min_epoch);
+
+-- name: count_fenced
+-- How many of the edges obey at least this epoch.
+select count(*) from fence where release_id = $1 and edge = any($2::text[]) and min_epoch >= $3;
+
+-- name: make_effective
+-- The fencing decision is effective from now on; gives its epoch the first time only.
+update decision set effective_at = $2, fencing_epoch = null
+where release_id = $1 and fencing_epoch is not null
+returning fencing_epoch, epoch, min_epoch;
+
+-- name: earliest_effective_by
+-- When the permits of the release that waits longest for its edges have all run out.
+select release_id, effective_by from decision where fencing_epoch is not null order by effective_by, release_id limit 1;
+
+-- name: insert_anomalies
+-- Contradictions, each once.
+insert into anomaly (release_id, hub, kind, ref, at)
+select $1, u.hub, u.kind, u.ref, $5 from unnest($2::bigint[], $3::text[], $4::text[]) u(hub, kind, ref)
+order by u.hub, u.kind, u.ref
+on conflict do nothing;
+
+-- name: insert_late_answers
+-- Answers that met an armed hub, each once.
+insert into late_answer (release_id, hub, party, party_seq, request_id, at)
+select $1, u.hub, $3, $4, $5, $6 from unnest($2::bigint[]) u(hub) order by u.hub
+on conflict do nothing;
+
+-- name: count_anomalies
+-- Contradictions per release.
+select release_id, count(*) as n from anomaly group by release_id order by release_id;

@@ -1,0 +1,193 @@
+"""What the routes take and give."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+
+from chfw_common.events.base import HubRef, UtcInstant
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType
+from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64, parse_hub_id
+from chfw_common.kernel.roles import Role
+from chfw_smi.domain.inventory import Claimed, Line, Loaded, SupplierChange
+
+MOST = 5_000
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
+Eui64 = Annotated[HubId, BeforeValidator(parse_hub_id), PlainSerializer(hub_eui64, when_used="json")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ResponsibleBody(_Body):
+    """A Party that answers for a hub. Without `since`: the known start, else now."""
+
+    party: Text
+    user_id: Text
+    role: SupplierRole
+    since: UtcInstant | None = None
+
+    def claim(self) -> Claimed:
+        """The same, as the inventory thinks of it."""
+        return Claimed(self.role, PartyId(self.party), UserId(self.user_id), self.since)
+
+
+class HubBody(_Body):
+    """A full record of a hub."""
+
+    hub: HubRef
+    gpf: HubRef | None = None
+    device_type: DeviceType = DeviceType.CHF
+    status: DeviceStatus = DeviceStatus.COMMISSIONED
+    status_since: UtcInstant | None = None
+    manufacturer: Text
+    model: Text
+    hardware: Text
+    firmware: Text
+    gbcs: Text
+    region: Text
+    responsible: tuple[ResponsibleBody, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_party_per_role(self) -> "HubBody":
+        roles = [entry.role for entry in self.responsible]
+        if len(roles) != len(set(roles)):
+            raise ValueError("one Party per role")
+        return self
+
+    def loaded(self) -> Loaded:
+        """The same, as the inventory thinks of it."""
+        return Loaded(
+            hub=self.hub,
+            gpf=self.gpf,
+            device_type=self.device_type,
+            status=self.status,
+            status_since=self.status_since,
+            manufacturer=self.manufacturer,
+            model=self.model,
+            hardware=self.hardware,
+            firmware=self.firmware,
+            gbcs=self.gbcs,
+            region=self.region,
+            responsible=tuple(entry.claim() for entry in self.responsible),
+        )
+
+
+class LoadBody(_Body):
+    """A load."""
+
+    hubs: Annotated[tuple[HubBody, ...], Field(min_length=1, max_length=MOST)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "LoadBody":
+        if len({entry.hub for entry in self.hubs}) != len(self.hubs):
+            raise ValueError("a hub is named twice")
+        gpfs = [entry.gpf for entry in self.hubs if entry.gpf is not None]
+        if len(set(gpfs)) != len(gpfs):
+            raise ValueError("a GPF is named twice")
+        return self
+
+
+class LoadedBody(_Body):
+    """What a load did, counted in hubs."""
+
+    new: int
+    changed: int
+    unchanged: int
+
+
+class ChangeBody(_Body):
+    """One change of Supplier; without a Party the role is empty from now on."""
+
+    hub: HubRef
+    role: SupplierRole
+    party: Text | None = None
+    user_id: Text | None = None
+    since: UtcInstant | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ChangeBody":
+        if (self.party is None) != (self.user_id is None):
+            raise ValueError("party and user_id belong together")
+        return self
+
+    def change(self) -> SupplierChange:
+        """The same, as the inventory thinks of it."""
+        if self.party is None or self.user_id is None:
+            return SupplierChange(self.hub, self.role, None)
+        return SupplierChange(
+            self.hub, self.role, Claimed(self.role, PartyId(self.party), UserId(self.user_id), self.since)
+        )
+
+
+class ChangesBody(_Body):
+    """Changes of Supplier."""
+
+    changes: Annotated[tuple[ChangeBody, ...], Field(min_length=1, max_length=MOST)]
+
+
+class ChangedBody(_Body):
+    """What the changes did, counted in hubs."""
+
+    changed: int
+    unchanged: int
+    unknown: tuple[Eui64, ...]
+
+
+class HubView(_Body):
+    """What a caller may see of a hub. `smi_version` is the DCC's alone: it would count what another Supplier does."""
+
+    hub: Eui64
+    device_type: DeviceType
+    status: DeviceStatus
+    status_since: UtcInstant
+    manufacturer: str
+    model: str
+    hardware: str
+    firmware: str
+    gbcs: str
+    region: str
+    responsible: tuple[ResponsibleBody, ...]
+    second_supplier: bool
+    gpf: Eui64 | None = None
+    smi_version: int | None = None
+
+
+def view_for_dcc(line: Line) -> HubView:
+    """All there is."""
+    return _view(line, None, None)
+
+
+def view_for_supplier(line: Line, party: PartyId, user_id: UserId) -> HubView | None:
+    """The hub as one of its Suppliers may see it, None for everybody else (R3-4: that another exists, never who)."""
+    mine = any((entry.party, entry.user_id) == (party, user_id) for entry in line.record.responsible)
+    return _view(line, party, user_id) if mine else None
+
+
+def _view(line: Line, party: PartyId | None, user_id: UserId | None) -> HubView:
+    record = line.record
+    whole = party is None
+    return HubView(
+        hub=record.hub,
+        device_type=record.device_type,
+        status=record.status,
+        status_since=line.status_since,
+        manufacturer=record.manufacturer,
+        model=record.model,
+        hardware=record.hardware,
+        firmware=record.firmware,
+        gbcs=record.gbcs,
+        region=record.region,
+        responsible=tuple(
+            ResponsibleBody.model_validate(
+                {"party": entry.party, "user_id": entry.user_id, "role": entry.role, "since": entry.since}
+            )
+            for entry in record.responsible
+            if whole or (entry.party, entry.user_id) == (party, user_id)
+        ),
+        second_supplier=len({entry.party for entry in record.responsible}) > 1,
+        gpf=line.gpf if whole else None,
+        smi_version=record.smi_version if whole else None,
+    )

@@ -1,0 +1,183 @@
+"""One line of the inventory and what may change it: an alert, a version read, a load, a change of Supplier.
+
+Every function says what the line becomes, or None when nothing is to be changed or told: that is how repeats are
+absorbed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Responsibility
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import Role
+
+
+class GpfTakenError(ValueError):
+    """A GPF can belong to one hub only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A hub as the inventory keeps it: what everybody sees of it, and what it remembers to absorb repeats."""
+
+    record: HubRecord
+    gpf: HubId | None
+    status_since: Instant
+    firmware_at: Instant | None = None
+    alert_release: ReleaseId | None = None
+    alert_counter: int = 0
+    read_release: ReleaseId | None = None
+    read_counter: int = 0
+
+
+class Sight(StrEnum):
+    """How the inventory got to know what a hub runs."""
+
+    ALERT = "alert"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A hub's own word: it ran `firmware` at an instant.
+
+    `own_counter` is what a repeat shows again: the alert's own counter, or that of the read command.
+    """
+
+    hub: HubId
+    sight: Sight
+    release_id: ReleaseId
+    own_counter: int
+    command_counter: int
+    firmware: str
+    at: Instant
+    outcome: int | None = None
+
+
+def observe(line: Line, seen: Observation) -> Line | None:
+    """The line after an observation; None when it was observed before (I18).
+
+    Alerts and reads come over two topics, so a read can be overtaken by a later alert: an older word never replaces
+    the version of a younger one. At the same instant the alert counts, because a hub that has activated no longer
+    reads the old version.
+    """
+    is_alert = seen.sight is Sight.ALERT
+    if seen.own_counter <= (line.alert_counter if is_alert else line.read_counter):
+        return None
+    known_at = line.firmware_at
+    counts = known_at is None or seen.at > known_at or (is_alert and seen.at == known_at)
+    record = replace(
+        line.record,
+        firmware=seen.firmware if counts else line.record.firmware,
+        smi_version=line.record.smi_version + 1,
+    )
+    at = seen.at if counts else known_at
+    if is_alert:
+        return replace(
+            line, record=record, firmware_at=at, alert_release=seen.release_id, alert_counter=seen.own_counter
+        )
+    return replace(line, record=record, firmware_at=at, read_release=seen.release_id, read_counter=seen.own_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A responsibility as somebody states it; without a start it keeps the known one, else it starts now."""
+
+    role: Role
+    party: PartyId
+    user_id: UserId
+    since: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A full record as it is loaded."""
+
+    hub: HubId
+    gpf: HubId | None
+    device_type: DeviceType
+    status: DeviceStatus
+    status_since: Instant | None
+    manufacturer: str
+    model: str
+    hardware: str
+    firmware: str
+    gbcs: str
+    region: str
+    responsible: tuple[Claimed, ...]
+
+
+def load(known: Line | None, loaded: Loaded, part: int, now: Instant) -> Line | None:
+    """The line after a load; None when it says nothing new."""
+    before = known.record.responsible if known else ()
+    record = HubRecord(
+        hub=loaded.hub,
+        part=part,
+        device_type=loaded.device_type,
+        status=loaded.status,
+        manufacturer=loaded.manufacturer,
+        model=loaded.model,
+        hardware=loaded.hardware,
+        firmware=loaded.firmware,
+        gbcs=loaded.gbcs,
+        region=loaded.region,
+        responsible=_in_order([_since(before, claim, now) for claim in loaded.responsible]),
+        smi_version=known.record.smi_version if known else 1,
+    )
+    if known is None:
+        return Line(record, loaded.gpf, loaded.status_since or now)
+    kept_since = known.status_since if known.record.status is loaded.status else now
+    status_since = loaded.status_since or kept_since
+    if (record, loaded.gpf, status_since) == (known.record, known.gpf, known.status_since):
+        return None
+    return replace(
+        known,
+        record=replace(record, smi_version=record.smi_version + 1),
+        gpf=loaded.gpf,
+        status_since=status_since,
+        firmware_at=known.firmware_at if record.firmware == known.record.firmware else now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierChange:
+    """Who answers for a hub in one role from now on; without a claim nobody does."""
+
+    hub: HubId
+    role: Role
+    claim: Claimed | None
+
+
+def change_suppliers(line: Line, changes: Sequence[SupplierChange], now: Instant) -> Line | None:
+    """The line after changes of Supplier; None when all of them are known."""
+    before = line.record.responsible
+    by_role = {entry.role: entry for entry in before}
+    for change in changes:
+        if change.claim is None:
+            by_role.pop(change.role, None)
+        else:
+            by_role[change.role] = _since(before, change.claim, now)
+    after = _in_order(list(by_role.values()))
+    if after == before:
+        return None
+    record = replace(line.record, responsible=after, smi_version=line.record.smi_version + 1)
+    return replace(line, record=record)
+
+
+def _since(before: Sequence[Responsibility], claim: Claimed, now: Instant) -> Responsibility:
+    known = next(
+        (
+            entry.since
+            for entry in before
+            if (entry.role, entry.party, entry.user_id) == (claim.role, claim.party, claim.user_id)
+        ),
+        now,
+    )
+    return Responsibility(claim.party, claim.user_id, claim.role, claim.since or known)
+
+
+def _in_order(entries: Sequence[Responsibility]) -> tuple[Responsibility, ...]:
+    """Import before gas: the order in which the published view shows them."""
+    return tuple(sorted(entries, key=lambda entry: entry.role is not Role.IMPORT_SUPPLIER))

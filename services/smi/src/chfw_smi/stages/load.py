@@ -1,0 +1,41 @@
+"""Load: full records from the operator, new or changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chfw_common.events.smi import CauseKind, SmiCause
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Answered, Tx
+from chfw_common.topology import partition_of_hub
+from chfw_smi.domain.inventory import Loaded, load
+from chfw_smi.stages.tell import name_of, tell
+from chfw_smi.store import hub
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAnswer:
+    """What a load did."""
+
+    new: int
+    changed: int
+    unchanged: int
+
+
+async def command(tx: Tx, records: Sequence[Loaded], now: Instant) -> Answered[LoadAnswer]:
+    """Write the records that say something new, and tell them. The same load again changes and tells nothing.
+
+    Raises GpfTakenError when a GPF belongs to another hub.
+    """
+    await hub.lock_loading(tx)
+    before = await hub.lock(tx, (record.hub for record in records))
+    after = []
+    for record in records:
+        known = before.get(record.hub)
+        line = load(known, record, known.record.part if known else partition_of_hub(record.hub), now)
+        if line is not None:
+            after.append(line)
+    await hub.save_loaded(tx, before, after)
+    new = len(records) - len(before)
+    answer = LoadAnswer(new=new, changed=len(after) - new, unchanged=len(records) - len(after))
+    cause = SmiCause(kind=CauseKind.LOAD, at=now)
+    return Answered(answer, name_of("load", after), tell((line, cause) for line in after))

@@ -1,0 +1,89 @@
+"""Observe: what hubs say of themselves changes the inventory, and nothing else changes a version (I18, R4-6)."""
+
+from collections.abc import Sequence
+
+from chfw_common.events.alert import Cs06Alert
+from chfw_common.events.response import HubResponse, ResponseKind
+from chfw_common.events.smi import CauseKind, SmiCause
+from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_smi.domain.inventory import Line, Observation, Sight, observe
+from chfw_smi.stages.tell import Told, tell
+from chfw_smi.store import anomaly, hub
+
+
+async def handle_alerts(tx: Tx, batch: Batch[Cs06Alert], now: Instant) -> Outcome:
+    """Take CS06 alerts, of success and of failure."""
+    seen = [
+        Observation(
+            hub=item.hub,
+            sight=Sight.ALERT,
+            release_id=event.release_id,
+            own_counter=item.alert_counter,
+            command_counter=item.command_counter,
+            firmware=item.firmware,
+            at=item.executed_at,
+            outcome=item.outcome,
+        )
+        for event in batch.events
+        for item in event.items
+    ]
+    return await _apply(tx, seen, [], now)
+
+
+async def handle_responses(tx: Tx, batch: Batch[HubResponse], now: Instant) -> Outcome:
+    """Take the version reads among the responses; the rest is not for the inventory."""
+    reads = [
+        (event.release_id, item)
+        for event in batch.events
+        for item in event.items
+        if item.kind is ResponseKind.VERSION_READ
+    ]
+    seen = [
+        Observation(
+            hub=item.hub,
+            sight=Sight.READ,
+            release_id=release_id,
+            own_counter=item.counter,
+            command_counter=item.counter,
+            firmware=item.firmware,
+            at=item.at,
+        )
+        for release_id, item in reads
+        if item.counter is not None and item.firmware is not None
+    ]
+    incomplete = [
+        anomaly.Anomaly(anomaly.NO_COUNTER, item.hub, release_id, item.counter or 0)
+        for release_id, item in reads
+        if item.counter is None or item.firmware is None
+    ]
+    return await _apply(tx, seen, incomplete, now)
+
+
+async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anomaly], now: Instant) -> Outcome:
+    if not seen and not odd:
+        return Outcome()
+    before = await hub.lock(tx, (entry.hub for entry in seen))
+    lines: dict[HubId, Line] = dict(before)
+    told: list[Told] = []
+    unknown: list[anomaly.Anomaly] = []
+    for entry in seen:
+        line = lines.get(entry.hub)
+        if line is None:
+            unknown.append(anomaly.Anomaly(anomaly.UNKNOWN_HUB, entry.hub, entry.release_id, entry.own_counter))
+            continue
+        after = observe(line, entry)
+        if after is not None:
+            lines[entry.hub] = after
+            told.append((after, _cause(entry)))
+    await hub.save_observed(tx, before, [line for key, line in lines.items() if line is not before[key]])
+    await anomaly.record(tx, [*odd, *unknown], now)
+    return Outcome(tell(told))
+
+
+def _cause(seen: Observation) -> SmiCause:
+    kind = CauseKind.ALERT if seen.sight is Sight.ALERT else CauseKind.READ
+    return SmiCause(
+        kind=kind, at=seen.at, release_id=seen.release_id, counter=seen.command_counter, outcome=seen.outcome
+    )

@@ -1,0 +1,81 @@
+"""A database of its own for each test: a clone of a template that is prepared once a session (a pytest plugin)."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import asyncpg
+import pytest
+
+from chfw_common.runtime.roles import install_schemas
+from chfw_common.runtime.service import Tx
+from tests.support import toy
+from tests.support.servers import LoopThread, RunningPostgres
+
+Prepare = Callable[[Tx, str], Awaitable[object]]
+
+
+@dataclass
+class Databases:
+    """The databases of a session's Postgres."""
+
+    server: RunningPostgres
+    loop: LoopThread
+    _made: set[str] = field(default_factory=set)
+    _numbers: "count[int]" = field(default_factory=count)
+
+    def clone(self, template: str, prepare: Prepare) -> str:
+        """The address of a new database like the template; `prepare` fills the template when it is first asked for."""
+        if template not in self._made:
+            self._execute(self.server.admin_dsn, f'create database "{template}"')
+            self.loop.run(_fill(self.server.dsn(template), template, prepare))
+            self._made.add(template)
+        name = f"{template}_{next(self._numbers)}"
+        self._execute(self.server.admin_dsn, f'create database "{name}" template "{template}"')
+        return self.server.dsn(name)
+
+    def drop(self, dsn: str) -> None:
+        """Remove a clone, whoever is still connected."""
+        self._execute(self.server.admin_dsn, f'drop database "{dsn.rpartition("/")[2]}" with (force)')
+
+    def _execute(self, dsn: str, statement: str) -> None:
+        self.loop.run(_execute(dsn, statement))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _fill(dsn: str, name: str, prepare: Prepare) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await prepare(connection, name)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_server: RunningPostgres, server_loop: LoopThread) -> Databases:
+    """Makes and removes databases on the session's Postgres."""
+    return Databases(postgres_server, server_loop)
+
+
+@pytest.fixture
+def toy_dsn(databases: Databases) -> Iterator[str]:
+    """A database with the schema of the toy service."""
+    dsn = databases.clone("toy", toy.install)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def chfw_dsn(databases: Databases) -> Iterator[str]:
+    """A database with the schemas and roles of all services."""
+    dsn = databases.clone("chfw", install_schemas)
+    yield dsn
+    databases.drop(dsn)

@@ -1,0 +1,64 @@
+"""The state directory."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from chfw_cli.local import ports
+from chfw_cli.local.state import StateDir, StateDirError, untraversable
+
+
+def test_the_environment_chooses_the_directory(tmp_path: Path) -> None:
+    assert StateDir.default({"CHFW_STATE": str(tmp_path)}).root == tmp_path
+
+
+def test_without_a_choice_it_is_the_same_one_every_time_named_by_the_user() -> None:
+    root = StateDir.default({}).root
+    assert root == StateDir.default({}).root
+    assert root.name.startswith(f"chfw-{os.getuid()}-")
+
+
+def test_a_new_directory_can_be_passed_by_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        state = StateDir(tmp_path / "state").create()
+        modes = [path.stat().st_mode & 0o777 for path in (state.root, state.logs, state.keys)]
+    finally:
+        os.umask(before)
+    assert modes == [0o755, 0o755, 0o700]
+
+
+def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").symlink_to(tmp_path)
+    with pytest.raises(StateDirError, match="CHFW_STATE"):
+        StateDir(tmp_path / "state").create()
+
+
+def test_a_port_stays_the_same_and_belongs_to_one_name(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    chosen = {name: state.port(name) for name in ("kafka", "postgres", "smi")}
+    assert len(set(chosen.values())) == 3
+    assert StateDir(tmp_path).known_ports() == chosen
+    assert all(port < 32_768 for port in chosen.values()), "below the ports of outgoing connections"
+    state.set_port("kafka", 29_092)
+    assert state.port("kafka") == 29_092
+
+
+def test_a_port_with_a_listener_is_not_free() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert not ports.is_free(listener.getsockname()[1])
+
+
+def test_every_closed_directory_on_the_way_is_named(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    for closed in (tmp_path / "a", deep):
+        closed.chmod(0o700)
+    found = untraversable(deep)
+    assert (tmp_path / "a").resolve() in found
+    assert deep.resolve() in found
+    assert (tmp_path / "a" / "b").resolve() not in found
