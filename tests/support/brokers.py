@@ -172,16 +172,17 @@ class RealKafka:
     async def log(self, topic: Topic, partition: int) -> list[Record]:
         """Everything in a partition."""
         tp = TopicPartition(topic.name, partition)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
-            await consumer.seek_to_beginning(tp)
             found: list[Record] = []
             while await consumer.position(tp) < end:
-                for r in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
-                    found.append(Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers)))
+                got = (await consumer.getmany(tp, timeout_ms=500)).get(tp, [])
+                found += [Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in got]
             return found
         finally:
             await consumer.stop()

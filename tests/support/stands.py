@@ -1,11 +1,12 @@
 """A stand: one broker, one database, the toy service, and members that come and go (a pytest plugin)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
 import pytest
+import structlog
 
 from chfw_common.runtime.clock import RealClock
 from chfw_common.runtime.consume import ConsumeCore, Settled
@@ -59,9 +60,11 @@ class Stand:
         """The toy, consuming the topics."""
         return self.toy.service(topics or [self.topic])
 
-    def context(self, *topics: Topic, kind: type[SourceContext] = SourceContext) -> SourceContext:
+    def context(
+        self, *topics: Topic, service: Service | None = None, kind: type[SourceContext] = SourceContext
+    ) -> SourceContext:
         """What a source needs."""
-        core = ConsumeCore(self.service(*topics), self.database, self.metrics)
+        core = ConsumeCore(service or self.service(*topics), self.database, self.metrics)
         return kind(core, self.database, self.metrics, RealClock(), asyncio.Event())
 
     def meddled(self, offers: Offers | None = None, start_at: int | None = None) -> SourceContext:
@@ -127,12 +130,26 @@ class Stand:
 
     async def parked(self) -> list[tuple[int, str, str]]:
         """(offset, kind, error) of what is parked."""
-        return await self.fetch('select "offset", kind, error from parked_record order by topic, partition, "offset"')  # type: ignore[return-value]
+        return await self.fetch('select "offset", kind, error from parked_record order by topic, partition, "offset"')
 
     @property
     def alarmed(self) -> bool:
         """Whether the position alarm is on."""
         return self.metrics.registry.get_sample_value("chfw_alarm", {"kind": "position"}) == 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Logs as JSON: drawing a traceback for people takes longer than most tests."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(params=["local", "kafka"])

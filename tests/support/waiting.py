@@ -12,7 +12,7 @@ _LOOK = 0.01
 async def eventually(condition: Callable[[], Awaitable[bool]], limit: float = LIMIT) -> None:
     """Return as soon as the condition holds. Raises TimeoutError at the limit."""
     async with asyncio.timeout(limit):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - a condition may be a query
             await asyncio.sleep(_LOOK)
 
 

@@ -4,6 +4,7 @@ import typer
 
 from chfw_cli.commands.doctor import doctor
 from chfw_cli.commands.down import down
+from chfw_cli.commands.simulate import simulate
 from chfw_cli.commands.status import status
 from chfw_cli.commands.up import up
 
@@ -20,6 +21,7 @@ for _command in (
     status,
     down,
     doctor,
+    simulate,
 ):
     app.command()(_command)
 

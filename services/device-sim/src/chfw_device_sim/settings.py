@@ -1,4 +1,4 @@
-"""What the simulated network is told by its environment. All rates are assumptions; GET /v1/fleet/assumptions prints them."""
+"""What the simulated network is told by its environment. All rates are assumptions, printed by a route of its own."""
 
 from datetime import timedelta
 from typing import Annotated, Self

@@ -13,6 +13,8 @@ from chfw_cli.local.kafka_config import logging_properties, server_properties
 from chfw_cli.local.state import write_text
 
 _HEAP = "512m"
+_QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
+"""The virtual machine's own warnings, chiefly about the class archive, say nothing of use."""
 
 
 class FormatError(Exception):
@@ -41,7 +43,7 @@ async def format_once(home: Path, java: Java, jars: tuple[Path, ...]) -> None:
 
 def broker_command(home: Path, java: Java, jars: tuple[Path, ...], *options: str) -> tuple[str, ...]:
     """The command line of a broker that lives in `home`."""
-    flags = (f"-Xmx{_HEAP}", "-Xms64m", "-Xshare:auto", "-XX:+ExitOnOutOfMemoryError", *options)
+    flags = (f"-Xmx{_HEAP}", "-Xms64m", "-XX:+ExitOnOutOfMemoryError", *options)
     return (*_java(home, java, jars, *flags), "kafka.Kafka", str(home / "server.properties"))
 
 
@@ -49,7 +51,7 @@ def _java(home: Path, java: Java, jars: tuple[Path, ...], *options: str) -> tupl
     newer = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow") if java.major > 23 else ()
     return (
         str(java.path),
-        *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *newer, *options),
+        *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *_QUIET, *newer, *options),
         f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
         *("-Dlog4j2.disableJmx=true", "-Djava.awt.headless=true"),
         *("-cp", os.pathsep.join(str(jar) for jar in jars)),

@@ -61,8 +61,9 @@ class ConsumeCore:
     async def settle(self, topic: Topic, partition: int, records: Sequence[Record], now: Instant) -> Settled:
         """Handle the records in as many transactions as their weight asks for.
 
-        Raises HoleError when the first new record is not the one that is due, TransientError when a server is away
-        (nothing of the failing transaction happened), and whatever a handler raised unexpectedly, after counting it.
+        Raises HoleError when records are missing before one of the offer (what comes before the hole is settled),
+        TransientError when a server is away (nothing of the failing transaction happened), and whatever a handler
+        raised unexpectedly, after counting it.
         """
         consume = self._service.consumes[topic]
         decoded = [_decode(record, topic) for record in records]
@@ -74,6 +75,7 @@ class ConsumeCore:
             next_offset, published = done.next_offset, published or done.published
             applied, parked = applied + done.applied, parked + done.parked
             self._metrics.consumed(topic.name, done.applied, done.parked)
+            _refuse_hole(topic, partition, next_offset, slice_)
         return Settled(next_offset, applied, parked, published)
 
     async def _settle_slice(
@@ -83,7 +85,7 @@ class ConsumeCore:
             async with transient_as_error(), self._database.transaction() as tx:
                 return await self._in_transaction(tx, topic, partition, offer, consume, now, isolate=False)
         except Exception as error:
-            if isinstance(error, HoleError) or is_transient(error):
+            if is_transient(error):
                 raise
             failures = await self._count_failure(topic, partition, error)
             if failures < PARK_AFTER:
@@ -112,7 +114,7 @@ class ConsumeCore:
         isolate: bool,
     ) -> Settled:
         due = await offsets.lock_next(tx, topic.name, partition)
-        new = _without_repeats(topic, partition, due, offer)
+        new = _due(due, offer)
         if not new:
             return Settled(due, 0, 0, published=False)
         parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
@@ -178,16 +180,23 @@ def _by_weight(decoded: Sequence[_Decoded], limit: int) -> list[list[_Decoded]]:
     return slices
 
 
-def _without_repeats(topic: Topic, partition: int, due: int, offer: Sequence[_Decoded]) -> list[_Decoded]:
-    """What is due, in order and without a gap; an offset met before is dropped. Raises HoleError."""
+def _due(due: int, offer: Sequence[_Decoded]) -> list[_Decoded]:
+    """The records from the due one on without a gap; what was met before is dropped."""
     new: list[_Decoded] = []
     for entry in offer:
         expected = due + len(new)
         if entry.record.offset > expected:
-            raise HoleError(topic.name, partition, expected, entry.record.offset)
+            break
         if entry.record.offset == expected:
             new.append(entry)
     return new
+
+
+def _refuse_hole(topic: Topic, partition: int, next_offset: int, offer: Sequence[_Decoded]) -> None:
+    """Raise HoleError when the offer has a record beyond what could be settled."""
+    beyond = next((e.record.offset for e in offer if e.record.offset >= next_offset), None)
+    if beyond is not None:
+        raise HoleError(topic.name, partition, next_offset, beyond)
 
 
 def _batch(topic: Topic, partition: int, entries: Sequence[_Decoded]) -> Batch[Any]:

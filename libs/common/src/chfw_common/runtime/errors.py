@@ -11,6 +11,7 @@ class HoleError(Exception):
     def __init__(self, topic: str, partition: int, next_offset: int, found: int) -> None:
         super().__init__(f"{topic}/{partition}: offset {next_offset} is due, the source offers {found}")
         self.next_offset = next_offset
+        self.found = found
 
 
 class InvalidMessageError(ValueError):

@@ -108,7 +108,7 @@ class Answered(Generic[AnswerT]):
 class Handler(Protocol):
     """Handles one batch in the transaction that also moves the offset."""
 
-    async def __call__(self, tx: Tx, batch: Batch[Any], now: Instant) -> Outcome: ...
+    async def __call__(self, tx: Tx, batch: Batch[Any], now: Instant, /) -> Outcome: ...
 
 
 class Source(Enum):

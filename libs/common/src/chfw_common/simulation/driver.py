@@ -58,7 +58,7 @@ class SimulatedService:
             ticked = await self._ticks.call(tick, self._clock.now())
             moved += ticked.ran
         for relay in self._relays:
-            moved += await relay.relay_once(self._clock.now())
+            moved += await relay.relay_once()
         return moved
 
     async def next_due(self) -> Instant | None:

@@ -2,21 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
 
 from chfw_common.events.base import HubRef, UtcInstant
-from chfw_common.kernel.ids import HubId, hub_eui64, parse_hub_id
+from chfw_common.kernel.ids import HubId, hub_eui64
 from chfw_common.topology import partition_of_hub
 from chfw_device_sim.store.device import NewDevice
 
 MOST = 5_000
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=60)]
-Eui64 = Annotated[
-    HubId,
-    BeforeValidator(lambda v: v if isinstance(v, int) else parse_hub_id(v)),
-    PlainSerializer(hub_eui64, when_used="json"),
-]
+Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
 
 
 class _Body(BaseModel):

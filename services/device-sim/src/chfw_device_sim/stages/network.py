@@ -1,4 +1,4 @@
-"""The network as the stages know it: its edges, the fate of its hubs, the machine's time; and the passage of an edge."""
+"""The network as the stages know it: its edges, what is behind them, the time of the machine; and who may pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

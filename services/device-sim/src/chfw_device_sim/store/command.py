@@ -39,7 +39,8 @@ async def next_due(tx: Tx) -> tuple[int, Instant] | None:
 
 async def lock_activations(tx: Tx, part: int, now: Instant) -> list[Due]:
     """Up to a chunk of the hubs of a partition whose time has come."""
-    return [Due._make(row) for row in await tx.fetch(_SQL["lock_activations"], part, now, CHUNK)]
+    rows = await tx.fetch(_SQL["lock_activations"], part, now, CHUNK)
+    return [Due._make(due) for *due, at in rows if at is not None and at <= now]
 
 
 async def end_activations(tx: Tx, executed: Sequence[Executed], now: Instant) -> None:

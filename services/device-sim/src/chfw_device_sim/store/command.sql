@@ -32,16 +32,17 @@ cross join lateral (
 order by d.due, p.part limit 1;
 
 -- name: lock_activations
--- Armed hubs of one partition whose time has come, the earliest first as far as the limit goes, locked in order.
-with due as (
-    select hub from device where part = $1 and activate_at <= $2 order by activate_at, hub limit $3
-)
+-- Armed hubs of one partition whose time has come, the earliest first as far as the limit goes, locked in order. By an
+-- array and not by a join, whose plan would hang on how fresh the statistics of `activate_at` are; so the caller looks
+-- at `activate_at` again, in case somebody was waited for.
 select
-    d.hub, d.part, d.firmware, d.held_firmware, d.held_hash, d.armed_release, d.armed_hash, d.armed_counter,
-    d.activation_release, d.activations_tried, d.alert_counter
-from device d join due on due.hub = d.hub
-where d.activate_at <= $2
-order by d.hub for update of d;
+    hub, part, firmware, held_firmware, held_hash, armed_release, armed_hash, armed_counter, activation_release,
+    activations_tried, alert_counter, activate_at
+from device
+where hub = any(array(
+    select hub from device where part = $1 and activate_at <= $2 order by activate_at, hub limit $3
+))
+order by hub for update;
 
 -- name: end_activations
 -- Activations done, well or badly. The evidence counts how often a release was activated.

@@ -57,7 +57,8 @@ async def next_due(tx: Tx) -> tuple[int, Instant] | None:
 
 async def lock_arrivals(tx: Tx, part: int, now: Instant) -> list[Arrival]:
     """Up to a chunk of what arrives in a partition."""
-    return [Arrival._make(row) for row in await tx.fetch(_SQL["lock_deliveries"], part, now, CHUNK)]
+    rows = await tx.fetch(_SQL["lock_deliveries"], part, now, CHUNK)
+    return [Arrival._make(due) for *due, at in rows if at is not None and at <= now]
 
 
 async def end_deliveries(tx: Tx, ended: Sequence[tuple[HubId, bool]]) -> None:

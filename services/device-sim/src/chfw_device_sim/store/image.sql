@@ -26,14 +26,15 @@ cross join lateral (
 order by d.due, p.part limit 1;
 
 -- name: lock_deliveries
--- Images of one partition that arrive now, the earliest first as far as the limit goes, locked in order of hubs.
-with due as (
+-- Images of one partition that arrive now, the earliest first as far as the limit goes, locked in order of hubs. By an
+-- array and not by a join, whose plan would hang on how fresh the statistics of `deliver_at` are; so the caller looks
+-- at `deliver_at` again, in case somebody was waited for.
+select hub, part, coming_release, coming_epoch, deliveries, deliver_at
+from device
+where hub = any(array(
     select hub from device where part = $1 and deliver_at <= $2 order by deliver_at, hub limit $3
-)
-select d.hub, d.part, d.coming_release, d.coming_epoch, d.deliveries
-from device d join due on due.hub = d.hub
-where d.deliver_at <= $2
-order by d.hub for update of d;
+))
+order by hub for update;
 
 -- name: end_deliveries
 -- Images that have arrived are held; those that failed are gone.

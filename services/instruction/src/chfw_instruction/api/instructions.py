@@ -48,19 +48,7 @@ def build_router(settings: Settings) -> APIRouter:
         release_id: str, body: InstructionBody, caller: Supplier, key: Key, work: Work, response: Response
     ) -> dict[str, Any]:
         # Off the loop: a quarter of a million ids take longer than anybody else should wait.
-        digest = await asyncio.to_thread(digest_of, body, release_id, caller.user_id)
-        entries = await asyncio.to_thread(read_entries, body.hubs)
-        submission = accept.Submission(
-            caller=caller,
-            key=key,
-            digest=digest,
-            release_id=ReleaseId(release_id),
-            kind=body.kind,
-            group=body.group,
-            activate_at=body.activate_at,
-            entries=entries,
-            limit=settings.request_limit,
-        )
+        submission = await asyncio.to_thread(_submission, ReleaseId(release_id), body, caller, key, settings)
         receipt = await work.run(accept.command, submission)
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
@@ -104,6 +92,22 @@ def build_router(settings: Settings) -> APIRouter:
         return {"state": report.state(known), "results": items, "next": following}
 
     return router
+
+
+def _submission(
+    release_id: ReleaseId, body: InstructionBody, caller: Caller, key: str, settings: Settings
+) -> accept.Submission:
+    return accept.Submission(
+        caller=caller,
+        key=key,
+        digest=digest_of(body, release_id, caller.user_id),
+        release_id=release_id,
+        kind=body.kind,
+        group=body.group,
+        activate_at=body.activate_at,
+        entries=read_entries(body.hubs),
+        limit=settings.request_limit,
+    )
 
 
 async def _own(tx: Tx, instruction_id: UUID, caller: Caller) -> report.Known:

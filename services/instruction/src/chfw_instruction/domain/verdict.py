@@ -74,7 +74,8 @@ def judge(asked: Asked, entry: Entry, hub: HubRecord | None, by_date: Verdict | 
 
 
 def _responsible(asked: Asked, hub: HubRecord) -> bool:
-    return any(
-        one.user_id == asked.user_id and one.party == asked.party and one.role in SUPPLIER_ROLES
-        for one in hub.responsible
-    )
+    # A plain loop: this runs fifty thousand times for one request.
+    for one in hub.responsible:
+        if one.user_id == asked.user_id and one.party == asked.party and one.role in SUPPLIER_ROLES:
+            return True
+    return False

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
@@ -42,7 +44,7 @@ _GROUPS: dict[str, _Columns] = {
         "smi_version:bigint smi_firmware:text smi_status:text import_party:text import_user:text "
         "import_since:timestamptz gas_party:text gas_user:text gas_since:timestamptz"
     ),
-    "consent": _columns("answers:jsonb answer_closed:timestamptz automatic_due:timestamptz"),
+    "consent": _columns("answers:text answer_closed:timestamptz automatic_due:timestamptz"),
     "delivery": _columns(
         "dist_epoch:int dist_at:timestamptz dist_tries:smallint delivered_at:timestamptz dist_failed_at:timestamptz "
         "dist_refused_at:timestamptz dist_reason:text"
@@ -63,6 +65,11 @@ _SHOWN = _columns(
     "claim_at:timestamptz check_at:timestamptz"
 )
 GROUPS = tuple(_GROUPS)
+
+
+def _value(name: str) -> str:
+    """A column of `unnest` as an expression. JSON travels as text: an array of arrays would mean something else."""
+    return f"u.{name}::jsonb" if name == "answers" else f"u.{name}"
 
 
 async def lock_rows(tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[HubId]) -> dict[HubId, Row]:
@@ -169,7 +176,8 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
     new = await tx.fetch(
         f"""insert into ledger (release_id, version, {", ".join(names)})
-            select $1, 1, u.* from unnest({arrays}) u({", ".join(names)}) order by u.part, u.hub
+            select $1, 1, {", ".join(map(_value, names))} 
+            from unnest({arrays}) u({", ".join(names)}) order by u.part, u.hub
             on conflict do nothing returning hub""",
         release_id,
         *map(list, columns),
@@ -204,7 +212,7 @@ async def _save_groups(
         for _, facts, shown in rows
     ]
     status = await tx.execute(
-        f"""update ledger set version = ledger.version + 1, {", ".join(f"{name} = u.{name}" for name in names)}
+        f"""update ledger set version = ledger.version + 1, {", ".join(f"{name} = {_value(name)}" for name in names)}
             from unnest($3::bigint[], {arrays}) u(hub, {", ".join(names)})
             where ledger.release_id = $1 and ledger.part = $2 and ledger.hub = u.hub""",
         release_id,
@@ -234,8 +242,8 @@ async def states(tx: Tx) -> list[tuple[str, str, int]]:
     return [(row["release_id"], row["state"], row["n"]) for row in rows]
 
 
-def _answers_out(answers: Iterable[Answer]) -> list[list[Any]]:
-    return [
+def _answers_out(answers: Iterable[Answer]) -> str:
+    rows = [
         [
             a.party,
             a.party_seq,
@@ -246,6 +254,7 @@ def _answers_out(answers: Iterable[Answer]) -> list[list[Any]]:
         ]
         for a in answers
     ]
+    return orjson.dumps(rows).decode()
 
 
 def _answers_in(found: list[list[Any]]) -> tuple[Answer, ...]:

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
 
 from chfw_common.events.base import HubRef, UtcInstant
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64, parse_hub_id
+from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
 from chfw_common.kernel.roles import Role
 from chfw_smi.domain.inventory import Claimed, Line, Loaded, SupplierChange
 
@@ -14,7 +14,7 @@ MOST = 5_000
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
-Eui64 = Annotated[HubId, BeforeValidator(parse_hub_id), PlainSerializer(hub_eui64, when_used="json")]
+Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
 
 
 class _Body(BaseModel):

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
@@ -102,6 +102,9 @@ class KafkaSource:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._max_records)
         except OffsetOutOfRangeError as error:
             self._out_of_range(error)
+            return
+        except NoOffsetForPartitionError:
+            # aiokafka looked for a position before `assigned` had set it.
             return
         except KafkaError as error:
             log.warning("the broker cannot be read now", action="fetch_failed", group=self._group, error=str(error))

@@ -1,0 +1,1 @@
+"""The demonstration: one seeded estate, one story, and a reconciliation of four independent views."""

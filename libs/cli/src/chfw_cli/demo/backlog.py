@@ -1,0 +1,109 @@
+"""How far behind the services are: events not yet relayed, records not yet consumed, jobs not done, hubs due."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from chfw_common.runtime.clock import machine_now, read_pace
+from chfw_common.topology import SERVICES, TOPICS, schema_of
+
+SMALL = 400
+"""Events or records that may be under way while time goes on."""
+
+_WAITING = " union all ".join(
+    f"select count(*) as n from {schema_of(service)}.outbox"
+    f" union all select 100000 * count(*) from {schema_of(service)}.job where state = 'open'"
+    for service in SERVICES
+)
+_NEXT = " union all ".join(
+    f"select '{service}' as service, topic, partition, next from {schema_of(service)}.consumer_offset"
+    for service in SERVICES
+)
+_DUE = """
+select count(*) from (
+    (select 1 from scheduler.ledger l join scheduler.decision d using (release_id)
+     where l.claim_at <= $1 and d.mode in ('pilot', 'run') and (d.mode = 'run' or l.pilot) limit 1)
+    union all (select 1 from scheduler.ledger where check_at <= $1 limit 1)
+    union all (select 1 from device_sim.device where deliver_at <= $1 limit 1)
+    union all (select 1 from device_sim.device where activate_at <= $1 limit 1)) due
+"""
+
+
+class Backlog:
+    """Looks from outside, at Postgres and at Kafka's end offsets."""
+
+    def __init__(self, dsn: str, bootstrap: str) -> None:
+        self._dsn = dsn
+        self._bootstrap = bootstrap
+        self._connection: Any = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def connection(self) -> Any:
+        """The connection of this look-out; a new one when the last is gone."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=20)
+        return self._connection
+
+    async def forget(self, error: BaseException) -> None:
+        """Drop a connection that failed."""
+        del error
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def small(self) -> bool:
+        """Whether little enough is under way for time to go on."""
+        return await self._count() <= SMALL
+
+    async def none(self) -> bool:
+        """Whether nothing at all is under way or due."""
+        if await self._count() > 0:
+            return False
+        connection = await self.connection()
+        now = (await read_pace(connection)).at(machine_now())
+        return int(await connection.fetchval(_DUE, now)) == 0 and await self._count() == 0
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._consumer is not None:
+            with contextlib.suppress(KafkaError, OSError):
+                await self._consumer.stop()
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _count(self) -> int:
+        try:
+            connection = await self.connection()
+            rows = await connection.fetch(_WAITING)
+            waiting = sum(int(row["n"]) for row in rows)
+            ends = await self._ends()
+            known = {
+                (row["service"], row["topic"], row["partition"]): row["next"] for row in await connection.fetch(_NEXT)
+            }
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, TimeoutError) as error:
+            await self.forget(error)
+            return SMALL + 1
+        for topic in TOPICS:
+            for service in topic.consumers:
+                for partition in range(topic.partitions):
+                    end = ends[TopicPartition(topic.name, partition)]
+                    waiting += max(end - known.get((service, topic.name, partition), 0), 0)
+        return waiting
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=5_000)
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        wanted = [TopicPartition(topic.name, p) for topic in TOPICS for p in range(topic.partitions)]
+        async with asyncio.timeout(10):
+            found: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted)
+        return found

@@ -1,0 +1,62 @@
+"""Moving the story's time: the paced clock of live services, which waits while they are behind."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import asyncpg
+
+from chfw_cli.demo.backlog import Backlog
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.clock import Pace, machine_now, read_pace, write_pace
+
+RATE = 86_400.0
+"""A day a second."""
+AHEAD = timedelta(hours=6)
+LOOK_EVERY = 0.05
+
+
+class Timeline(Protocol):
+    """What the story needs of time."""
+
+    async def until(self, instant: Instant) -> None:
+        """Return when the story's time is there and everything due before has been dealt with."""
+        ...
+
+
+async def set_clock(admin: Any, begins: Instant, rate: float = RATE) -> None:
+    """Set the paced clock to stand still at an instant."""
+    await write_pace(admin, Pace(machine_now(), begins, rate, begins))
+
+
+@dataclass
+class PacedTimeline:
+    """Lets the paced clock run, never more than six hours ahead of what the services have dealt with."""
+
+    backlog: Backlog
+    rate: float = RATE
+
+    async def until(self, instant: Instant) -> None:
+        """Return when the clock stands at the instant and nothing is left undone."""
+        while True:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                if await self._advance(instant):
+                    return
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _advance(self, instant: Instant) -> bool:
+        connection = await self.backlog.connection()
+        try:
+            pace = await read_pace(connection)
+        except Exception as error:
+            await self.backlog.forget(error)
+            raise
+        now = pace.at(machine_now())
+        idle = await self.backlog.small()
+        if now >= instant:
+            return idle and await self.backlog.none()
+        if idle and now + AHEAD / 2 >= pace.hold_at:
+            await write_pace(connection, Pace(machine_now(), now, self.rate, min(instant, now + AHEAD)))
+        return False

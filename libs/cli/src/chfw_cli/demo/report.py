@@ -1,0 +1,89 @@
+"""What a run comes to: one object for machines, a page for people."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from chfw_cli.demo.reconcile import Reconciliation
+from chfw_cli.demo.views import Views
+from chfw_common.kernel.ids import hub_eui64
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The outcome of a run. `ok` only if every check held."""
+
+    ok: bool
+    seed: int
+    hubs: int
+    enrolled: int
+    setup_seconds: float
+    story_seconds: float
+    mismatches: int
+    by_state: Mapping[str, int]
+    unreachable: Sequence[str]
+    anomalies: int
+    parked: int
+    audit_findings: Sequence[str]
+    unconsumed: int
+    peak_rss_mb: Mapping[str, float]
+    state_hash: str
+    kills: Sequence[str] = field(default_factory=tuple)
+    details: Sequence[str] = field(default_factory=tuple)
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS).decode()
+
+    def lines(self) -> list[str]:
+        """The page for people."""
+        total = sum(self.by_state.values())
+        yes = "all four views and the oracle agree" if self.ok else "THE VIEWS DO NOT AGREE"
+        lines = [
+            f"{self.hubs:,} hubs, seed {self.seed}: {yes}",
+            f"story {self.story_seconds:.1f} s, set-up {self.setup_seconds:.1f} s",
+            "states: " + ", ".join(f"{state} {hubs:,}" for state, hubs in self.by_state.items()) + f" = {total:,}",
+            f"unreachable, to be visited: {len(self.unreachable)}"
+            + "".join(f"\n    {hub}" for hub in self.unreachable[:SHOWN])
+            + ("\n    ..." if len(self.unreachable) > SHOWN else ""),
+            f"anomalies {self.anomalies}, parked records {self.parked}, records left unconsumed {self.unconsumed}",
+            "peak memory: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in self.peak_rss_mb.items()),
+            f"state hash {self.state_hash}",
+        ]
+        if self.kills:
+            lines += ["killed:", *(f"    {kill}" for kill in self.kills)]
+        if self.mismatches:
+            lines += [f"{self.mismatches} mismatches:", *(f"    {detail}" for detail in self.details)]
+        if self.audit_findings:
+            lines += ["the contiguity audit found:", *(f"    {finding}" for finding in self.audit_findings)]
+        return lines
+
+
+def state_hash(views: Views) -> str:
+    """A hash over the four views, hub by hub. In a simulation the same seed gives the same hash."""
+    digest = hashlib.sha256()
+    for name in ("devices", "ledger", "inventory"):
+        view: Mapping[int, Any] = getattr(views, name)
+        digest.update(name.encode())
+        for hub in sorted(view):
+            digest.update(f"{hub}|{view[hub]!r}\n".encode())
+    for party in sorted(views.told):
+        digest.update(party.encode())
+        for hub in sorted(views.told[party]):
+            digest.update(f"{hub}|{views.told[party][hub]!r}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def details_of(found: Reconciliation) -> tuple[str, ...]:
+    """The first mismatches, in words."""
+    return tuple(str(mismatch) for mismatch in found.mismatches[:SHOWN])
+
+
+def unreachable_of(found: Reconciliation) -> tuple[str, ...]:
+    """The hubs nobody could reach."""
+    return tuple(hub_eui64(hub) for hub in found.unreachable)

@@ -1,0 +1,102 @@
+"""The story on the local broker and the virtual clock: six months in minutes, the same every time for a seed."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import httpx2
+
+from chfw_cli.demo.client import Client
+from chfw_cli.demo.estate import draw_estate
+from chfw_cli.demo.proc import own_peak_mb
+from chfw_cli.demo.report import Report, details_of, unreachable_of
+from chfw_cli.demo.settings import service_settings
+from chfw_cli.demo.story import write_story
+from chfw_cli.demo.tell import Say, seed, tell
+from chfw_cli.demo.verify import verify
+from chfw_cli.local.install import install_database
+from chfw_cli.local.postgres import PostgresServer
+from chfw_cli.local.postgres_config import UNSAFE_FAST
+from chfw_cli.local.state import StateDir
+from chfw_cli.simulated import open_simulation
+from chfw_cli.tokens import Issuer
+from chfw_common.kernel.instants import Instant
+from chfw_common.simulation.driver import Simulation
+
+DATABASE = "chfw_simulation"
+NO_JOINS = {"enable_indexscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off"}
+
+
+class SimulatedTimeline:
+    """The driver's time."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    async def until(self, instant: Instant) -> None:
+        """Settle, jump, settle, up to the instant."""
+        await self._simulation.run_until(instant)
+
+
+async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans: bool, say: Say) -> Report:
+    """Run the story once, on a database of its own that is made anew. `other_plans` turns index and hash joins off."""
+    begun = time.monotonic()
+    story = write_story(draw_estate(seed_number, hubs))
+    async with PostgresServer(state.create(), profile=UNSAFE_FAST) as server:
+        await _fresh(server.dsn())
+        issuer = Issuer.open(state.keys)
+        async with open_simulation(
+            lambda role: server.dsn(DATABASE, role),
+            state.keys / "jwks.json",
+            story.begins - timedelta(hours=1),
+            settings=service_settings(seed_number),
+            postgres=NO_JOINS if other_plans else {},
+        ) as simulation:
+            setup = time.monotonic() - begun
+            client = _client(simulation, issuer)
+            await seed(client, story)
+            await tell(client, story, SimulatedTimeline(simulation), say)
+            story_seconds = time.monotonic() - begun - setup
+            admin = await asyncpg.connect(server.dsn(DATABASE))
+            try:
+                verdict = await verify(client, admin, story)
+            finally:
+                await admin.close()
+                await client.close()
+    found = verdict.reconciliation
+    return Report(
+        ok=verdict.ok,
+        seed=seed_number,
+        hubs=hubs,
+        enrolled=verdict.enrolled,
+        setup_seconds=round(setup, 2),
+        story_seconds=round(story_seconds, 2),
+        mismatches=len(found.mismatches),
+        by_state=found.by_state,
+        unreachable=unreachable_of(found),
+        anomalies=verdict.anomalies,
+        parked=verdict.parked,
+        audit_findings=verdict.audit_findings,
+        unconsumed=0,
+        peak_rss_mb={"simulation": own_peak_mb()},
+        state_hash=verdict.state_hash,
+        details=details_of(found),
+    )
+
+
+def _client(simulation: Simulation, issuer: Issuer) -> Client:
+    services: dict[str, Any] = {
+        name: httpx2.AsyncClient(transport=httpx2.ASGITransport(app=simulated.app), base_url=f"http://{name}")
+        for name, simulated in simulation.services.items()
+    }
+    return Client(services, issuer)
+
+
+async def _fresh(admin_dsn: str) -> None:
+    admin = await asyncpg.connect(admin_dsn)
+    try:
+        await admin.execute(f'drop database if exists "{DATABASE}" with (force)')
+    finally:
+        await admin.close()
+    await install_database(admin_dsn, DATABASE)

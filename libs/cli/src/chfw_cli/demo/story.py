@@ -1,0 +1,167 @@
+"""What happens in the demonstration, as data: who sends what, when. Nothing here is done yet."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from chfw_cli.demo.estate import (
+    GBCS,
+    HARDWARE,
+    LARGE,
+    MANUFACTURER,
+    MODEL,
+    NEW_FIRMWARE,
+    OLD_FIRMWARE,
+    OLDER_FIRMWARE,
+    Estate,
+    EstateHub,
+    user_id,
+)
+from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import Role
+
+BEGINS = datetime(2027, 1, 4, tzinfo=UTC)
+RELEASE_ID = "ch-2027-01"
+PILOT_SIZE = 50
+DAY = timedelta(days=1)
+PILOT_OPENS, PILOT_CLOSES, RUNS, AUTOMATIC = 6 * DAY, 12 * DAY, 13 * DAY, 75 * DAY
+ENDS_BY = AUTOMATIC + 12 * DAY
+IMAGE_HASH = "5f" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One instruction of a Party: for hubs it answers for under one User ID."""
+
+    key: str
+    at: timedelta
+    party: PartyId
+    user_id: UserId
+    role: Role
+    kind: str
+    group: str
+    activate_at: Instant | None
+    hubs: tuple[HubId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionStep:
+    """One decision of the DCC."""
+
+    key: str
+    at: timedelta
+    mode: str
+    reason: str
+    confirmed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A release, the requests of the Suppliers and the decisions of the DCC, by the time they are made."""
+
+    estate: Estate
+    begins: Instant
+    automatic_date: Instant
+    requests: tuple[Request, ...]
+    decisions: tuple[DecisionStep, ...]
+
+    def release_body(self) -> dict[str, object]:
+        """The notice the DCC posts."""
+        return {
+            "release_id": RELEASE_ID,
+            "cpl": {
+                "manufacturer": MANUFACTURER,
+                "model": MODEL,
+                "hardware": [HARDWARE],
+                "firmware": NEW_FIRMWARE,
+                "image_hash": IMAGE_HASH,
+                "predecessors": [OLD_FIRMWARE, OLDER_FIRMWARE],
+                "gbcs_versions": [GBCS],
+                "state": "Active",
+            },
+            "kind": "planned",
+            "severity": "medium",
+            "priority": 2,
+            "note_reference": "DCC-RN-2027-014",
+            "rule": "voluntary",
+            "pilot_cap": 300,
+            "pilot_opens": (self.begins + PILOT_OPENS).isoformat(),
+            "pilot_closes": (self.begins + PILOT_CLOSES).isoformat(),
+            "automatic_date": self.automatic_date.isoformat(),
+        }
+
+
+def write_story(estate: Estate) -> Story:
+    """The story of an estate: a pilot of 50, then two large Suppliers that overlap, then everybody else's ways."""
+    draw = random.Random(f"story {estate.seed}")
+    candidates = [hub for hub in estate.hubs if _fits(hub)]
+    shared_by_large = [hub for hub in candidates if set(hub.parties) <= set(LARGE)]
+    pilot = frozenset(hub.hub for hub in draw.sample(shared_by_large, min(PILOT_SIZE, len(shared_by_large))))
+    rest = [hub for hub in candidates if hub.hub not in pilot]
+    chosen = [hub for hub in candidates if hub.hub in pilot]
+    author = _Author()
+    for party in map(PartyId, LARGE):
+        author.ask(party, DAY, "instruct", "pilot", 8 * DAY, chosen)
+    author.ask(PartyId("SUP01"), 2 * DAY, "instruct", "safe_launch", 20 * DAY, rest)
+    author.ask(PartyId("SUP02"), 2 * DAY, "instruct", "safe_launch", 25 * DAY, rest)
+    author.ask(PartyId("SUP03"), 3 * DAY, "decline", "safe_launch", None, rest)
+    author.ask(PartyId("SUP04"), 3 * DAY, "instruct", "safe_launch", None, rest)
+    author.ask(PartyId("SUP05"), 3 * DAY, "instruct", "safe_launch", 30 * DAY, rest)
+    author.ask(PartyId("SUP05"), 5 * DAY, "withdraw", "safe_launch", None, rest)
+    author.ask(PartyId("SUP06"), 4 * DAY, "agree", "safe_launch", 25 * DAY, rest)
+    author.ask(PartyId("SUP07"), 3 * DAY, "instruct", "safe_launch", 18 * DAY, rest)
+    author.ask(PartyId("SUP07"), 9 * DAY, "instruct", "safe_launch", 33 * DAY, rest, lambda hub: hub.hub % 2 == 0)
+    return Story(
+        estate=estate,
+        begins=BEGINS,
+        automatic_date=BEGINS + AUTOMATIC,
+        requests=tuple(sorted(author.requests, key=lambda request: (request.at, request.key))),
+        decisions=(
+            DecisionStep("pilot", PILOT_OPENS, "pilot", "The pilot opens."),
+            DecisionStep("run", RUNS, "run", "The pilot has ended well.", "SEC Panel"),
+        ),
+    )
+
+
+class _Author:
+    """Collects requests; a Party sends one for each of its User IDs, hubs of both roles under the Import one."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def ask(
+        self,
+        party: PartyId,
+        at: timedelta,
+        kind: str,
+        group: str,
+        activate: timedelta | None,
+        hubs: list[EstateHub],
+        only: Callable[[EstateHub], bool] = lambda _: True,
+    ) -> None:
+        """Write requests of a Party for those of the hubs that it answers for."""
+        by_role: dict[Role, list[HubId]] = {Role.IMPORT_SUPPLIER: [], Role.GAS_SUPPLIER: []}
+        for hub in hubs:
+            if party in hub.parties and only(hub):
+                by_role[Role.IMPORT_SUPPLIER if hub.import_party == party else Role.GAS_SUPPLIER].append(hub.hub)
+        for role, named in by_role.items():
+            if named:
+                self.requests.append(
+                    Request(
+                        key=f"{party}-{role}-{kind}-{group}-{at.days}",
+                        at=at,
+                        party=party,
+                        user_id=user_id(party, role),
+                        role=role,
+                        kind=kind,
+                        group=group,
+                        activate_at=None if activate is None else BEGINS + activate,
+                        hubs=tuple(named),
+                    )
+                )
+
+
+def _fits(hub: EstateHub) -> bool:
+    return hub.model == MODEL and hub.firmware != NEW_FIRMWARE and hub.status in {"Commissioned", "Suspended"}

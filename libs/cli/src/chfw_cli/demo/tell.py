@@ -1,0 +1,99 @@
+"""Telling the story to the services, in its order, on whatever timeline: live or simulated."""
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+
+from chfw_cli.demo.client import Client
+from chfw_cli.demo.estate import GBCS, MANUFACTURER, EstateHub, user_id
+from chfw_cli.demo.pacing import Timeline
+from chfw_cli.demo.story import ENDS_BY, RELEASE_ID, DecisionStep, Request, Story
+from chfw_common.kernel.ids import hub_eui64, hub_hex
+from chfw_common.kernel.roles import Role
+
+LOAD = 2_500
+Say = Callable[[str], None]
+
+
+async def seed(client: Client, story: Story) -> None:
+    """Load the estate through the bulk commands of the inventory and of the simulated network."""
+    since = (story.begins - timedelta(days=400)).isoformat()
+    hubs = story.estate.hubs
+    for number, start in enumerate(range(0, len(hubs), LOAD)):
+        some = hubs[start : start + LOAD]
+        records = [_record(hub, since) for hub in some]
+        await client.post("smi", "/v1/hubs:load", {"hubs": records}, key=f"hubs-{number}")
+        devices = [_device(hub) for hub in some]
+        await client.post("device-sim", "/v1/devices:load", {"devices": devices}, key=f"devices-{number}")
+
+
+async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> None:
+    """From the notice to the end: returns when the last day of the story is over and nothing is left undone."""
+    await timeline.until(story.begins)
+    await client.post("notifier", "/v1/releases", story.release_body(), key="notice")
+    say("day   0  the DCC announces the release")
+    steps: list[Request | DecisionStep] = [*story.requests, *story.decisions]
+    by_time = sorted(steps, key=lambda step: (step.at, isinstance(step, DecisionStep)))
+    for at, group in itertools.groupby(by_time, key=lambda step: step.at):
+        await timeline.until(story.begins + at)
+        for step in group:
+            await _take(client, step)
+            say(_line(step))
+    await timeline.until(story.automatic_date)
+    say(f"day {(story.automatic_date - story.begins).days:>3}  the automatic date")
+    await timeline.until(story.begins + ENDS_BY)
+
+
+async def _take(client: Client, step: Request | DecisionStep) -> None:
+    if isinstance(step, DecisionStep):
+        body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
+        await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
+        return
+    instruction: dict[str, object] = {
+        "kind": step.kind,
+        "group": step.group,
+        "activate_at": None if step.activate_at is None else step.activate_at.isoformat(),
+        "hubs": [hub_eui64(hub) for hub in step.hubs],
+    }
+    path = f"/v1/releases/{RELEASE_ID}/instructions"
+    await client.post("instruction", path, instruction, key=step.key, party=step.party, role=step.role)
+
+
+def _line(step: Request | DecisionStep) -> str:
+    if isinstance(step, DecisionStep):
+        return f"day {step.at.days:>3}  the DCC decides: {step.mode} ({step.reason})"
+    when = "no preference" if step.activate_at is None else f"for {step.activate_at:%d %B}"
+    said = f"{step.kind} {len(step.hubs):,} hubs ({step.group})"
+    return f"day {step.at.days:>3}  {step.party} as {step.role}: {said}, {when}"
+
+
+def _record(hub: EstateHub, since: str) -> dict[str, object]:
+    return {
+        "hub": hub_hex(hub.hub),
+        "gpf": hub_hex(hub.gpf),
+        "status": hub.status,
+        "manufacturer": MANUFACTURER,
+        "model": hub.model,
+        "hardware": hub.hardware,
+        "firmware": hub.firmware,
+        "gbcs": GBCS,
+        "region": hub.region,
+        "responsible": [
+            {"party": party, "user_id": user_id(party, role), "role": role, "since": since}
+            for party, role in (
+                (hub.import_party, Role.IMPORT_SUPPLIER),
+                (hub.gas_party, Role.GAS_SUPPLIER),
+            )
+        ],
+    }
+
+
+def _device(hub: EstateHub) -> dict[str, object]:
+    return {
+        "hub": hub_hex(hub.hub),
+        "region": hub.region,
+        "manufacturer": MANUFACTURER,
+        "model": hub.model,
+        "hardware": hub.hardware,
+        "firmware": hub.firmware,
+    }

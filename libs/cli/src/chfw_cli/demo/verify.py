@@ -1,0 +1,62 @@
+"""After the story: the reconciliation, the audit of what was consumed, and what was left aside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chfw_cli.demo.client import Client
+from chfw_cli.demo.estate import HARDWARE, MODEL, OLD_FIRMWARE, OLDER_FIRMWARE
+from chfw_cli.demo.oracle import Image, expect
+from chfw_cli.demo.reconcile import Reconciliation, reconcile
+from chfw_cli.demo.report import state_hash
+from chfw_cli.demo.story import Story
+from chfw_cli.demo.views import look
+from chfw_common.runtime.audit import Finding, audit
+from chfw_common.topology import SERVICES, schema_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the checks said."""
+
+    reconciliation: Reconciliation
+    enrolled: int
+    anomalies: int
+    parked: int
+    audit_findings: tuple[str, ...]
+    state_hash: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held."""
+        return not self.reconciliation.mismatches and not self.audit_findings and self.parked == 0
+
+
+async def verify(client: Client, admin: Any, story: Story) -> Verdict:
+    """Reconcile and audit."""
+    image = Image(MODEL, HARDWARE, frozenset({OLD_FIRMWARE, OLDER_FIRMWARE}), story.automatic_date)
+    expected = expect(image, story.estate.hubs, story.requests)
+    views = await look(client, admin)
+    parked = await _count(admin, "parked_record", SERVICES)
+    findings = [str(finding) for service in SERVICES for finding in await _audit(admin, service)]
+    return Verdict(
+        reconcile(views, expected, story.estate.hubs),
+        len(views.ledger),
+        await _count(admin, "anomaly", ("scheduler", "smi", "device-sim")),
+        parked,
+        tuple(findings),
+        state_hash(views),
+    )
+
+
+async def _audit(admin: Any, service: str) -> list[Finding]:
+    async with admin.transaction():
+        await admin.execute(f"set local search_path to {schema_of(service)}")
+        return await audit(admin, service)
+
+
+async def _count(admin: Any, table: str, services: tuple[str, ...]) -> int:
+    counts: Mapping[str, int] = {
+        service: await admin.fetchval(f"select count(*) from {schema_of(service)}.{table}") for service in services
+    }
+    return sum(counts.values())

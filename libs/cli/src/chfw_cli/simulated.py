@@ -1,0 +1,64 @@
+"""All six services in this process: the same compositions, on the local broker and the virtual clock."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import chfw_device_sim.service
+import chfw_device_sim.settings
+import chfw_governance.service
+import chfw_governance.settings
+import chfw_instruction.service
+import chfw_instruction.settings
+import chfw_notifier.service
+import chfw_notifier.settings
+import chfw_scheduler.service
+import chfw_scheduler.settings
+import chfw_smi.service
+import chfw_smi.settings
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.database import open_database
+from chfw_common.runtime.service import Service
+from chfw_common.simulation.broker import LocalBroker
+from chfw_common.simulation.clock import VirtualClock
+from chfw_common.simulation.driver import SimulatedService, Simulation
+from chfw_common.topology import schema_of
+
+Build = Callable[[Any], Service]
+
+COMPOSITIONS: dict[str, tuple[type[Any], Build]] = {
+    "notifier": (chfw_notifier.settings.Settings, chfw_notifier.service.build),
+    "instruction": (chfw_instruction.settings.Settings, chfw_instruction.service.build),
+    "scheduler": (chfw_scheduler.settings.Settings, chfw_scheduler.service.build),
+    "device-sim": (chfw_device_sim.settings.Settings, chfw_device_sim.service.build),
+    "smi": (chfw_smi.settings.Settings, chfw_smi.service.build),
+    "governance": (chfw_governance.settings.Settings, chfw_governance.service.build),
+}
+CONNECTIONS = 2
+
+
+@contextlib.asynccontextmanager
+async def open_simulation(
+    dsn_of: Callable[[str], str],
+    jwks_file: Path,
+    begins: Instant,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    postgres: Mapping[str, str] | None = None,
+) -> AsyncIterator[Simulation]:
+    """The six services on a database whose schemas are installed. `dsn_of` gives the address for a role.
+
+    `settings` go to every service that has such a field; `postgres` are parameters of every connection.
+    """
+    broker, clock = LocalBroker(), VirtualClock(begins)
+    async with contextlib.AsyncExitStack() as stack:
+        simulated = []
+        for name, (kind, build) in COMPOSITIONS.items():
+            dsn = dsn_of(f"chfw_{schema_of(name)}")
+            given = {field: value for field, value in (settings or {}).items() if field in kind.model_fields}
+            service = build(kind(database_dsn=dsn, kafka_bootstrap="none", jwks_file=jwks_file, **given))
+            database = await open_database(dsn, name, connections=CONNECTIONS, settings=dict(postgres or {}))
+            stack.push_async_callback(database.close)
+            simulated.append(SimulatedService(service, database, broker, clock, jwks_file))
+        yield Simulation(simulated, clock)

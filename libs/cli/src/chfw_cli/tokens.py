@@ -1,0 +1,54 @@
+"""The local issuer of tokens: one signing key in the state directory, its public half as the JWKS services read."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+
+from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.roles import Role
+from chfw_common.runtime.clock import machine_now
+
+AUDIENCE = "chfw"
+LIFE = timedelta(hours=12)
+PRIVATE_MODE = 0o600
+
+
+class Issuer:
+    """Signs tokens for Parties. For this machine only: a real installation has an identity provider."""
+
+    def __init__(self, key: ECKey) -> None:
+        self._key = key
+
+    @classmethod
+    def open(cls, keys: Path) -> "Issuer":
+        """The issuer of a key directory; key and JWKS file are made at the first call."""
+        private = keys / "signing.json"
+        if private.exists():
+            key = ECKey.import_key(json.loads(private.read_text()))
+        else:
+            key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+            private.touch(PRIVATE_MODE)
+            private.write_text(json.dumps(key.as_dict(private=True)))
+        issuer = cls(key)
+        (keys / "jwks.json").write_text(json.dumps(issuer.public_keys()))
+        return issuer
+
+    def public_keys(self) -> dict[str, object]:
+        """The JWKS document."""
+        return dict(KeySet([self._key]).as_dict(private=False))
+
+    def token(self, party: PartyId, user_id: UserId, role: Role, life: timedelta = LIFE) -> str:
+        """A token that speaks for one User ID of a Party."""
+        issued = machine_now()
+        claims = {
+            "aud": AUDIENCE,
+            "party": party,
+            "user_id": user_id,
+            "role": role.value,
+            "iat": int(issued.timestamp()),
+            "exp": int((issued + life).timestamp()),
+        }
+        return jwt.encode({"alg": "ES256", "kid": self._key.kid}, claims, self._key)

@@ -1,0 +1,1 @@
+"""The routes of the notifier: parse, call one stage, render."""

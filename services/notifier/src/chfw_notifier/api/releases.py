@@ -1,0 +1,132 @@
+"""/v1/releases: announce, read the notices, list one's own eligible hubs."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from chfw_common.events.base import UtcInstant
+from chfw_common.events.release import CplEntry
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.rollout import Rule
+from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
+from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
+from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
+from chfw_notifier.settings import Settings
+from chfw_notifier.stages import announce, report
+
+Dcc = Annotated[Caller, Depends(dcc)]
+Supplier = Annotated[Caller, Depends(supplier)]
+Anyone = Annotated[Caller, Depends(caller)]
+Work = Annotated[Commands, Depends(commands)]
+Key = Annotated[str, Depends(idempotency_key)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
+Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=183))]
+LIST_LIMIT = 10_000
+
+
+class CplBody(BaseModel):
+    """The entry of the Central Products List. Empty predecessors or GBCS versions allow any."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manufacturer: Text
+    model: Text
+    hardware: Annotated[Texts, Field(min_length=1)]
+    firmware: Text
+    image_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    predecessors: Texts = ()
+    gbcs_versions: Texts = ()
+    state: Literal["Active", "Cancelled", "Expired", "Withdrawn"] = "Active"
+
+
+class ReleaseBody(BaseModel):
+    """A release as the DCC announces it. Dates of the pilot default to 14 and 28 days after the notice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    release_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{2,39}$")]
+    cpl: CplBody
+    kind: Literal["sec", "planned", "unplanned"]
+    severity: Literal["low", "medium", "high", "critical"]
+    priority: Literal[1, 2, 3, 4]
+    note_reference: Text
+    automatic_date: UtcInstant
+    rule: Rule = Rule.VOLUNTARY
+    lone_lead: Wait = timedelta(days=14)
+    answer_min: Wait = timedelta(days=3)
+    pilot_cap: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+    pilot_opens: UtcInstant | None = None
+    pilot_closes: UtcInstant | None = None
+
+
+def build_router(settings: Settings) -> APIRouter:
+    """The routes about releases."""
+    router = APIRouter(prefix="/v1/releases", tags=["releases"])
+
+    @router.post("", status_code=201, operation_id="announceRelease")
+    async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
+        answer = await work.run(announce.command, _announcement(body, who, key, settings))
+        response.headers["Location"] = f"/v1/releases/{body.release_id}"
+        response.headers.update(REPLAYED if answer.replayed else {})
+        return answer.body
+
+    @router.get("", operation_id="listReleases")
+    async def listing(_: Anyone, work: Work) -> dict[str, Any]:
+        async with work.reading() as tx:
+            return {"releases": await report.notices(tx, work.now())}
+
+    @router.get("/{release_id}", operation_id="getRelease")
+    async def one(release_id: str, _: Anyone, work: Work) -> dict[str, Any]:
+        async with work.reading() as tx:
+            return await report.notice(tx, ReleaseId(release_id), work.now())
+
+    @router.get("/{release_id}/eligibility", operation_id="listEligibleHubs", response_model=None)
+    async def eligibility(
+        release_id: str,
+        who: Supplier,
+        work: Work,
+        request: Request,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
+    ) -> dict[str, Any] | StreamingResponse:
+        position = read_cursor(after)
+
+        async def page(start: int | None, size: int = LIST_LIMIT) -> Page:
+            async with work.reading() as tx:
+                return await report.eligible(tx, ReleaseId(release_id), who.party, after=start, limit=size)
+
+        async with work.reading() as tx:
+            await report.notice(tx, ReleaseId(release_id), work.now())
+        if wants_ndjson(request):
+            return ndjson(page, position)
+        hubs, following = await page(position, limit)
+        return {"hubs": hubs, "next": None if following is None else write_cursor(following)}
+
+    return router
+
+
+def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:
+    return announce.Announcement(
+        caller=who,
+        key=key,
+        digest=digest_of(body),
+        organisations=settings.organisations,
+        release_id=ReleaseId(body.release_id),
+        cpl=CplEntry.model_validate(body.cpl.model_dump()),
+        kind=body.kind,
+        severity=body.severity,
+        priority=body.priority,
+        note_reference=body.note_reference,
+        rule=body.rule,
+        lone_lead=body.lone_lead,
+        answer_min=body.answer_min,
+        pilot_cap=body.pilot_cap,
+        automatic_date=body.automatic_date,
+        pilot_opens=body.pilot_opens,
+        pilot_closes=body.pilot_closes,
+    )

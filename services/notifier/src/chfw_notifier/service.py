@@ -1,0 +1,31 @@
+"""The notifier as data: what it consumes, its routes."""
+
+from chfw_common.runtime.service import Consume, Service, Source
+from chfw_common.topology import (
+    HUB_PROGRESSED,
+    INSTRUCTION_RECEIVED,
+    ROLLOUT_DECISION,
+    ROLLOUT_PROGRESSED,
+    SMI_UPDATED,
+)
+from chfw_notifier.api import events
+from chfw_notifier.api.releases import build_router
+from chfw_notifier.settings import Settings
+from chfw_notifier.stages import tell
+
+NAME = "notifier"
+
+
+def build(settings: Settings) -> Service:
+    """Compose the service."""
+    return Service(
+        name=NAME,
+        consumes={
+            INSTRUCTION_RECEIVED: Consume(tell.handle_instruction),
+            SMI_UPDATED: Consume(tell.handle_smi),
+            HUB_PROGRESSED: Consume(tell.handle_progress),
+            ROLLOUT_DECISION: Consume(tell.handle_decision, source=Source.CONTROL),
+            ROLLOUT_PROGRESSED: Consume(tell.handle_totals),
+        },
+        routes=[build_router(settings), events.router],
+    )

@@ -1,0 +1,56 @@
+-- The notifier: releases as announced, the Parties, and what each of them was told.
+
+-- A release: its notice, and the decision in force on it (highest epoch; 0 is the announcement).
+create table release (
+    release_id text primary key,
+    version int not null,
+    notice jsonb not null,
+    notified_at timestamptz not null,
+    epoch int not null default 0,
+    mode text not null default 'held',
+    automatic_date timestamptz not null
+);
+
+-- Everybody who is told something. Its row is the lock under which the numbers of its feed are given.
+create table party (
+    party text primary key,
+    role text not null check (role in ('supplier', 'CSP', 'DCC', 'PANEL')),
+    last_seq bigint not null default 0 check (last_seq >= 0)
+);
+
+-- Who was given the notice of a release, and so is told how it goes.
+create table release_party (
+    release_id text not null references release,
+    party text not null references party,
+    primary key (release_id, party)
+);
+
+-- What a Party was told, in its own order without gaps. A repeat has the same event_id and is absorbed.
+create table feed (
+    party text not null references party,
+    seq bigint not null check (seq > 0),
+    event_id uuid not null,
+    kind text not null,
+    release_id text,
+    at timestamptz not null,
+    payload jsonb not null,
+    primary key (party, seq),
+    constraint feed_told_once unique (party, event_id)
+);
+
+-- Which former Suppliers know that their instruction lapsed: few, and told once, not at every later step of the hub.
+create table lapse_told (
+    release_id text not null,
+    hub bigint not null,
+    party text not null,
+    primary key (release_id, hub, party)
+);
+
+-- What was answered to which key of which Party: the same request gets the same answer.
+create table answered_request (
+    party text not null,
+    key text not null,
+    digest bytea not null,
+    answer jsonb not null,
+    constraint answered_once primary key (party, key)
+);

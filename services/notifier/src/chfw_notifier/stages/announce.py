@@ -1,0 +1,110 @@
+"""Announce a release: its notice to every Party, and the first event of its roll-out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from chfw_common.events.release import CplEntry, ReleaseNotified
+from chfw_common.kernel.ids import PartyId, ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import Mode, Rule
+from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.http.idempotency import recall, remember
+from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.service import Answered, Tx, release_event
+from chfw_common.topology import RELEASE_NOTIFIED
+from chfw_notifier.domain.notice import Dates, Refusal, set_dates
+from chfw_notifier.stages import enrol
+from chfw_notifier.stages.render import notice_document
+from chfw_notifier.store import feeds, releases
+from chfw_notifier.store.releases import Release
+
+FIRST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A release as the DCC announces it. `digest` is that of its content; `organisations` are told beside Suppliers."""
+
+    caller: Caller
+    key: str
+    digest: bytes
+    organisations: Mapping[PartyId, str]
+    release_id: ReleaseId
+    cpl: CplEntry
+    kind: Literal["sec", "planned", "unplanned"]
+    severity: Literal["low", "medium", "high", "critical"]
+    priority: Literal[1, 2, 3, 4]
+    note_reference: str
+    rule: Rule
+    lone_lead: timedelta
+    answer_min: timedelta
+    pilot_cap: int
+    automatic_date: Instant
+    pilot_opens: Instant | None
+    pilot_closes: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The notice as it was sent, and whether it had been before."""
+
+    body: dict[str, Any]
+    replayed: bool
+
+
+_SAID: dict[Refusal, str] = {
+    Refusal.CPL_NOT_ACTIVE: "Only a version whose CPL entry is Active can be announced.",
+    Refusal.DATE_IN_PAST: "`automatic_date` must be in the future.",
+    Refusal.DATE_TOO_LATE: "`automatic_date` may be six calendar months from now at most.",
+    Refusal.PILOT_ORDER: "`pilot_opens` must not be past and must come before `pilot_closes`.",
+    Refusal.PILOT_AFTER_CUT_OFF: "The pilot must close before the cut-off, one month before `automatic_date`.",
+}
+
+
+async def command(tx: Tx, announcement: Announcement, now: Instant) -> Answered[Answer]:
+    """Announce, or say again what was answered to the same key. Raises Problem for a refusal."""
+    caller = announcement.caller
+    known = await recall(tx, "notifier", caller.party, announcement.key, announcement.digest)
+    if known is not None:
+        return Answered(Answer(known, replayed=True), f"replay|{announcement.release_id}")
+    dates = set_dates(
+        cpl_active=announcement.cpl.state == "Active",
+        automatic_date=announcement.automatic_date,
+        pilot_opens=announcement.pilot_opens,
+        pilot_closes=announcement.pilot_closes,
+        now=now,
+    )
+    if isinstance(dates, Refusal):
+        raise Problem(422, dates.value, _SAID[dates])
+    release = Release(_event(announcement, dates), epoch=0, mode=Mode.HELD, automatic_date=dates.automatic_date)
+    await enrol.ensure(tx, {**announcement.organisations, caller.party: enrol.role_of(caller.role)}, now)
+    await feeds.lock_fan_out(tx)
+    if not await releases.add(tx, release.notice):
+        raise Problem(409, "release_exists", "A release of this id was announced before.")
+    await enrol.tell_notice(tx, release, await feeds.all_parties(tx), now)
+    body = notice_document(release, now)
+    await remember(tx, caller.party, announcement.key, announcement.digest, body)
+    event = release_event(RELEASE_NOTIFIED, announcement.release_id, release.notice)
+    return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])
+
+
+def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:
+    return ReleaseNotified(
+        release_id=announcement.release_id,
+        version=FIRST_VERSION,
+        cpl=announcement.cpl,
+        kind=announcement.kind,
+        severity=announcement.severity,
+        priority=announcement.priority,
+        note_reference=announcement.note_reference,
+        rule=announcement.rule,
+        lone_lead=announcement.lone_lead,
+        answer_min=announcement.answer_min,
+        pilot_cap=announcement.pilot_cap,
+        notified_at=dates.notified_at,
+        pilot_opens=dates.pilot_opens,
+        pilot_closes=dates.pilot_closes,
+        automatic_date=dates.automatic_date,
+    )

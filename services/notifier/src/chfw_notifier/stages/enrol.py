@@ -1,0 +1,61 @@
+"""Know the Parties: whoever an event or a token names is told what is under way from then on."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from chfw_common.kernel.ids import PartyId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
+from chfw_common.runtime import envelope
+from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.service import Answered, Tx
+from chfw_common.topology import RELEASE_NOTIFIED
+from chfw_notifier.stages.render import notice_document
+from chfw_notifier.store import feeds, releases
+from chfw_notifier.store.releases import Release
+
+SUPPLIER = "supplier"
+
+
+def role_of(role: Role) -> str:
+    """What a Party is to the notifier; both Supplier roles are one."""
+    return SUPPLIER if role in SUPPLIER_ROLES else role.value
+
+
+def cause_of(release: Release) -> str:
+    """The cause of the event that announces a release at its version."""
+    return f"release|{release.notice.release_id}|{release.notice.version}"
+
+
+def notice_id(release: Release) -> UUID:
+    """The id of that event, by which a Party is told of it once."""
+    key = release.notice.release_id.encode()
+    return envelope.event_id(cause_of(release), RELEASE_NOTIFIED.name, key, 0)
+
+
+async def ensure(tx: Tx, roles: Mapping[PartyId, str], now: Instant) -> None:
+    """Make sure these Parties are known. New ones get the notices of the open releases."""
+    missing = await feeds.unknown_parties(tx, list(roles))
+    if not missing:
+        return
+    await feeds.lock_fan_out(tx)
+    added = await feeds.add_parties(tx, {party: roles[party] for party in missing})
+    for release in await releases.find_open(tx) if added else []:
+        await tell_notice(tx, release, added, now)
+
+
+async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Instant) -> None:
+    """Give Parties the notice of a release; from then on they are told how it goes. Needs the fan-out lock."""
+    release_id = release.notice.release_id
+    await releases.add_parties(tx, release_id, parties)
+    document = notice_document(release, now)
+    event_id = notice_id(release)
+    await feeds.append(
+        tx, [feeds.Told(party, event_id, "release_notified", release_id, now, document) for party in parties]
+    )
+
+
+async def command(tx: Tx, caller: Caller, now: Instant) -> Answered[None]:
+    """Make sure the caller's Party is known."""
+    await ensure(tx, {caller.party: role_of(caller.role)}, now)
+    return Answered(None, f"enrol|{caller.party}")

@@ -1,0 +1,144 @@
+"""Tell each Party its own part of what happened. One feed row per Party and event; repeats are absorbed there."""
+
+from typing import Any
+from uuid import UUID
+
+from chfw_common.events.decision import RolloutDecision
+from chfw_common.events.instruction import InstructionReceived
+from chfw_common.events.progressed import HubProgressed
+from chfw_common.events.rollout_progress import RolloutProgressed
+from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
+from chfw_common.kernel.instants import Instant, format_instant
+from chfw_common.kernel.months import cut_off
+from chfw_common.runtime.service import Batch, Outcome, Received, Tx
+from chfw_notifier.domain.view import parties_of, view_of
+from chfw_notifier.stages import enrol
+from chfw_notifier.store import feeds, releases
+from chfw_notifier.store.feeds import Told
+
+_FORWARDED = frozenset({CauseKind.ALERT, CauseKind.READ})
+
+
+async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Instant) -> Outcome:
+    """Tell the sender that these hubs of its request were taken (R4-1). Nobody else hears of it from here."""
+    await enrol.ensure(tx, {event.party: enrol.SUPPLIER for event in batch.events}, now)
+    await feeds.append(tx, [_receipt(message, now) for message in batch.messages])
+    return Outcome()
+
+
+async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:
+    """Tell every Party of a hub how it stands, each in its own view (R2-6, R3-4, R4-0)."""
+    named = parties_of(item for event in batch.events for item in event.items)
+    await enrol.ensure(tx, dict.fromkeys(named, enrol.SUPPLIER), now)
+    told: list[Told] = []
+    for message in batch.messages:
+        told += _progress(message, await _news_of_lapses(tx, message.event), now)
+    await feeds.append(tx, told)
+    return Outcome()
+
+
+async def handle_smi(tx: Tx, batch: Batch[SmiUpdated], now: Instant) -> Outcome:
+    """Know the Parties the inventory names; forward alerts and read versions to them (R4-6, A-7, A-8)."""
+    named = {one.party for event in batch.events for item in event.items for one in item.responsible}
+    await enrol.ensure(tx, dict.fromkeys(sorted(named), enrol.SUPPLIER), now)
+    await feeds.append(tx, [row for message in batch.messages for row in _forwarded(message, now)])
+    return Outcome()
+
+
+async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -> Outcome:
+    """Tell every Party of the release what was decided (R5-6), and keep what is in force."""
+    await feeds.lock_fan_out(tx)
+    told: list[Told] = []
+    for message in batch.messages:
+        decision = message.event
+        await releases.move(tx, decision)
+        payload = {
+            "mode": decision.mode.value,
+            "epoch": decision.epoch,
+            "automatic_date": format_instant(decision.automatic_date),
+            "cut_off": format_instant(cut_off(decision.automatic_date)),
+            "reason": decision.reason,
+            "decided_at": format_instant(decision.decided_at),
+        }
+        told += await _everybody(tx, message.event_id, "rollout_decision", decision.release_id, now, payload)
+    await feeds.append(tx, told)
+    return Outcome()
+
+
+async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Instant) -> Outcome:
+    """Tell every Party of the release how it stands as a whole (R2-5, R2-7)."""
+    await feeds.lock_fan_out(tx)
+    told: list[Told] = []
+    for message in batch.messages:
+        progress = message.event
+        payload = {
+            "milestone": progress.kind.value,
+            "epoch": progress.epoch,
+            "at": format_instant(progress.at),
+            "totals": {state.value: hubs for state, hubs in sorted(progress.totals.items())},
+            "at_risk": progress.at_risk,
+        }
+        told += await _everybody(tx, message.event_id, "rollout_progressed", progress.release_id, now, payload)
+    await feeds.append(tx, told)
+    return Outcome()
+
+
+async def _everybody(
+    tx: Tx, event_id: UUID, kind: str, release_id: ReleaseId, now: Instant, payload: dict[str, Any]
+) -> list[Told]:
+    parties = await releases.parties_of(tx, release_id)
+    return [Told(party, event_id, kind, release_id, now, payload) for party in parties]
+
+
+def _receipt(message: Received[InstructionReceived], now: Instant) -> Told:
+    event = message.event
+    payload = {"request_id": event.request_id, "answer": event.kind.value, "hubs": len(event.hubs)}
+    return Told(event.party, message.event_id, "instruction_received", event.release_id, now, payload)
+
+
+async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, PartyId]]:
+    gone = [(item.hub, party) for item in event.items for party in item.lapsed if party not in item.answers]
+    return await feeds.tell_lapses(tx, event.release_id, gone)
+
+
+def _progress(message: Received[HubProgressed], news: set[tuple[HubId, PartyId]], now: Instant) -> list[Told]:
+    views: dict[PartyId, list[object]] = {}
+    for item in message.event.items:
+        for party in parties_of([item]):
+            if party in item.answers or (item.hub, party) in news:
+                views.setdefault(party, []).append(view_of(party, item))
+    release_id, firmware = message.event.release_id, message.event.firmware
+    return [
+        Told(party, message.event_id, "hub_progressed", release_id, now, {"firmware": firmware, "hubs": hubs})
+        for party, hubs in sorted(views.items())
+    ]
+
+
+def _forwarded(message: Received[SmiUpdated], now: Instant) -> list[Told]:
+    views: dict[PartyId, list[dict[str, object]]] = {}
+    about: dict[PartyId, set[ReleaseId | None]] = {}
+    for item in message.event.items:
+        if item.cause.kind in _FORWARDED:
+            for party in sorted({one.party for one in item.responsible}):
+                views.setdefault(party, []).append(_smi_view(item))
+                about.setdefault(party, set()).add(item.cause.release_id)
+    return [
+        Told(party, message.event_id, "smi_updated", _only(about[party]), now, {"hubs": hubs})
+        for party, hubs in sorted(views.items())
+    ]
+
+
+def _smi_view(item: SmiHub) -> dict[str, object]:
+    return {
+        "hub": hub_eui64(item.hub),
+        "firmware": item.firmware,
+        "cause": item.cause.kind.value,
+        "release_id": item.cause.release_id,
+        "outcome": item.cause.outcome,
+        "at": format_instant(item.cause.at),
+    }
+
+
+def _only(found: set[ReleaseId | None]) -> ReleaseId | None:
+    return next(iter(found)) if len(found) == 1 else None

@@ -1,0 +1,87 @@
+"""Feeds: what each Party was told, numbered per Party without gaps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.service import Tx
+
+SQL = load_queries("chfw_notifier.store", "feeds.sql")
+_FAN_OUT = lock_key("notifier", "fan-out", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing a Party is told. `event_id` names the fact; a Party is told a fact once, and never shown its id."""
+
+    party: PartyId
+    event_id: UUID
+    kind: str
+    release_id: ReleaseId | None
+    at: Instant
+    payload: dict[str, Any]
+
+
+async def lock_fan_out(tx: Tx) -> None:
+    """Let nobody join, and nobody else tell everybody, until the transaction ends."""
+    await tx.execute(SQL["lock_fan_out"], _FAN_OUT)
+
+
+async def unknown_parties(tx: Tx, parties: Sequence[PartyId]) -> list[PartyId]:
+    """Which of these Parties were never seen, sorted."""
+    known = {row["party"] for row in await tx.fetch(SQL["known_parties"], parties)}
+    return sorted(set(parties) - known)
+
+
+async def add_parties(tx: Tx, roles: Mapping[PartyId, str]) -> list[PartyId]:
+    """Parties with their roles; gives back the new ones, sorted."""
+    rows = await tx.fetch(SQL["add_parties"], list(roles.keys()), list(roles.values()))
+    return sorted(row["party"] for row in rows)
+
+
+async def all_parties(tx: Tx) -> list[PartyId]:
+    """Everybody, sorted."""
+    return [row["party"] for row in await tx.fetch(SQL["all_parties"])]
+
+
+async def append(tx: Tx, told: Sequence[Told]) -> None:
+    """Append to the feeds in the order given; what a Party was told before is left out. All Parties are known."""
+    if not told:
+        return
+    parties = sorted({one.party for one in told})
+    last = {row["party"]: row["last_seq"] for row in await tx.fetch(SQL["lock_parties"], parties)}
+    pairs = ([one.party for one in told], [one.event_id for one in told])
+    seen = {(row["party"], row["event_id"]) for row in await tx.fetch(SQL["told_before"], *pairs)}
+    records = []
+    for one in told:
+        if (one.party, one.event_id) in seen:
+            continue
+        seen.add((one.party, one.event_id))
+        last[one.party] += 1
+        records.append((one.party, last[one.party], one.event_id, one.kind, one.release_id, one.at, one.payload))
+    await tx.copy_records_to_table(
+        "feed",
+        columns=["party", "seq", "event_id", "kind", "release_id", "at", "payload"],
+        records=records,
+    )
+    await tx.execute(SQL["move_parties"], list(last.keys()), list(last.values()))
+
+
+async def load(tx: Tx, party: PartyId, *, after: int, limit: int) -> list[Any]:
+    """What a Party was told after a number: (seq, kind, release_id, at, payload) in its order."""
+    return list(await tx.fetch(SQL["feed"], party, after, limit))
+
+
+async def tell_lapses(
+    tx: Tx, release_id: ReleaseId, lapses: Sequence[tuple[HubId, PartyId]]
+) -> set[tuple[HubId, PartyId]]:
+    """Which of these lapsed instructions are news to their Party; they are noted."""
+    if not lapses:
+        return set()
+    rows = await tx.fetch(SQL["tell_lapses"], release_id, [hub for hub, _ in lapses], [party for _, party in lapses])
+    return {(row["hub"], row["party"]) for row in rows}

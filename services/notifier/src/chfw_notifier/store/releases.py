@@ -1,0 +1,76 @@
+"""Releases as announced, with the decision in force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chfw_common.events.decision import RolloutDecision
+from chfw_common.events.release import ReleaseNotified
+from chfw_common.kernel.ids import PartyId, ReleaseId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import Mode
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.service import Tx
+
+SQL = load_queries("chfw_notifier.store", "releases.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release: its notice, and mode, epoch and automatic date in force."""
+
+    notice: ReleaseNotified
+    epoch: int
+    mode: Mode
+    automatic_date: Instant
+
+
+async def add(tx: Tx, notice: ReleaseNotified) -> bool:
+    """Announce a release; says whether its id is new."""
+    document = notice.model_dump(mode="json")
+    added = await tx.fetchval(
+        SQL["add_release"],
+        notice.release_id,
+        notice.version,
+        document,
+        notice.notified_at,
+        notice.automatic_date,
+    )
+    return added is not None
+
+
+async def move(tx: Tx, decision: RolloutDecision) -> None:
+    """Keep the decision unless a newer one is known."""
+    await tx.execute(SQL["move_release"], decision.release_id, decision.epoch, decision.mode, decision.automatic_date)
+
+
+async def find(tx: Tx, release_id: ReleaseId) -> Release | None:
+    """One release."""
+    row = await tx.fetchrow(SQL["release"], release_id)
+    return _release(row) if row else None
+
+
+async def find_all(tx: Tx) -> list[Release]:
+    """All releases, the newest notice first."""
+    return [_release(row) for row in await tx.fetch(SQL["releases"])]
+
+
+async def find_open(tx: Tx) -> list[Release]:
+    """Releases that are neither stopped nor revoked, in the order of their notices."""
+    return [_release(row) for row in await tx.fetch(SQL["open_releases"])]
+
+
+async def add_parties(tx: Tx, release_id: ReleaseId, parties: Sequence[PartyId]) -> None:
+    """Note who is given the notice."""
+    await tx.execute(SQL["add_parties"], release_id, parties)
+
+
+async def parties_of(tx: Tx, release_id: ReleaseId) -> list[PartyId]:
+    """Who was given the notice."""
+    return [row["party"] for row in await tx.fetch(SQL["parties_of"], release_id)]
+
+
+def _release(row: Any) -> Release:
+    return Release(
+        ReleaseNotified.model_validate(row["notice"]), row["epoch"], Mode(row["mode"]), row["automatic_date"]
+    )

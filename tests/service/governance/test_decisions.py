@@ -1,0 +1,103 @@
+"""Decisions on a real Postgres: one line of epochs whoever decides at once, one answer a key."""
+
+import asyncio
+import json
+from typing import Any
+
+from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.kernel.rollout import HubState
+from chfw_common.topology import ROLLOUT_PROGRESSED
+from tests.service.instruction.stand import NOW, RELEASE, Stand, bearer
+
+URL = f"/v1/releases/{RELEASE}/decisions"
+DCC = bearer("dcc", role="DCC")
+
+
+async def post(stand: Stand, key: str, mode: str, **changes: Any) -> Any:
+    body = {"mode": mode, "reason": "because", **changes}
+    return await stand.client.post(URL, json=body, headers={**DCC, "Idempotency-Key": key})
+
+
+async def listed(stand: Stand) -> Any:
+    return (await stand.client.get(URL, headers=DCC)).json()["decisions"]
+
+
+def progress(kind: ProgressKind, epoch: int, at_risk: int) -> RolloutProgressed:
+    return RolloutProgressed(
+        release_id=RELEASE, kind=kind, epoch=epoch, at=NOW, totals={HubState.ARMED: at_risk}, at_risk=at_risk
+    )
+
+
+async def test_a_decision_is_answered_published_and_listed(stand: Stand) -> None:
+    assert (await post(stand, "k1", "pilot")).json()["code"] == "unknown_release"
+    await stand.announce()
+    answer = await post(stand, "k1", "pilot", expected_epoch=0)
+    assert answer.status_code == 201
+    assert answer.json() == {
+        "release_id": RELEASE,
+        "epoch": 1,
+        "min_epoch": 0,
+        "mode": "pilot",
+        "automatic_date": "2027-03-31T12:00:00Z",
+        "reason": "because",
+        "confirmed_by": None,
+        "decided_at": "2026-10-01T09:00:00Z",
+        "state": "requested",
+        "at_risk": None,
+    }
+    assert await listed(stand) == [answer.json()]
+    ((lane, payload),) = await stand.fetch("select lane, payload from outbox")
+    event = json.loads(payload)
+    assert (lane, event["epoch"], event["mode"], event["automatic_date"]) == (0, 1, "pilot", "2027-03-31T12:00:00Z")
+
+
+async def test_a_key_has_one_effect_and_one_answer(stand: Stand) -> None:
+    await stand.announce()
+    first, again = await post(stand, "k1", "pilot"), await post(stand, "k1", "pilot")
+    assert first.json() == again.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (await post(stand, "k1", "pause")).json()["code"] == "reused_key"
+    assert await stand.fetch("select count(*) from outbox") == [(1,)]
+
+
+async def test_refusals_are_problems_and_change_nothing(stand: Stand) -> None:
+    await stand.announce()
+    refused_ones: list[tuple[str, dict[str, Any], int, str]] = [
+        ("run", {}, 409, "pilot_first"),
+        ("pilot", {"expected_epoch": 3}, 409, "epoch_moved"),
+        ("stop", {}, 422, "confirmation_required"),
+        ("pilot", {"automatic_date": "2026-10-01T09:00:00Z"}, 422, "date_in_past"),
+        ("pilot", {"unknown": 1}, 422, "invalid_request"),
+    ]
+    for number, (mode, changes, status, code) in enumerate(refused_ones):
+        answer = await post(stand, f"k{number}", mode, **changes)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await listed(stand) == []
+    refused = await stand.client.post(URL, json={}, headers={**bearer("elec"), "Idempotency-Key": "k"})
+    assert refused.status_code == 403
+
+
+async def test_those_who_decide_at_once_stand_in_one_line(stand: Stand) -> None:
+    await stand.announce()
+    await post(stand, "start", "pilot")
+    answers = await asyncio.gather(
+        *(
+            post(stand, f"k{n}", "pilot", automatic_date=f"2027-03-{10 + n}T00:00:00Z", confirmed_by="P")
+            for n in range(8)
+        )
+    )
+    assert sorted(answer.json()["epoch"] for answer in answers) == list(range(2, 10))
+    assert [row["epoch"] for row in await listed(stand)] == list(range(1, 10))
+
+
+async def test_the_state_of_a_decision_only_moves_on(stand: Stand) -> None:
+    await stand.announce()
+    await post(stand, "k1", "pilot")
+    await post(stand, "k2", "pause")
+    effective, fencing = progress(ProgressKind.EFFECTIVE, 2, 0), progress(ProgressKind.FENCING, 2, 7)
+    await stand.consume(ROLLOUT_PROGRESSED, fencing)
+    assert [(row["state"], row["at_risk"]) for row in await listed(stand)] == [("requested", None), ("fencing", 7)]
+    await stand.consume(ROLLOUT_PROGRESSED, effective, fencing, progress(ProgressKind.EFFECTIVE, 0, 0))
+    assert [row["state"] for row in await listed(stand)] == ["requested", "effective"]
+    await stand.announce(version=2)
+    assert (await listed(stand))[1]["min_epoch"] == 2

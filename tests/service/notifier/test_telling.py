@@ -1,0 +1,248 @@
+"""The notifier on a real Postgres: everybody is told once, in an order without gaps, and only what is theirs."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID
+
+from chfw_common.events.instruction import InstructionReceived
+from chfw_common.events.progressed import HubProgress, HubProgressed
+from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType
+from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.roles import Role
+from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode
+from chfw_common.runtime.service import Batch, Received
+from chfw_common.topology import (
+    HUB_PROGRESSED,
+    INSTRUCTION_RECEIVED,
+    ROLLOUT_DECISION,
+    ROLLOUT_PROGRESSED,
+    SMI_UPDATED,
+)
+from tests.service.instruction.stand import NOW, RELEASE, Stand, bearer, decision
+
+ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
+BODY: dict[str, Any] = {
+    "release_id": RELEASE,
+    "cpl": {"manufacturer": "Acme", "model": "CH9", "hardware": ["H1"], "firmware": "9.2", "image_hash": "ab" * 32},
+    "kind": "planned",
+    "severity": "low",
+    "priority": 3,
+    "note_reference": "RN-9-2",
+    "automatic_date": "2027-03-31T12:00:00Z",
+}
+
+
+async def announce(stand: Stand, key: str = "k1", **changes: Any) -> Any:
+    headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": key}
+    return await stand.client.post("/v1/releases", json={**BODY, **changes}, headers=headers)
+
+
+async def feed(stand: Stand, party: str, role: str = "IS", limit: int = 2) -> list[dict[str, Any]]:
+    """The whole feed of a Party, page by page; checks that its numbers have no gaps."""
+    events: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        query = {"limit": str(limit)} | ({"after": after} if after else {})
+        page = (await stand.client.get("/v1/events", params=query, headers=bearer(party, role=role))).json()
+        if not page["events"]:
+            break
+        events += page["events"]
+        after = page["next"]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    return events
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [event["kind"] for event in events]
+
+
+def smi_hub(hub: int, kind: CauseKind, *parties: str) -> SmiHub:
+    roles = (Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER)
+    return SmiHub(
+        hub=HubId(hub),
+        smi_version=1,
+        device_type=DeviceType.CHF,
+        status=DeviceStatus.COMMISSIONED,
+        manufacturer="Acme",
+        model="CH9",
+        hardware="H1",
+        firmware="9.2",
+        gbcs="4.1",
+        region="north",
+        responsible=tuple(
+            Responsible(party=PartyId(party), user_id=UserId(f"{party}-user"), role=role, since=NOW)
+            for party, role in zip(parties, roles, strict=False)
+        ),
+        cause=SmiCause(kind=kind, at=NOW, release_id=RELEASE, counter=1, outcome=0),
+    )
+
+
+def progressed(*items: HubProgress) -> HubProgressed:
+    return HubProgressed(release_id=RELEASE, firmware="9.2", items=items)
+
+
+def item(hub: int, version: int = 1, **changes: Any) -> HubProgress:
+    fields = {"state": HubState.AWAITING_CONSENT, "answers": {ELEC: AnswerKind.INSTRUCT, GAS: None}, **changes}
+    return HubProgress(hub=HubId(hub), version=version, **fields)
+
+
+async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: Stand) -> None:
+    answer = await announce(stand)
+    assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/releases/{RELEASE}")
+    body = answer.json()
+    assert body["cut_off"] == "2027-02-28T12:00:00Z"
+    assert body["pilot_opens"] == "2026-10-15T09:00:00Z"
+    assert (body["mode"], body["epoch"], body["version"], body["instruction_possible"]) == ("held", 0, 1, True)
+    again = await announce(stand)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (body, "true")
+    assert (await announce(stand, priority=1)).json()["code"] == "reused_key"
+    assert (await announce(stand, key="k2")).json()["code"] == "release_exists"
+    assert await stand.fetch("select count(*) from outbox") == [(1,)]
+    for role in ("IS", "GS", "CSP", "DCC", "PANEL"):
+        found = await stand.client.get(f"/v1/releases/{RELEASE}", headers=bearer("someone", role=role))
+        assert found.json() == body
+    listing = await stand.client.get("/v1/releases", headers=bearer("elec"))
+    assert listing.json() == {"releases": [body]}
+
+
+async def test_refusals_of_a_notice(stand: Stand) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"automatic_date": "2027-04-01T09:00:01Z"}, "date_too_late"),
+        ({"automatic_date": "2026-10-01T09:00:00Z"}, "date_in_past"),
+        ({"pilot_closes": "2027-03-01T00:00:00Z"}, "pilot_after_cut_off"),
+        ({"pilot_opens": "2026-12-01T00:00:00Z"}, "pilot_order"),
+        ({"cpl": {**BODY["cpl"], "state": "Expired"}}, "cpl_not_active"),
+        ({"release_id": "a/b"}, "invalid_request"),
+        ({"surprise": 1}, "invalid_request"),
+    ]
+    for changes, code in wrong:
+        answer = await announce(stand, **changes)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+    short = await announce(stand, automatic_date="2026-10-20T00:00:00Z")
+    assert (short.status_code, short.json()["instruction_possible"]) == (201, False)
+
+
+async def test_everybody_gets_the_notice_also_who_comes_later(stand: Stand) -> None:
+    await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec", "gas"),)))
+    await announce(stand)
+    await announce(stand, key="k2", release_id="CH-9-3")
+    await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec", "late"),)))
+    for party, role in (("elec", "IS"), ("gas", "GS"), ("late", "GS"), ("dcc", "DCC"), ("csp", "CSP")):
+        told = await feed(stand, party, role)
+        assert [event["release_id"] for event in told] == [RELEASE, "CH-9-3"]
+        assert set(kinds(told)) == {"release_notified"}
+
+
+async def test_a_party_that_joins_while_a_release_is_announced_misses_nothing(stand: Stand) -> None:
+    joins = [
+        stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(n, CauseKind.LOAD, f"p{n}", f"q{n}"),))) for n in range(8)
+    ]
+    await asyncio.gather(*joins[:4], announce(stand), *joins[4:])
+    for n in range(8):
+        assert kinds(await feed(stand, f"p{n}")) == ["release_notified"]
+
+
+async def test_each_party_is_told_its_own_view_once(stand: Stand) -> None:
+    event = progressed(item(1), item(2, answers={ELEC: None}), item(3, answers={GAS: None}, lapsed=(GONE,)))
+    await stand.consume(HUB_PROGRESSED, event)
+    await stand.consume(HUB_PROGRESSED, event)
+    (elec,), (gas,), (gone,) = [await feed(stand, party) for party in (ELEC, GAS, GONE)]
+    assert [hub["hub"][-2:] for hub in elec["data"]["hubs"]] == ["01", "02"]
+    assert [hub["second_has_instructed"] for hub in gas["data"]["hubs"]] == [True, False]
+    assert gone["data"]["hubs"] == [{"hub": "00-00-00-00-00-00-00-03", "lapsed": True}]
+    assert "gas" not in json.dumps(elec)
+    assert "elec" not in json.dumps(gas)
+
+
+async def test_a_former_supplier_is_not_told_of_every_later_step(stand: Stand) -> None:
+    for version in (1, 2, 3):
+        changed = item(3, version, answers={GAS: None}, lapsed=(GONE,))
+        async with stand.database.transaction() as tx:
+            handler = stand.service.consumes[HUB_PROGRESSED].handler
+            await handler(tx, batch_of(version, progressed(changed)), NOW)
+    assert len(await feed(stand, GONE)) == 1
+    assert len(await feed(stand, GAS, "GS")) == 3
+
+
+def batch_of(number: int, event: HubProgressed) -> Any:
+    """A batch of one event with an id of its own."""
+    return Batch(HUB_PROGRESSED.name, 0, (Received(number, UUID(int=number), NOW, event),))
+
+
+async def test_receipts_alerts_decisions_and_totals_reach_whom_they_concern(stand: Stand) -> None:
+    await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec", "gas"),)))
+    await announce(stand)
+    received = InstructionReceived(
+        request_id="r-1", release_id=RELEASE, party=ELEC, user_id=UserId("elec-is"), party_seq=1,
+        kind=AnswerKind.INSTRUCT, group=Group.SAFE_LAUNCH, received_at=NOW, activate_at=None, hubs=(HubId(1),),
+    )  # fmt: skip
+    totals = RolloutProgressed(
+        release_id=RELEASE, kind=ProgressKind.EFFECTIVE, epoch=1, at=NOW, totals={HubState.ARMED: 3}, at_risk=3
+    )
+    for _ in range(2):
+        await stand.consume(INSTRUCTION_RECEIVED, received)
+        await stand.consume(ROLLOUT_DECISION, decision(2, Mode.PAUSE), decision(1, Mode.PILOT))
+        await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.ALERT, "elec", "gas"),)))
+        await stand.consume(ROLLOUT_PROGRESSED, totals)
+    common = ["rollout_decision", "rollout_decision"]
+    assert kinds(await feed(stand, "elec")) == [
+        "release_notified", "instruction_received", *common, "smi_updated", "rollout_progressed",
+    ]  # fmt: skip
+    assert kinds(await feed(stand, "gas")) == ["release_notified", *common, "smi_updated", "rollout_progressed"]
+    assert kinds(await feed(stand, "dcc", "DCC")) == ["release_notified", *common, "rollout_progressed"]
+    release = (await stand.client.get(f"/v1/releases/{RELEASE}", headers=bearer("elec"))).json()
+    assert (release["mode"], release["epoch"]) == ("pause", 2)
+
+
+async def test_feeds_have_no_gaps_whoever_writes_at_once(stand: Stand) -> None:
+    events = [progressed(item(n)) for n in range(20)]
+    await stand.consume(HUB_PROGRESSED, *events[:1])
+
+    async def one(number: int) -> None:
+        async with stand.database.transaction() as tx:
+            await stand.service.consumes[HUB_PROGRESSED].handler(tx, batch_of(number, events[number]), NOW)
+
+    await asyncio.gather(*(one(number) for number in (*range(20), *range(10))))
+    assert len(await feed(stand, ELEC, limit=7)) == 21
+    assert len(await feed(stand, GAS, "GS", limit=1_000)) == 21
+
+
+async def test_a_supplier_lists_its_own_hubs(stand: Stand) -> None:
+    await announce(stand)
+    async with stand.database.transaction() as tx:
+        await tx.copy_records_to_table(
+            "ledger",
+            schema_name="scheduler_published",
+            columns=["release_id", "hub", "state", "import_party", "gas_party", "pilot", "smi_firmware"],
+            records=[
+                (RELEASE, 1, "eligible", "elec", "gas", False, "9.1"),
+                (RELEASE, -5, "eligible", "elec", "elec", False, "9.1"),
+                (RELEASE, 2, "confirmed", "elec", None, False, "9.2"),
+                (RELEASE, 3, "eligible", "other", "gas", False, "9.1"),
+                ("another", 1, "eligible", "elec", "gas", False, "9.1"),
+            ],
+        )
+    url = f"/v1/releases/{RELEASE}/eligibility"
+    hubs: list[Any] = []
+    after = None
+    while True:
+        query = {"limit": "2"} | ({"after": after} if after else {})
+        page = (await stand.client.get(url, params=query, headers=bearer("elec"))).json()
+        hubs += page["hubs"]
+        after = page["next"]
+        if after is None:
+            break
+    assert [(hub["roles"], hub["second_supplier"], hub["state"]) for hub in hubs] == [
+        (["IS", "GS"], False, "eligible"),
+        (["IS"], True, "eligible"),
+        (["IS"], False, "confirmed"),
+    ]
+    assert hubs[0]["hub"] == "FF-FF-FF-FF-FF-FF-FF-FB"
+    lines = await stand.client.get(url, headers={**bearer("elec"), "Accept": "application/x-ndjson"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == hubs
+    assert "gas" not in lines.text
+    assert (await stand.client.get(url, headers=bearer("dcc", role="DCC"))).status_code == 403
+    assert (await stand.client.get("/v1/releases/none/eligibility", headers=bearer("elec"))).status_code == 404

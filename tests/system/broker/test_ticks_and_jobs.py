@@ -1,0 +1,151 @@
+"""Ticks and jobs on the real Postgres: one process at a time, and work that goes on after a restart."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.clock import RealClock, machine_now
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.jobs import jobs_tick, start_job
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.service import JobKind, JobStep, Service, Tick, TickResult, Tx
+from chfw_common.runtime.ticks import TickRunner, run_tick
+from tests.support.toy import NAME, emitted, toy_topic
+from tests.support.waiting import eventually, running
+
+if TYPE_CHECKING:
+    from tests.support.stands import Stand  # noqa: F401 - the plugin's fixtures
+
+pytest_plugins = ["tests.support.servers", "tests.support.databases", "tests.support.stands"]
+
+TOPIC = toy_topic("toy.ticked")
+LATER = timedelta(hours=1)
+
+
+async def due_until_tallied(tx: Tx, now: Instant) -> Instant | None:
+    return now if await tx.fetchval("select count(*) from tally") == 0 else None
+
+
+def runners(database: Database, *ticks: Tick) -> list[TickRunner]:
+    return [TickRunner(Service(NAME, ticks=ticks), database, Metrics(NAME, ())) for _ in range(2)]
+
+
+async def test_of_two_runners_one_acts(toy_database: Database) -> None:
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def run(tx: Tx, _now: Instant) -> TickResult:
+        inside.set()
+        await leave.wait()
+        await tx.execute("insert into tally values (1, 1)")
+        return TickResult([emitted(TOPIC, 1)])
+
+    tick = Tick("act", run, due_until_tallied)
+    one, other = runners(toy_database, tick)
+    first = asyncio.create_task(one.call(tick, machine_now()))
+    await inside.wait()
+    assert not (await other.call(tick, machine_now())).ran, "another process holds the tick"
+    leave.set()
+    assert (await first).ran
+    assert not (await other.call(tick, machine_now())).ran, "what was due is done"
+    async with toy_database.transaction() as tx:
+        assert await tx.fetchval("select count(*) from outbox") == 1
+
+
+async def test_many_runners_at_once_act_once(toy_database: Database) -> None:
+    async def run(tx: Tx, _now: Instant) -> TickResult:
+        await tx.execute("insert into tally values (1, 1)")
+        return TickResult()
+
+    tick = Tick("act", run, due_until_tallied)
+    both = runners(toy_database, tick)
+    done = await asyncio.gather(*(runner.call(tick, machine_now()) for runner in both * 10))
+    assert sum(ticked.ran for ticked in done) == 1
+
+
+async def test_a_tick_that_fails_leaves_nothing_behind(toy_database: Database) -> None:
+    async def run(tx: Tx, _now: Instant) -> TickResult:
+        await tx.execute("insert into tally values (1, 1)")
+        raise ZeroDivisionError
+
+    tick = Tick("act", run, due_until_tallied)
+    (one, _) = runners(toy_database, tick)
+    with pytest.raises(ZeroDivisionError):
+        async with running(run_tick(one, tick, RealClock(), asyncio.Event())):
+            await asyncio.Event().wait()
+    async with toy_database.transaction() as tx:
+        assert await tx.fetchval("select count(*) from tally") == 0
+
+
+async def test_nothing_is_done_before_it_is_due(toy_database: Database) -> None:
+    start = machine_now()
+
+    async def run(_tx: Tx, _now: Instant) -> TickResult:
+        return TickResult()
+
+    async def due(_tx: Tx, _now: Instant) -> Instant:
+        return start + LATER
+
+    tick = Tick("act", run, due)
+    (one, _) = runners(toy_database, tick)
+    assert not (await one.call(tick, start + LATER - timedelta(microseconds=1))).ran
+    assert (await one.call(tick, start + LATER)).ran
+    assert await one.next_due(start) == start + LATER
+
+
+async def test_the_events_of_each_call_have_ids_of_their_own(toy_database: Database) -> None:
+    async def run(_tx: Tx, _now: Instant) -> TickResult:
+        return TickResult([emitted(TOPIC, 1), emitted(TOPIC, 1)])
+
+    tick = Tick("act", run, due_until_tallied)
+    (one, _) = runners(toy_database, tick)
+    for _ in range(3):
+        await one.call(tick, machine_now())
+    async with toy_database.transaction() as tx:
+        assert await tx.fetchval("select count(distinct event_id) from outbox") == 6
+
+
+class CountTo:
+    """A job that tallies one number a step and dies where it is told to."""
+
+    def __init__(self, dies_at: int | None = None) -> None:
+        self.dies_at = dies_at
+        self.kind = JobKind("count", self.step)
+
+    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], _now: Instant) -> JobStep:
+        at: int = cursor.get("at", 0)
+        if at == args["to"]:
+            return JobStep(None)
+        await tx.execute("insert into tally values ($1, 1)", at)
+        if at == self.dies_at:
+            raise ZeroDivisionError
+        return JobStep({"at": at + 1}, [emitted(TOPIC, at)])
+
+
+async def test_a_job_goes_on_where_it_was_after_a_restart(toy_database: Database) -> None:
+    now = machine_now()
+    async with toy_database.transaction() as tx:
+        assert await start_job(tx, "count", "the first", {"to": 12}, now)
+        assert not await start_job(tx, "count", "the first", {"to": 99}, now), "the same job is one job"
+    dying = jobs_tick([CountTo(dies_at=7).kind])
+    (before, _) = runners(toy_database, dying)
+    with pytest.raises(ZeroDivisionError):
+        async with running(run_tick(before, dying, RealClock(), asyncio.Event())):
+            await asyncio.Event().wait()
+    healthy = jobs_tick([CountTo().kind])
+    (after, _) = runners(toy_database, healthy)
+
+    async def done() -> bool:
+        async with toy_database.transaction() as tx:
+            return bool(await tx.fetchval("select state = 'done' from job"))
+
+    async with running(run_tick(after, healthy, RealClock(), asyncio.Event())):
+        await eventually(done)
+    async with toy_database.transaction() as tx:
+        assert [row["n"] for row in await tx.fetch("select n from tally order by n")] == list(range(12))
+        assert await tx.fetchval("select steps from job") == 13
+        assert await tx.fetchval("select count(distinct event_id) from outbox") == 12
+        assert await tx.fetchval("select done_at is not null from job")
+    assert await after.next_due(now) is None

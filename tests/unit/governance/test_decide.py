@@ -1,0 +1,140 @@
+"""What may be decided next: the table of modes, who must confirm, the dates at their boundaries, the line of epochs."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chfw_common.kernel.instants import parse_instant
+from chfw_common.kernel.months import latest_automatic_date
+from chfw_common.kernel.rollout import ENDS, HALTS, Mode
+from chfw_governance.domain.decide import Decided, Proposal, Refusal, Standing, decide
+
+NOW = parse_instant("2026-10-01T09:00:00Z")
+D = parse_instant("2027-03-31T12:00:00Z")
+TICK = timedelta(microseconds=1)
+WEEK = timedelta(days=7)
+HELD = Standing(0, 0, Mode.HELD, D)
+
+
+def decided(standing: Standing, mode: Mode, **changes: object) -> Decided | Refusal:
+    proposal = Proposal(mode, "because", confirmed_by="the Panel")
+    return decide(standing, replace(proposal, **changes), NOW, resume_notice=WEEK)  # type: ignore[arg-type]
+
+
+def at(mode: Mode, paused_from: Mode | None = None) -> Standing:
+    return Standing(5, 2, mode, D, paused_from, confirmed=True)
+
+
+PAUSED = {mode: at(Mode.PAUSE, mode) for mode in (Mode.HELD, Mode.PILOT, Mode.RUN)}
+SAME, NO, ENDED, FIRST = (
+    Refusal.NOTHING_CHANGES,
+    Refusal.TRANSITION_REFUSED,
+    Refusal.RELEASE_ENDED,
+    Refusal.PILOT_FIRST,
+)
+MODES = [Mode.HELD, Mode.PILOT, Mode.RUN, Mode.PAUSE, Mode.STOP, Mode.REVOKED]
+TABLE: list[tuple[Standing, list[Refusal | None]]] = [
+    #                   held  pilot run    pause stop  revoked
+    (at(Mode.HELD), [SAME, None, FIRST, None, None, None]),
+    (at(Mode.PILOT), [None, SAME, None, None, None, None]),
+    (at(Mode.RUN), [None, NO, SAME, None, None, None]),
+    (PAUSED[Mode.HELD], [None, None, FIRST, SAME, None, None]),
+    (PAUSED[Mode.PILOT], [None, None, None, SAME, None, None]),
+    (PAUSED[Mode.RUN], [None, NO, None, SAME, None, None]),
+    (at(Mode.STOP), [ENDED] * 6),
+    (at(Mode.REVOKED), [ENDED] * 6),
+]
+
+
+@pytest.mark.parametrize(("standing", "row"), TABLE)
+def test_which_mode_may_follow_which(standing: Standing, row: list[Refusal | None]) -> None:
+    for mode, expected in zip(MODES, row, strict=True):
+        found = decided(standing, mode)
+        assert (found if isinstance(found, Refusal) else None) is expected, mode
+
+
+@pytest.mark.parametrize(
+    ("standing", "mode", "changes", "refused"),
+    [
+        (at(Mode.RUN), Mode.PAUSE, {}, False),
+        (at(Mode.RUN), Mode.HELD, {}, False),
+        (at(Mode.RUN), Mode.REVOKED, {}, False),
+        (at(Mode.PILOT), Mode.RUN, {}, False),
+        (at(Mode.RUN), Mode.RUN, {"automatic_date": D - WEEK}, False),
+        (at(Mode.RUN), Mode.STOP, {}, True),
+        (at(Mode.RUN), Mode.RUN, {"automatic_date": D + TICK}, True),
+        (PAUSED[Mode.RUN], Mode.RUN, {}, True),
+        (PAUSED[Mode.PILOT], Mode.PILOT, {}, True),
+    ],
+)
+def test_what_the_panel_must_confirm(standing: Standing, mode: Mode, changes: dict[str, object], refused: bool) -> None:
+    found = decided(standing, mode, **{"confirmed_by": None, **changes})
+    assert (found is Refusal.CONFIRMATION_REQUIRED) is refused
+
+
+def test_an_emergency_suspension_is_confirmed_later_without_a_new_halt() -> None:
+    suspended = decided(at(Mode.RUN), Mode.PAUSE, confirmed_by=None)
+    assert isinstance(suspended, Decided)
+    assert suspended.min_epoch == suspended.epoch == 6
+    confirmed = decided(suspended.standing, Mode.PAUSE)
+    assert isinstance(confirmed, Decided)
+    assert (confirmed.epoch, confirmed.min_epoch, confirmed.paused_from) == (7, 6, Mode.RUN)
+    assert decided(confirmed.standing, Mode.PAUSE) is Refusal.NOTHING_CHANGES
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        (NOW, Refusal.DATE_IN_PAST),
+        (NOW + TICK, None),
+        (latest_automatic_date(NOW), None),
+        (latest_automatic_date(NOW) + TICK, Refusal.DATE_TOO_LATE),
+    ],
+)
+def test_a_date_is_in_the_future_and_within_six_months_of_a_delay(date: object, expected: Refusal | None) -> None:
+    found = decided(at(Mode.RUN), Mode.RUN, automatic_date=date)
+    assert (found if isinstance(found, Refusal) else None) is expected
+
+
+def test_going_on_after_the_date_needs_a_new_one_far_enough_ahead() -> None:
+    overdue = replace(PAUSED[Mode.RUN], automatic_date=NOW)
+    assert decided(overdue, Mode.RUN) is Refusal.NEW_DATE_REQUIRED
+    assert decided(overdue, Mode.RUN, automatic_date=NOW + WEEK - TICK) is Refusal.NEW_DATE_REQUIRED
+    assert isinstance(decided(overdue, Mode.RUN, automatic_date=NOW + WEEK), Decided)
+
+
+def test_a_decision_on_an_older_view_is_refused() -> None:
+    assert decided(at(Mode.RUN), Mode.PAUSE, expected_epoch=4) is Refusal.EPOCH_MOVED
+    assert isinstance(decided(at(Mode.RUN), Mode.PAUSE, expected_epoch=5), Decided)
+
+
+dates = st.none() | st.integers(-5, 190).map(lambda days: NOW + timedelta(days=days))
+proposals = st.builds(
+    Proposal,
+    st.sampled_from(MODES),
+    st.just("because"),
+    dates,
+    st.none() | st.just("the Panel"),
+    st.none() | st.integers(0, 3),
+)
+
+
+@given(st.lists(proposals, max_size=30))
+def test_whatever_is_proposed_the_line_has_no_gaps_and_the_halt_is_never_newer(wanted: list[Proposal]) -> None:
+    standing, piloted = HELD, False
+    for proposal in wanted:
+        found = decide(standing, proposal, NOW, resume_notice=WEEK)
+        if isinstance(found, Refusal):
+            continue
+        assert standing.mode not in ENDS
+        assert found.epoch == standing.epoch + 1
+        halted = (found.mode in HALTS and found.mode is not standing.mode) or (
+            found.automatic_date > standing.automatic_date
+        )
+        assert found.min_epoch == (found.epoch if halted else standing.min_epoch)
+        piloted |= found.mode is Mode.PILOT
+        assert found.mode is not Mode.RUN or piloted
+        standing = found.standing

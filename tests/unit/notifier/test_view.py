@@ -1,0 +1,93 @@
+"""What a Party sees of a hub says nothing of the other but that it exists and has instructed (R3-4, B-2)."""
+
+import json
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chfw_common.events.progressed import HubProgress
+from chfw_common.kernel.ids import HubId, PartyId
+from chfw_common.kernel.instants import parse_instant
+from chfw_common.kernel.rollout import AnswerKind, HubState
+from chfw_notifier.domain.view import parties_of, view_of
+
+T = parse_instant("2026-12-01T02:00:00Z")
+ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
+ITEM = HubProgress(
+    hub=HubId(1),
+    version=4,
+    state=HubState.AWAITING_CONSENT,
+    activate_at=T,
+    answer_by=T - timedelta(days=14),
+    proposed_at=T,
+    answers={ELEC: AnswerKind.INSTRUCT, GAS: None},
+    lapsed=(GONE,),
+)
+
+times = st.none() | st.integers(0, 400).map(lambda days: T + timedelta(days=days))
+answers = st.none() | st.sampled_from(AnswerKind)
+secrets = st.from_regex(r"secret-[0-9]{6}", fullmatch=True).map(PartyId)
+items = st.builds(
+    lambda other, own_answer, other_answer, lapsed, **rest: (
+        other,
+        HubProgress(answers={ELEC: own_answer, other: other_answer}, lapsed=(other, ELEC) if lapsed else (), **rest),
+    ),
+    secrets,
+    answers,
+    answers,
+    st.booleans(),
+    hub=st.integers(0, 1 << 62).map(HubId),
+    version=st.integers(1, 9),
+    state=st.sampled_from(HubState),
+    reason=st.none() | st.sampled_from(["no_image_held", "paused"]),
+    activate_at=times,
+    answer_by=times,
+    proposed_at=times,
+    pilot=st.booleans(),
+)
+
+
+def test_the_view_of_one_of_two() -> None:
+    assert view_of(GAS, ITEM) == {
+        "hub": "00-00-00-00-00-00-00-01",
+        "state": "awaiting_consent",
+        "reason": None,
+        "activate_at": "2026-12-01T02:00:00Z",
+        "answer_by": "2026-11-17T02:00:00Z",
+        "proposed_at": "2026-12-01T02:00:00Z",
+        "pilot": False,
+        "answer": None,
+        "lapsed": False,
+        "second_supplier": True,
+        "second_has_instructed": True,
+    }
+
+
+def test_a_former_supplier_learns_that_its_instruction_lapsed_and_no_more() -> None:
+    assert view_of(GONE, ITEM) == {"hub": "00-00-00-00-00-00-00-01", "lapsed": True}
+    assert view_of(PartyId("stranger"), ITEM) is None
+    assert parties_of([ITEM]) == [ELEC, GAS, GONE]
+
+
+@given(items)
+def test_no_text_of_the_other_party_gets_into_a_view(made: tuple[PartyId, HubProgress]) -> None:
+    other, item = made
+    shown = json.dumps(view_of(ELEC, item))
+    assert other not in shown
+    assert "secret" not in shown
+
+
+@given(items, secrets, answers)
+def test_who_the_other_is_makes_no_difference(
+    made: tuple[PartyId, HubProgress], someone_else: PartyId, answer: AnswerKind | None
+) -> None:
+    """Any other Party with an answer of the same weight leads to the very same view."""
+    other, item = made
+    instructed = {AnswerKind.INSTRUCT, AnswerKind.AGREE}
+    if (answer in instructed) != (item.answers[other] in instructed):
+        answer = item.answers[other]
+    swapped = item.model_copy(
+        update={"answers": {someone_else: answer, ELEC: item.answers[ELEC]}, "version": item.version + 1}
+    )
+    assert view_of(ELEC, swapped) == view_of(ELEC, item)
