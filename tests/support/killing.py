@@ -1,4 +1,4 @@
-"""Processes that are killed and started again while somebody watches what they say."""
+"""Processes that are killed and started again while somebody watches what they say (the program is runner.py)."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,59 +27,76 @@ class Watched:
     repeats: int = 0
     lines: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    _pid: int = 0
     _process: asyncio.subprocess.Process | None = None
-    _readers: list["asyncio.Task[None]"] = field(default_factory=list)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self) -> None:
-        """Start it once more."""
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Load the program; at the end nothing of it is left."""
         paths = [str(ROOT), *(str(path) for path in sorted(ROOT.glob("*/*/src")))]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *self.arguments,
+        self._process = process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.support.runner", *self.arguments),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             cwd=ROOT,
         )
-        self._readers = [asyncio.create_task(self._read(self._process)), asyncio.create_task(self._mind(self._process))]
+        readers = [asyncio.create_task(self._read(process)), asyncio.create_task(self._mind(process))]
+        try:
+            yield
+        finally:
+            await self.kill()
+            assert process.stdin is not None
+            process.stdin.close()
+            await process.wait()
+            await asyncio.gather(*readers)
+
+    async def start(self, *flip: str) -> None:
+        """Start a child; `flip` turns switches of the runner over."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        started = self.said["started"]
+        self._process.stdin.write(" ".join(flip).encode() + b"\n")
+        await self._until(lambda: self.said["started"] > started)
 
     async def kill(self) -> None:
         """kill -9, and wait until it is gone."""
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
+        if self.alive:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-        await process.wait()
-        await asyncio.gather(*self._readers)
-        self._process = None
+                os.kill(self._pid, signal.SIGKILL)
+        await self._until(lambda: not self.alive)
 
-    async def says(self, kind: str, more: int = 1, limit: float = 30.0) -> bool:
+    async def says(self, kind: str, more: int = 1) -> bool:
         """Wait until it has said something so often more; False when it ends by itself before."""
         wanted = self.said[kind] + more
-        async with asyncio.timeout(limit):
-            while self.said[kind] < wanted:
-                if self._process is None or self._process.returncode is not None:
-                    return False
-                self._heard.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.1):
-                        await self._heard.wait()
-        return True
+        await self._until(lambda: self.said[kind] >= wanted or not self.alive)
+        return self.said[kind] >= wanted
+
+    @property
+    def alive(self) -> bool:
+        """Whether a child runs."""
+        return self.said["started"] > self.said["ended"]
+
+    async def _until(self, condition: Any, limit: float = 30.0) -> None:
+        try:
+            async with asyncio.timeout(limit):
+                while not condition():
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            raise AssertionError(f"it said {dict(self.said)}, and:\n{''.join(self.errors[-20:])}") from None
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue  # cut by a kill
-            self.said[said["kind"]] += 1
+            said = json.loads(line)
+            self._pid = said.get("pid", self._pid)
             self.repeats += said.get("repeats", 0)
             if said["kind"] != "settled":
                 self.lines.append(said)
+            self.said[said["kind"]] += 1
             self._heard.set()
 
     async def _mind(self, process: asyncio.subprocess.Process) -> None:
@@ -88,22 +105,12 @@ class Watched:
             self.errors.append(line.decode(errors="replace"))
 
 
-@contextlib.asynccontextmanager
-async def killed_at_random(
-    watched: Watched, rng: random.Random, kills: int, done: Callable[[], Awaitable[bool]]
-) -> AsyncIterator[None]:
-    """Start the program; kill it `kills` times after a random number of settled offers; then let it finish."""
-    try:
-        for _ in range(kills):
-            await watched.start()
-            if await watched.says("settled", rng.randint(1, 60)):
-                watched.kills += 1
-            else:
-                watched.ended += 1
-            await watched.kill()
-            if await done():
-                break
+async def kill_at_random(watched: Watched, rng: random.Random, starts: int, most: int) -> None:
+    """Start it so many times, and kill it each time after 1 to `most` settled offers, unless it ends by itself."""
+    for _ in range(starts):
         await watched.start()
-        yield
-    finally:
+        if await watched.says("settled", rng.randint(1, most)):
+            watched.kills += 1
+        else:
+            watched.ended += 1
         await watched.kill()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chfw_common.kernel.instants import parse_instant
@@ -122,6 +122,7 @@ proposals = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(proposals, max_size=30))
 def test_whatever_is_proposed_the_line_has_no_gaps_and_the_halt_is_never_newer(wanted: list[Proposal]) -> None:
     standing, piloted = HELD, False

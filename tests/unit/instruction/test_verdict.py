@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chfw_common.kernel.applicability import Image
@@ -101,6 +101,7 @@ def test_the_boundaries_are_exact() -> None:
     assert replace(ASKED, activate_at=D).refused_by_date is Verdict.TIME_NOT_BEFORE_DATE
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1).map(HubId), min_size=1), st.data())
 def test_the_first_mention_counts_whatever_its_spelling(hubs: list[HubId], data: st.DataObject) -> None:
     spell = st.sampled_from([hub_eui64, hub_hex, lambda hub: hub_eui64(hub).lower(), lambda hub: hub_hex(hub).upper()])
@@ -109,6 +110,7 @@ def test_the_first_mention_counts_whatever_its_spelling(hubs: list[HubId], data:
     assert [entry.hub for entry in entries if not entry.duplicate] == list(dict.fromkeys(hubs))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_an_entry_that_every_store_can_hold(text: str) -> None:
     (entry,) = read_entries([text])

@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chfw_common.events.progressed import HubProgress
@@ -70,6 +70,7 @@ def test_a_former_supplier_learns_that_its_instruction_lapsed_and_no_more() -> N
     assert parties_of([ITEM]) == [ELEC, GAS, GONE]
 
 
+@settings(deadline=None)
 @given(items)
 def test_no_text_of_the_other_party_gets_into_a_view(made: tuple[PartyId, HubProgress]) -> None:
     other, item = made
@@ -78,6 +79,7 @@ def test_no_text_of_the_other_party_gets_into_a_view(made: tuple[PartyId, HubPro
     assert "secret" not in shown
 
 
+@settings(deadline=None)
 @given(items, secrets, answers)
 def test_who_the_other_is_makes_no_difference(
     made: tuple[PartyId, HubProgress], someone_else: PartyId, answer: AnswerKind | None

@@ -2,6 +2,7 @@
 
 import typer
 
+from chfw_cli.commands.demo import demo
 from chfw_cli.commands.doctor import doctor
 from chfw_cli.commands.down import down
 from chfw_cli.commands.simulate import simulate
@@ -21,6 +22,7 @@ for _command in (
     status,
     down,
     doctor,
+    demo,
     simulate,
 ):
     app.command()(_command)

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chfw_common.runtime.clock import machine_now, read_pace
-from chfw_common.topology import SERVICES, TOPICS, schema_of
+from chfw_common.topology import SERVICES, TOPICS, Topic, schema_of
 
 SMALL = 400
 """Events or records that may be under way while time goes on."""
@@ -66,6 +66,17 @@ class Backlog:
         connection = await self.connection()
         now = (await read_pace(connection)).at(machine_now())
         return int(await connection.fetchval(_DUE, now)) == 0 and await self._count() == 0
+
+    async def unread(self, service: str, topic: Topic) -> int:
+        """Records of a topic that a service has not settled."""
+        connection = await self.connection()
+        rows = await connection.fetch(
+            f"select partition, next from {schema_of(service)}.consumer_offset where topic = $1 order by partition",
+            topic.name,
+        )
+        known = {row["partition"]: row["next"] for row in rows}
+        ends = await self._ends()
+        return sum(ends[TopicPartition(topic.name, p)] - known.get(p, 0) for p in range(topic.partitions))
 
     async def close(self) -> None:
         """Close what is open."""

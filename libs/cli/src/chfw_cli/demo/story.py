@@ -112,7 +112,7 @@ def write_story(estate: Estate) -> Story:
     author.ask(PartyId("SUP05"), 5 * DAY, "withdraw", "safe_launch", None, rest)
     author.ask(PartyId("SUP06"), 4 * DAY, "agree", "safe_launch", 25 * DAY, rest)
     author.ask(PartyId("SUP07"), 3 * DAY, "instruct", "safe_launch", 18 * DAY, rest)
-    author.ask(PartyId("SUP07"), 9 * DAY, "instruct", "safe_launch", 33 * DAY, rest, lambda hub: hub.hub % 2 == 0)
+    author.ask(PartyId("SUP07"), 9 * DAY, "instruct", "safe_launch", 33 * DAY, rest, lambda hub: hub.hub % 4 == 0)
     return Story(
         estate=estate,
         begins=BEGINS,

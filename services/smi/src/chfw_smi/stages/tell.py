@@ -1,9 +1,11 @@
 """Telling: smi.updated from lines, and a name for the request that caused it."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from chfw_common.events.smi import Responsible, SmiCause, SmiHub, SmiUpdated
+from chfw_common.kernel.hubs import Responsibility
 from chfw_common.kernel.ids import hub_key
 from chfw_common.runtime.service import Outgoing, hub_events
 from chfw_common.topology import SMI_UPDATED
@@ -39,9 +41,12 @@ def _item(line: Line, cause: SmiCause) -> SmiHub:
         firmware=record.firmware,
         gbcs=record.gbcs,
         region=record.region,
-        responsible=tuple(
-            Responsible(party=entry.party, user_id=entry.user_id, role=entry.role, since=entry.since)
-            for entry in record.responsible
-        ),
+        responsible=tuple(map(_responsible, record.responsible)),
         cause=cause,
     )
+
+
+@lru_cache(maxsize=10_000)
+def _responsible(entry: Responsibility) -> Responsible:
+    """Kept, because a Party answers for many hubs since the same instant, and models cost more to make than to keep."""
+    return Responsible(party=entry.party, user_id=entry.user_id, role=entry.role, since=entry.since)

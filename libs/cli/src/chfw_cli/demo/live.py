@@ -1,0 +1,108 @@
+"""The story on real servers: six processes, real HTTP, real Kafka, real Postgres, a day a second."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import asyncpg
+
+from chfw_cli.demo.backlog import Backlog
+from chfw_cli.demo.chaos import Chaos
+from chfw_cli.demo.client import Client, over_network
+from chfw_cli.demo.estate import draw_estate
+from chfw_cli.demo.pacing import PacedTimeline, set_clock
+from chfw_cli.demo.report import Report, details_of, unreachable_of
+from chfw_cli.demo.settings import environment
+from chfw_cli.demo.story import Story, write_story
+from chfw_cli.demo.tell import Say, seed, tell
+from chfw_cli.demo.verify import verify
+from chfw_cli.local.install import install
+from chfw_cli.local.services import DATABASE
+from chfw_cli.local.stack import Stack
+from chfw_cli.local.state import StateDir
+from chfw_cli.tokens import Issuer
+from chfw_common.topology import INSTRUCTION_RECEIVED
+
+
+async def demonstrate(
+    state: StateDir,
+    *,
+    hubs: int,
+    seed_number: int,
+    chaos: bool,
+    say: Say,
+    show: Callable[[Report], None],
+    until_asked: asyncio.Event | None,
+) -> Report:
+    """Set up fresh servers, tell the story, reconcile. With `until_asked`, leave everything up until it is set."""
+    begun = time.monotonic()
+    story = write_story(draw_estate(seed_number, hubs))
+    shutil.rmtree(state.root, ignore_errors=True)
+
+    async def prepare(admin_dsn: str, bootstrap: str, place: StateDir) -> None:
+        await install(admin_dsn, bootstrap, place)
+        admin = await asyncpg.connect(admin_dsn, database=DATABASE)
+        try:
+            await set_clock(admin, story.begins - timedelta(hours=1))
+        finally:
+            await admin.close()
+
+    async with Stack(state, clock="paced", prepare=prepare, extra_env=environment(seed_number)) as stack:
+        setup = time.monotonic() - begun
+        say(f"six services, Kafka and Postgres are up after {setup:.1f} s; logs in {state.logs}")
+        report = await _tell_and_verify(stack, story, chaos=chaos, say=say, setup=setup)
+        show(report)
+        if until_asked is not None:
+            say("\n".join(f"  {name:<12} {url}" for name, url in stack.urls.items()))
+            say("everything stays up; Ctrl-C ends it")
+            await until_asked.wait()
+    return report
+
+
+async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say, setup: float) -> Report:
+    begun = time.monotonic()
+    dsn = stack.postgres.dsn(DATABASE)
+    backlog = Backlog(dsn, stack.bootstrap)
+    client = Client(over_network(stack.urls), Issuer.open(stack.state.keys))
+    monkey = Chaos(stack, dsn, story.begins)
+    killing = asyncio.create_task(monkey.run()) if chaos else None
+    try:
+        await seed(client, story)
+        say(f"day   0  {len(story.estate.hubs):,} hubs loaded into the inventory and the simulated network")
+        await tell(client, story, PacedTimeline(backlog), say)
+        if killing is not None:
+            await killing
+        story_seconds = time.monotonic() - begun
+        unconsumed = await backlog.unread("scheduler", INSTRUCTION_RECEIVED)
+        admin = await asyncpg.connect(dsn)
+        try:
+            verdict = await verify(client, admin, story)
+        finally:
+            await admin.close()
+    finally:
+        if killing is not None:
+            killing.cancel()
+        await client.close()
+        await backlog.close()
+    found = verdict.reconciliation
+    return Report(
+        ok=verdict.ok and unconsumed == 0 and monkey.empty == 0,
+        seed=story.estate.seed,
+        hubs=len(story.estate.hubs),
+        enrolled=verdict.enrolled,
+        setup_seconds=round(setup, 2),
+        story_seconds=round(story_seconds, 2),
+        mismatches=len(found.mismatches),
+        by_state=found.by_state,
+        unreachable=unreachable_of(found),
+        anomalies=verdict.anomalies,
+        parked=verdict.parked,
+        audit_findings=verdict.audit_findings,
+        unconsumed=unconsumed,
+        peak_rss_mb={name: round(mb, 1) for name, mb in sorted(stack.peak_rss_mb().items())},
+        state_hash=verdict.state_hash,
+        kills=tuple(monkey.kills),
+        details=details_of(found),
+    )

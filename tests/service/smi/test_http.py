@@ -1,0 +1,139 @@
+"""The routes of the inventory, with callers of each kind."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import Role
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.callers import Caller, TokenVerifier
+from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.service import Tx
+from chfw_smi.service import build
+from chfw_smi.settings import Settings
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+CALLERS = {
+    "dcc": Caller(PartyId("dcc"), UserId("D-1"), Role.DCC),
+    "alpha": Caller(PartyId("alpha"), UserId("U-1"), Role.IMPORT_SUPPLIER),
+    "gamma": Caller(PartyId("gamma"), UserId("U-3"), Role.GAS_SUPPLIER),
+    "csp": Caller(PartyId("csp"), UserId("C-1"), Role.CSP),
+}
+HUB = {
+    "hub": "00-00-00-00-00-00-00-01",
+    "gpf": "00-00-00-00-00-00-00-02",
+    "manufacturer": "106C",
+    "model": "433100AC",
+    "hardware": "0001",
+    "firmware": "OLD",
+    "gbcs": "4.1",
+    "region": "North",
+    "responsible": [
+        {"party": "alpha", "user_id": "U-1", "role": "IS", "since": "2026-01-01T00:00:00Z"},
+        {"party": "beta", "user_id": "U-2", "role": "GS"},
+    ],
+}
+
+
+class OneTransaction(Database):
+    """Every command in a savepoint of the test's transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        super().__init__(None)
+        self._tx = tx
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        async with self._tx.transaction():
+            yield self._tx
+
+
+class ByName(TokenVerifier):
+    """A token is a name."""
+
+    def verify(self, token: str) -> Caller:
+        return CALLERS[token]
+
+
+class Still:
+    """A clock that stands."""
+
+    def now(self) -> Instant:
+        return T0
+
+    async def machine_sleep(self, seconds: float) -> None:
+        raise AssertionError(seconds)
+
+
+@pytest.fixture
+async def client(tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
+    service = build(Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-")))
+    run = Commands(OneTransaction(tx), Still(), asyncio.Event())
+
+    async def ready() -> str | None:
+        return None
+
+    app = create_app(service, run, ByName(Path("-"), "chfw"), Metrics("smi", service.consumes), ready)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://smi") as found:
+        yield found
+
+
+def as_(name: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {name}"}
+
+
+async def test_the_dcc_loads_and_looks_up(client: httpx2.AsyncClient, tx: Tx) -> None:
+    loaded = await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
+    assert (loaded.status_code, loaded.json()) == (200, {"new": 1, "changed": 0, "unchanged": 0})
+    again = await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
+    assert again.json() == {"new": 0, "changed": 0, "unchanged": 1}
+    assert await tx.fetchval("select count(*) from outbox") == 1
+    shown = (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("dcc"))).json()
+    assert (shown["hub"], shown["gpf"], shown["smi_version"]) == (HUB["hub"], HUB["gpf"], 1)
+    assert shown["responsible"] == [
+        {"party": "alpha", "user_id": "U-1", "role": "IS", "since": "2026-01-01T00:00:00Z"},
+        {"party": "beta", "user_id": "U-2", "role": "GS", "since": "2026-03-01T00:00:00Z"},
+    ]
+
+
+async def test_a_hub_of_somebody_else_looks_like_no_hub(client: httpx2.AsyncClient) -> None:
+    await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
+    mine = await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("alpha"))
+    assert (mine.status_code, mine.json()["second_supplier"]) == (200, True)
+    assert "beta" not in mine.text
+    others = await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("gamma"))
+    nobodys = await client.get("/v1/hubs/00-00-00-00-00-00-00-99", headers=as_("gamma"))
+    assert others.status_code == nobodys.status_code == 404
+    assert others.content == nobodys.content
+    assert (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("csp"))).status_code == 403
+    assert (await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("alpha"))).status_code == 403
+
+
+async def test_changes_of_supplier(client: httpx2.AsyncClient) -> None:
+    await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
+    changes = [
+        {"hub": HUB["hub"], "role": "GS", "party": "gamma", "user_id": "U-3"},
+        {"hub": "00-00-00-00-00-00-00-99", "role": "IS"},
+    ]
+    done = await client.post("/v1/hubs:change-supplier", json={"changes": changes}, headers=as_("dcc"))
+    assert done.json() == {"changed": 1, "unchanged": 0, "unknown": ["00-00-00-00-00-00-00-99"]}
+    assert (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("gamma"))).status_code == 200
+
+
+async def test_refusals_say_why(client: httpx2.AsyncClient) -> None:
+    await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
+    taken = HUB | {"hub": "00-00-00-00-00-00-00-05"}
+    answer = await client.post("/v1/hubs:load", json={"hubs": [taken]}, headers=as_("dcc"))
+    assert (answer.status_code, answer.json()["code"]) == (409, "gpf_taken")
+    twice = await client.post("/v1/hubs:load", json={"hubs": [HUB, HUB]}, headers=as_("dcc"))
+    assert twice.status_code == 422
+    assert (await client.get("/v1/hubs/nonsense", headers=as_("dcc"))).status_code == 422
