@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 LANE_RECORDS = 200
 """Records a partition may have waiting: a full lane stops the agent, and so the fetching."""
+STOP_LIMIT = 2.0
 
 
 class FaustSource:
@@ -69,7 +70,15 @@ class FaustSource:
         finally:
             for worker in self._workers.values():
                 worker.cancel()
-            await self._app.stop()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Stop Faust within a limit: with a blocked agent it can take minutes, and the process is to end."""
+        stopping = asyncio.ensure_future(self._app.stop())
+        await asyncio.wait([stopping], timeout=STOP_LIMIT)
+        if not stopping.done():
+            stopping.cancel()
+            log.warning("Faust did not stop in time", action="faust_hangs", group=self._group)
 
     def _make_app(self, bootstrap: str, instance: str, *, positions_from_group: bool) -> faust.App:
         source = self
