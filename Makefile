@@ -69,6 +69,8 @@ check-tools: $(READY)
 
 check-docs: $(READY)
 	$(BIN)/python -m tools.checks docs
+	@# What documents show of the code: python -m tools.picture writes it anew.
+	PYTHONPATH='$(SOURCES)' $(BIN)/python -m tools.picture --check
 	$(BIN)/codespell --quiet-level 2
 	$(BIN)/towncrier build --draft --version 0.0.0 >/dev/null
 

@@ -53,12 +53,12 @@ class Watched:
             await process.wait()
             await asyncio.gather(*readers)
 
-    async def start(self, *flip: str) -> None:
-        """Start a child; `flip` turns switches of the runner over."""
+    async def start(self, *switches: str) -> None:
+        """Start a child, with these switches of the runner on."""
         assert self._process is not None
         assert self._process.stdin is not None
         started = self.said["started"]
-        self._process.stdin.write(" ".join(flip).encode() + b"\n")
+        self._process.stdin.write(" ".join(switches).encode() + b"\n")
         await self._until(lambda: self.said["started"] > started)
 
     async def kill(self) -> None:

@@ -171,10 +171,10 @@ def main() -> None:
     arguments = parser.parse_args()
     configure_logs(NAME, "json", "error")
     for line in sys.stdin:
-        for option in line.split():
-            setattr(arguments, option, not getattr(arguments, option))
         pid = os.fork()
         if pid == 0:
+            for switch in line.split():
+                setattr(arguments, switch, True)
             child(arguments)
         _, status = os.waitpid(pid, 0)
         say("ended", code=os.waitstatus_to_exitcode(status))

@@ -47,8 +47,8 @@ class Run:
         async with self.database.transaction() as tx:
             await offsets.begin_at_zero(tx, self.topic.name, "any", range(HUB_PARTITIONS))
 
-    async def feed(self, total: int, seconds: float) -> None:
-        """Produce the records over a while, so that kills meet a flow."""
+    async def feed(self, count: int, seconds: float = 0.0) -> None:
+        """Produce so many more records over a while, so that kills meet a flow."""
         keys = [key_of(partition, HUB_PARTITIONS) for partition in range(HUB_PARTITIONS)]
         headers = toy_headers(self.topic, toy_id(0))
         producer = AIOKafkaProducer(
@@ -56,9 +56,9 @@ class Run:
         )
         await producer.start()
         try:
-            begun, burst = stopwatch(), 500
-            for first in range(0, total, burst):
-                ahead = begun + seconds * first / total - stopwatch()
+            begun, burst, before = stopwatch(), 500, self.sent
+            for first in range(before, before + count, burst):
+                ahead = begun + seconds * (first - before) / count - stopwatch()
                 if ahead > 0:
                     await asyncio.sleep(ahead)  # a pace
                 sent = [
@@ -69,7 +69,7 @@ class Run:
                         partition=n % HUB_PARTITIONS,
                         headers=headers,
                     )
-                    for n in range(first, min(first + burst, total))
+                    for n in range(first, min(first + burst, before + count))
                 ]
                 await asyncio.gather(*sent)
                 self.sent = first + len(sent)
@@ -148,8 +148,8 @@ async def assert_nothing_is_lost_in_silence(run: Run) -> None:
 async def test_control_four_actors_are_refused(run: Run) -> None:
     """Actors overtake each other at every await; faust#606 loses records this way."""
     begun, program = stopwatch(), run.program("--concurrency", "4")
-    async with program.opened(), running(run.feed(20_000, seconds=1.0)) as (feeding,):
-        await feeding
+    await run.feed(20_000)
+    async with program.opened():
         await kill_at_random(program, random.Random(4), starts=4, most=400)
     report("control, concurrency 4", program, run, stopwatch() - begun)
     assert program.said["hole"] >= 1
@@ -161,9 +161,10 @@ async def test_control_positions_of_the_group_are_refused(run: Run) -> None:
     """Faust commits what its agent has taken, which is more than what is in Postgres."""
     begun, program = stopwatch(), run.program("--positions-from-group", "--delay", "1.0")
     await run.begin_at_zero()
-    async with program.opened(), running(run.feed(20_000, seconds=1.0)) as (feeding,):
-        await feeding
+    await run.feed(20_000)
+    async with program.opened():
         await kill_after_faust_has_committed(run, program)
+        await run.feed(3_200)
         await kill_at_random(program, random.Random(6), starts=2, most=400)
     report("control, positions of the group", program, run, stopwatch() - begun)
     assert program.said["hole"] >= 1
@@ -176,9 +177,10 @@ async def test_control_the_audit_finds_what_a_trusting_core_loses(run: Run) -> N
     """The same without the hole rule: records are gone, and the audit says which."""
     begun, program = stopwatch(), run.program("--positions-from-group", "--trusting", "--delay", "1.0")
     await run.begin_at_zero()
-    async with program.opened(), running(run.feed(20_000, seconds=1.0)) as (feeding,):
-        await feeding
+    await run.feed(20_000)
+    async with program.opened():
         await kill_after_faust_has_committed(run, program)
+        await run.feed(3_200)
         await program.start()
         await eventually(run.has_lost)
     findings = await run.findings()

@@ -2,11 +2,14 @@
 
 import typer
 
+from chfw_cli.commands import parked
 from chfw_cli.commands.demo import demo
 from chfw_cli.commands.doctor import doctor
 from chfw_cli.commands.down import down
+from chfw_cli.commands.seed import seed
 from chfw_cli.commands.simulate import simulate
 from chfw_cli.commands.status import status
+from chfw_cli.commands.token import token
 from chfw_cli.commands.up import up
 
 app = typer.Typer(
@@ -22,10 +25,13 @@ for _command in (
     status,
     down,
     doctor,
+    seed,
+    token,
     demo,
     simulate,
 ):
     app.command()(_command)
+app.add_typer(parked.app, name="parked")
 
 if __name__ == "__main__":
     app()

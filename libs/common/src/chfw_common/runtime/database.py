@@ -21,6 +21,10 @@ async def _prepare(connection: Tx) -> None:
     )
 
 
+async def _leave_as_is(connection: Tx) -> None:
+    """Nothing to reset: sessions hold no locks, cursors or settings beyond a transaction, and a round trip is saved."""
+
+
 class Database:
     """Transactions of one service. Unqualified names mean its own schema."""
 
@@ -47,6 +51,7 @@ async def open_database(
         min_size=1,
         max_size=connections,
         init=_prepare,
+        reset=_leave_as_is,
         server_settings={
             "search_path": schema_of(service),
             "application_name": f"chfw-{service}",

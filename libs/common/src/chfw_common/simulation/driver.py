@@ -39,7 +39,8 @@ class SimulatedService:
         self.database = database
         self._clock = clock
         metrics = Metrics(service.name, service.consumes)
-        wake = asyncio.Event()
+        self._published = wake = asyncio.Event()
+        self._look = True
         context = SourceContext(ConsumeCore(service, database, metrics), database, metrics, clock, wake)
         self._source = LocalSource(
             context, list(service.consumes), broker=broker, group=f"chfw-{service.name}", max_records=200
@@ -51,14 +52,27 @@ class SimulatedService:
             service, Commands(database, clock, wake), TokenVerifier(jwks_file, "chfw"), metrics, _always_ready
         )
 
+    def look_again(self) -> None:
+        """Time has moved, or somebody has called a route: look for work even if no record came."""
+        self._look = True
+
     async def step(self) -> int:
-        """Consume, tick and relay once around; says how much moved."""
+        """Consume, tick and relay once around; says how much moved. Looks at ticks and outbox only with a reason."""
         moved = await self._source.pump()
-        for tick in self.service.ticks:
-            ticked = await self._ticks.call(tick, self._clock.now())
-            moved += ticked.ran
-        for relay in self._relays:
-            moved += await relay.relay_once()
+        if moved or self._look:
+            ran = 0
+            for tick in self.service.ticks:
+                ticked = await self._ticks.call(tick, self._clock.now())
+                ran += ticked.ran
+                if ticked.published:
+                    self._published.set()
+            moved += ran
+        if self._published.is_set() or self._look:
+            self._published.clear()
+            for relay in self._relays:
+                while relayed := await relay.relay_once():
+                    moved += relayed
+        self._look = moved > 0
         return moved
 
     async def next_due(self) -> Instant | None:
@@ -82,6 +96,8 @@ class Simulation:
 
     async def settle(self) -> None:
         """Pump every service in turn until nothing moves at this instant."""
+        for simulated in self.services.values():
+            simulated.look_again()
         moved = 1
         while moved:
             moved = 0
