@@ -89,7 +89,9 @@ def settings(service: str) -> str:
         for name, field in own.items()
         if service == "shared" or name not in shared
     ]
-    return _table(("Name", "Default", "Meaning"), rows) if rows else "None beyond the [shared ones](README.md#settings)."
+    return (
+        _table(("Name", "Default", "Meaning"), rows) if rows else "None beyond the [shared ones](README.md#settings)."
+    )
 
 
 def example_settings(kind: type[Any]) -> Any:

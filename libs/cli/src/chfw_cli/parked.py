@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaProducer
 
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.topology import SERVICES, schema_of
 
 
@@ -57,13 +57,11 @@ async def retry(connection: Any, bootstrap: str, records: Sequence[ParkedRecord]
 
     Ended in between, the next call publishes some a second time, which every handler absorbs.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
-    await producer.start()
+    producer = KafkaProducer(bootstrap, "chfw-parked")
     try:
         for record in records:
-            await producer.send_and_wait(
-                record.topic, record.value, record.key, partition=record.partition, headers=list(record.headers)
-            )
+            sent = await producer.send(record.topic, record.partition, record.key, record.value, list(record.headers))
+            await sent
             await drop(connection, [record])
     finally:
         await producer.stop()

@@ -1,18 +1,20 @@
 """How far behind the services are: events not yet relayed, records not yet consumed, jobs not done, hubs due."""
 
-import asyncio
 import contextlib
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from chfw_common.runtime.clock import machine_now, read_pace
+from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.topology import SERVICES, TOPICS, Topic, schema_of
 
 SMALL = 400
 """Events or records that may be under way while time goes on."""
+
+AWAY = (TransientError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+"""What a look-out waits out: a server that was killed, or is starting."""
 
 _WAITING = " union all ".join(
     f"select count(*) as n from {schema_of(service)}.outbox"
@@ -38,9 +40,8 @@ class Backlog:
 
     def __init__(self, dsn: str, bootstrap: str) -> None:
         self._dsn = dsn
-        self._bootstrap = bootstrap
+        self._ends = EndOffsets(bootstrap)
         self._connection: Any = None
-        self._consumer: AIOKafkaConsumer | None = None
 
     async def connection(self) -> Any:
         """The connection of this look-out; a new one when the last is gone."""
@@ -48,9 +49,8 @@ class Backlog:
             self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=20)
         return self._connection
 
-    async def forget(self, error: BaseException) -> None:
+    def forget(self) -> None:
         """Drop a connection that failed."""
-        del error
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
@@ -75,14 +75,13 @@ class Backlog:
             topic.name,
         )
         known = {row["partition"]: row["next"] for row in rows}
-        ends = await self._ends()
-        return sum(ends[TopicPartition(topic.name, p)] - known.get(p, 0) for p in range(topic.partitions))
+        ends = await self._ends.read([topic])
+        return sum(ends[topic.name, p] - known.get(p, 0) for p in range(topic.partitions))
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._consumer is not None:
-            with contextlib.suppress(KafkaError, OSError):
-                await self._consumer.stop()
+        with contextlib.suppress(*AWAY):
+            await self._ends.close()
         if self._connection is not None:
             await self._connection.close()
 
@@ -91,30 +90,16 @@ class Backlog:
             connection = await self.connection()
             rows = await connection.fetch(_WAITING)
             waiting = sum(int(row["n"]) for row in rows)
-            ends = await self._ends()
+            ends = await self._ends.read(TOPICS)
             known = {
                 (row["service"], row["topic"], row["partition"]): row["next"] for row in await connection.fetch(_NEXT)
             }
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, TimeoutError) as error:
-            await self.forget(error)
+        except AWAY:
+            self.forget()
             return SMALL + 1
         for topic in TOPICS:
             for service in topic.consumers:
                 for partition in range(topic.partitions):
-                    end = ends[TopicPartition(topic.name, partition)]
+                    end = ends[topic.name, partition]
                     waiting += max(end - known.get((service, topic.name, partition), 0), 0)
         return waiting
-
-    async def _ends(self) -> dict[TopicPartition, int]:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=5_000)
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
-        wanted = [TopicPartition(topic.name, p) for topic in TOPICS for p in range(topic.partitions)]
-        async with asyncio.timeout(10):
-            found: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted)
-        return found

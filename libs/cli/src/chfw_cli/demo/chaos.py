@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from chfw_cli.demo.backlog import AWAY
 from chfw_cli.demo.story import DAY, RUNS
 from chfw_cli.local.stack import Stack
 from chfw_common.kernel.instants import Instant
@@ -58,7 +59,7 @@ class Chaos:
     async def _moment(self, at: Instant) -> tuple[Instant, int]:
         """Wait for the time, and for claims in flight; the next half day is the limit for those."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, LookupError, TimeoutError):
+            with contextlib.suppress(LookupError, *AWAY):
                 connection: Any = await asyncpg.connect(self.dsn, timeout=5)
                 try:
                     while True:

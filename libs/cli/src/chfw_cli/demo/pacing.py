@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-import asyncpg
-
-from chfw_cli.demo.backlog import Backlog
+from chfw_cli.demo.backlog import AWAY, Backlog
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Pace, machine_now, read_pace, write_pace
 
@@ -41,7 +39,7 @@ class PacedTimeline:
     async def until(self, instant: Instant) -> None:
         """Return when the clock stands at the instant and nothing is left undone."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with contextlib.suppress(*AWAY):
                 if await self._advance(instant):
                     return
             await asyncio.sleep(LOOK_EVERY)
@@ -50,8 +48,8 @@ class PacedTimeline:
         connection = await self.backlog.connection()
         try:
             pace = await read_pace(connection)
-        except Exception as error:
-            await self.backlog.forget(error)
+        except AWAY:
+            self.backlog.forget()
             raise
         now = pace.at(machine_now())
         idle = await self.backlog.small()

@@ -18,7 +18,7 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
 
     async def send(
-        self, topic: str, partition: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
     ) -> "asyncio.Future[Any]":
         """Hand over one record; the future ends when all replicas in sync have it."""
         if self._producer is None:
