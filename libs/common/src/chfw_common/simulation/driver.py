@@ -57,7 +57,7 @@ class SimulatedService:
         self._look = True
 
     async def step(self) -> int:
-        """Consume, tick and relay once around; says how much moved. Looks at ticks and outbox only with a reason."""
+        """Consume, tick and relay once around; says how much moved. Ticks and outbox are looked at with a reason only."""
         moved = await self._source.pump()
         if moved or self._look:
             ran = 0
@@ -67,7 +67,7 @@ class SimulatedService:
                 if ticked.published:
                     self._published.set()
             moved += ran
-        if self._published.is_set() or self._look:
+        if self._published.is_set():
             self._published.clear()
             for relay in self._relays:
                 while relayed := await relay.relay_once():
