@@ -37,6 +37,12 @@ class Database:
         async with self.pool.acquire() as connection, connection.transaction():
             yield connection
 
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[Tx]:
+        """A connection for single reads whose answers need not belong together: no transaction, fewer round trips."""
+        async with self.pool.acquire() as connection:
+            yield connection
+
     async def close(self) -> None:
         """Give all connections back."""
         await self.pool.close()

@@ -38,10 +38,8 @@ async def begin_at_zero(tx: Tx, topic: str, topic_id: str, partitions: Sequence[
 async def move_next(tx: Tx, topic: str, partition: int, *, first: int, beyond: int, parked: int) -> None:
     """Move the position to `beyond` and record the range that this transaction settled."""
     await tx.execute(
-        "update consumer_offset set next = $3 where topic = $1 and partition = $2", topic, partition, beyond
-    )
-    await tx.execute(
-        """insert into consumed_range (topic, partition, first, beyond, applied, parked)
+        """with moved as (update consumer_offset set next = $4 where topic = $1 and partition = $2)
+           insert into consumed_range (topic, partition, first, beyond, applied, parked)
            values ($1, $2, $3, $4, $5, $6)""",
         topic,
         partition,

@@ -38,6 +38,10 @@ class TickRunner:
     async def call(self, tick: Tick, now: Instant) -> Ticked:
         """Call the tick once when it is due. Raises TransientError when Postgres is away."""
         begun = stopwatch()
+        async with transient_as_error(), self._database.looking() as connection:
+            due = await tick.next_due(connection, now)
+        if due is None or due > now:
+            return Ticked(ran=False, more=False, published=False)
         async with transient_as_error(), self._database.transaction() as tx:
             # The lock first: what was due to another process before it committed is not due to us after it.
             key = lock_key(self._service.name, "tick", tick.name)
@@ -56,7 +60,7 @@ class TickRunner:
 
     async def next_due(self, now: Instant) -> Instant | None:
         """The earliest instant at which any tick has something to do."""
-        async with self._database.transaction() as tx:
+        async with transient_as_error(), self._database.looking() as tx:
             dues = [await tick.next_due(tx, now) for tick in self._service.ticks]
         return min((due for due in dues if due is not None), default=None)
 
