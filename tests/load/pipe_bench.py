@@ -113,11 +113,11 @@ async def measure(kind: str, number: int, bootstrap: str, database: Database, re
     context.left, context.done = records, asyncio.Event()
     group = f"bench-{kind}-{number}"
     place: dict[str, Any] = {"bootstrap": bootstrap, "group": group, "instance": "0"}
-    source = (
-        KafkaSource(context, [HUB_RESPONSE], **place)
-        if kind == "kafka"
-        else FaustSource(context, HUB_RESPONSE, **place)
-    )
+    source: KafkaSource | FaustSource
+    if kind == "kafka":
+        source = KafkaSource(context, [HUB_RESPONSE], **place)
+    else:
+        source = FaustSource(context, HUB_RESPONSE, **place)
     running = asyncio.create_task(source.run())
     done = asyncio.create_task(context.done.wait())
     await asyncio.wait([running, done], return_when=asyncio.FIRST_COMPLETED)
@@ -146,6 +146,9 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> None:
                 if profile and kind == "kafka":
                     profile.enable()
                 found.append(arguments.hubs / await measure(kind, number, kafka.bootstrap, database, records))
+                async with database.transaction() as tx:
+                    if await tx.fetchval("select count(*) from heard") != arguments.hubs:
+                        raise RuntimeError("hubs are missing: the figures mean nothing")
                 if profile:
                     profile.disable()
         await database.close()

@@ -74,6 +74,11 @@ class Watched:
         await self._until(lambda: self.said[kind] >= wanted or not self.alive)
         return self.said[kind] >= wanted
 
+    async def ends(self) -> None:
+        """Wait until it has ended by itself."""
+        await self._until(lambda: not self.alive)
+        self.ended += 1
+
     @property
     def alive(self) -> bool:
         """Whether a child runs."""

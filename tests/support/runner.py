@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer
 from chfw_common.runtime.clock import RealClock, machine_now
 from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database, open_database
-from chfw_common.runtime.errors import HoleError
+from chfw_common.runtime.errors import HoleError, PositionError
 from chfw_common.runtime.faust_source import FaustSource
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.logs import configure_logs
@@ -57,6 +57,11 @@ class Telling(SourceContext):
             await asyncio.Event().wait()
         return settled
 
+    def stop_partition(self, topic: Topic, partition: int, error: PositionError) -> None:
+        """Stop and tell."""
+        say("stopped", partition=partition, error=str(error))
+        SourceContext.stop_partition(self, topic, partition, error)
+
 
 class Trusting(ConsumeCore):
     """Control: believes its source, so it steps over holes."""
@@ -74,13 +79,13 @@ class Trusting(ConsumeCore):
 class Sink:
     """A counter per number: it does not absorb repeats."""
 
-    def __init__(self, delay: float) -> None:
-        self._delay = delay
+    def __init__(self, *, hangs: bool) -> None:
+        self._hangs = hangs
 
     async def handle(self, tx: Tx, batch: Batch[ToyHappened], _now: Any) -> Outcome:
-        """Take a while, then count."""
-        if self._delay:
-            await asyncio.sleep(self._delay)
+        """Count, unless it hangs: then it waits to be killed."""
+        if self._hangs:
+            await asyncio.Event().wait()
         await tx.execute(COUNT, [message.event.n for message in batch.messages])
         return Outcome()
 
@@ -108,13 +113,12 @@ async def trust_the_group(arguments: argparse.Namespace, database: Database, top
         auto_offset_reset="earliest",
     )
     await consumer.start()
-    sink = Sink(0.0)
     while True:
         for records in (await consumer.getmany(timeout_ms=500)).values():
             numbers = [json.loads(record.value)["n"] for record in records]
             async with database.transaction() as tx:
                 await tx.execute(COUNT, numbers)
-            say("settled", sink=str(type(sink)))
+            say("settled")
             if arguments.stand_still:
                 await asyncio.Event().wait()
             await consumer.commit()
@@ -123,7 +127,7 @@ async def trust_the_group(arguments: argparse.Namespace, database: Database, top
 async def run(arguments: argparse.Namespace) -> None:
     """Consume until killed."""
     topic = toy_topic(arguments.topic, key=Key(arguments.key))
-    service = Service(NAME, {topic: Consume(Sink(arguments.delay).handle)})
+    service = Service(NAME, {topic: Consume(Sink(hangs=arguments.hang).handle)})
     database = await open_database(arguments.dsn, NAME, connections=10)
     metrics = Metrics(NAME, ())
     core = (Trusting if arguments.trusting else ConsumeCore)(service, database, metrics)
@@ -167,7 +171,7 @@ def main() -> None:
     parser.add_argument("--positions-from-group", action="store_true")
     parser.add_argument("--trusting", action="store_true")
     parser.add_argument("--stand-still", action="store_true")
-    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--hang", action="store_true")
     arguments = parser.parse_args()
     configure_logs(NAME, "json", "error")
     for line in sys.stdin:
