@@ -8,7 +8,7 @@ import asyncpg
 from chfw_common.runtime.clock import machine_now, read_pace
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.ends import EndOffsets
-from chfw_common.topology import SERVICES, TOPICS, Topic, schema_of
+from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, schema_of
 
 SMALL = 400
 """Events or records that may be under way while time goes on."""
@@ -66,6 +66,15 @@ class Backlog:
         connection = await self.connection()
         now = (await read_pace(connection)).at(machine_now())
         return int(await connection.fetchval(_DUE, now)) == 0 and await self._count() == 0
+
+    async def merged(self) -> bool:
+        """Whether no instruction is waiting between intake and the ledger."""
+        connection = await self.connection()
+        waiting = await connection.fetchval(
+            "select exists (select 1 from instruction.outbox)"
+            " or exists (select 1 from instruction.job where state = 'open')"
+        )
+        return not waiting and await self.unread("scheduler", INSTRUCTION_RECEIVED) == 0
 
     async def unread(self, service: str, topic: Topic) -> int:
         """Records of a topic that a service has not settled."""

@@ -11,7 +11,9 @@ MANUFACTURER = "106C"
 MODEL, HARDWARE = "433100AC", "00AC"
 OTHER_MODEL, OTHER_HARDWARE = "433200AD", "00AD"
 OLD_FIRMWARE, OLDER_FIRMWARE, NEW_FIRMWARE = "01020304", "01020303", "01020400"
-GBCS = "4.1"
+ANCIENT_FIRMWARE = "01010000"
+"""Not among the allowed predecessors of the release."""
+GBCS, OLD_GBCS = "4.1", "3.2"
 SUPPLIERS = tuple(f"SUP{number:02}" for number in range(1, 13))
 LARGE = SUPPLIERS[:2]
 HUB_PREFIXES = (0x00DB_1234, 0x90B3_D51F)
@@ -29,6 +31,8 @@ class EstateHub:
     hardware: str
     firmware: str
     status: str
+    gbcs: str
+    device_type: str
     import_party: PartyId
     gas_party: PartyId
 
@@ -80,37 +84,43 @@ def draw_estate(seed: int, size: int) -> Estate:
     return Estate(seed, tuple(hubs))
 
 
-def _build(draw: random.Random) -> tuple[str, str, str, str]:
-    """Model, hardware, firmware and SMI status: most fit the release, some do not."""
+def _build(draw: random.Random) -> tuple[str, str, str, str, str, str]:
+    """Model, hardware, firmware, SMI status, GBCS version, device type: most fit the release, some do not."""
     fate = draw.random()
+    if fate < 0.01:
+        return OTHER_MODEL, OTHER_HARDWARE, OLD_FIRMWARE, "Commissioned", GBCS, "CHF"
     if fate < 0.02:
-        return OTHER_MODEL, OTHER_HARDWARE, OLD_FIRMWARE, "Commissioned"
+        status = draw.choice(("InstalledNotCommissioned", "Decommissioned"))
+        return MODEL, HARDWARE, OLD_FIRMWARE, status, GBCS, "CHF"
     if fate < 0.03:
-        return MODEL, HARDWARE, OLD_FIRMWARE, draw.choice(("InstalledNotCommissioned", "Decommissioned"))
+        return MODEL, HARDWARE, NEW_FIRMWARE, "Commissioned", GBCS, "CHF"
+    if fate < 0.035:
+        return MODEL, HARDWARE, ANCIENT_FIRMWARE, "Commissioned", GBCS, "CHF"
     if fate < 0.04:
-        return MODEL, HARDWARE, NEW_FIRMWARE, "Commissioned"
+        return MODEL, HARDWARE, OLD_FIRMWARE, "Commissioned", OLD_GBCS, "CHF"
+    if fate < 0.042:
+        return MODEL, HARDWARE, OLD_FIRMWARE, "Commissioned", GBCS, "PPMID"
     firmware = OLDER_FIRMWARE if draw.random() < 0.1 else OLD_FIRMWARE
-    return MODEL, HARDWARE, firmware, "Suspended" if draw.random() < 0.01 else "Commissioned"
+    return MODEL, HARDWARE, firmware, "Suspended" if draw.random() < 0.01 else "Commissioned", GBCS, "CHF"
 
 
 def _parties(draw: random.Random) -> tuple[PartyId, PartyId]:
-    """Import and Gas Supplier. The two large ones share about a third of all hubs and answer for half each."""
+    """Import and Gas Supplier. The first large one is Import, the second Gas Supplier of more than half of all hubs,
+    of a third both, so that each can instruct half the estate in one request under one User ID."""
     first, second = (PartyId(name) for name in LARGE)
     small = [PartyId(name) for name in SUPPLIERS[2:]]
     pick = draw.random()
-    if pick < 0.34:
-        pair = (first, second)
-    elif pick < 0.44:
-        pair = (first, first)
-    elif pick < 0.54:
-        pair = (first, draw.choice(small))
-    elif pick < 0.64:
-        pair = (second, second)
-    elif pick < 0.74:
-        pair = (second, draw.choice(small))
-    elif pick < 0.87:
+    if pick < 0.345:
+        return first, second
+    if pick < 0.445:
+        return first, first
+    if pick < 0.55:
+        return first, draw.choice(small)
+    if pick < 0.65:
+        return second, second
+    if pick < 0.755:
+        return draw.choice(small), second
+    if pick < 0.88:
         one = draw.choice(small)
-        pair = (one, one)
-    else:
-        pair = (draw.choice(small), draw.choice(small))
-    return pair if draw.random() < 0.5 else (pair[1], pair[0])
+        return one, one
+    return draw.choice(small), draw.choice(small)

@@ -13,7 +13,7 @@ from chfw_cli.demo.chaos import Chaos
 from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.pacing import PacedTimeline, set_clock
-from chfw_cli.demo.report import Report, details_of, unreachable_of
+from chfw_cli.demo.report import Report, details_of, instruction_of, unreachable_of
 from chfw_cli.demo.settings import environment
 from chfw_cli.demo.story import Story, write_story
 from chfw_cli.demo.tell import Say, seed, tell
@@ -71,14 +71,14 @@ async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say,
     try:
         await seed(client, story)
         say(f"day   0  {len(story.estate.hubs):,} hubs loaded into the inventory and the simulated network")
-        await tell(client, story, PacedTimeline(backlog), say)
+        told = await tell(client, story, PacedTimeline(backlog), say)
         if killing is not None:
             await killing
         story_seconds = time.monotonic() - begun
         unconsumed = await backlog.unread("scheduler", INSTRUCTION_RECEIVED)
         admin = await asyncpg.connect(dsn)
         try:
-            verdict = await verify(client, admin, story)
+            verdict = await verify(client, admin, story, told)
         finally:
             await admin.close()
     finally:
@@ -101,8 +101,9 @@ async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say,
         parked=verdict.parked,
         audit_findings=verdict.audit_findings,
         unconsumed=unconsumed,
+        instruction=instruction_of(told, verdict),
         peak_rss_mb={name: round(mb, 1) for name, mb in sorted(stack.peak_rss_mb().items())},
         state_hash=verdict.state_hash,
         kills=tuple(monkey.kills),
-        details=details_of(found),
+        details=details_of(verdict),
     )

@@ -4,17 +4,23 @@ Written against the text of REQUIREMENTS, not against the services: it shares no
 their code, so that both being wrong in the same way is unlikely.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+_HYPHENS = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){7}", re.IGNORECASE)
+_PLAIN = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
+
 
 class Asked(Protocol):
-    """What the oracle reads of a request."""
+    """What the oracle reads of a request. `entries` are the ids as they were sent."""
 
     @property
     def party(self) -> str: ...
+    @property
+    def role(self) -> str: ...
     @property
     def kind(self) -> str: ...
     @property
@@ -22,7 +28,7 @@ class Asked(Protocol):
     @property
     def activate_at(self) -> datetime | None: ...
     @property
-    def hubs(self) -> tuple[int, ...]: ...
+    def entries(self) -> tuple[str, ...]: ...
 
 
 class Box(Protocol):
@@ -39,6 +45,10 @@ class Box(Protocol):
     @property
     def status(self) -> str: ...
     @property
+    def gbcs(self) -> str: ...
+    @property
+    def device_type(self) -> str: ...
+    @property
     def import_party(self) -> str: ...
     @property
     def gas_party(self) -> str: ...
@@ -50,7 +60,9 @@ class Image:
 
     model: str
     hardware: str
+    firmware: str
     replaces: frozenset[str]
+    gbcs: frozenset[str]
     automatic_date: datetime
 
 
@@ -62,7 +74,24 @@ class Expected:
     pilot: bool
 
 
-def expect(image: Image, boxes: Iterable[Box], requests: Iterable[Asked]) -> dict[int, Expected]:
+def judge(image: Image, boxes: Mapping[int, Box], request: Asked) -> Iterator[tuple[str, int | None]]:
+    """The verdict of each entry in order, with the hub it names.
+
+    Every request of the story is sent in time and for a time before the automatic date, so those verdicts do not occur.
+    """
+    seen: set[int] = set()
+    for text in request.entries:
+        hub = _read(text)
+        if hub is None:
+            yield "malformed_id", None
+        elif hub in seen:
+            yield "duplicate_in_request", hub
+        else:
+            seen.add(hub)
+            yield _verdict(image, boxes.get(hub), request), hub
+
+
+def expect(image: Image, boxes: Mapping[int, Box], requests: Iterable[Asked]) -> dict[int, Expected]:
     """Every hub the release concerns, with its planned time under the voluntary rule.
 
     The requests come in the order of acceptance; the last word of a Party on a hub counts. Waits (`answer_by`) move no
@@ -70,18 +99,41 @@ def expect(image: Image, boxes: Iterable[Box], requests: Iterable[Asked]) -> dic
     """
     words: dict[int, dict[str, Asked]] = {}
     for request in requests:
-        for hub in request.hubs:
-            words.setdefault(hub, {})[request.party] = request
+        for verdict, hub in judge(image, boxes, request):
+            if verdict == "accepted" and hub is not None:
+                words.setdefault(hub, {})[request.party] = request
     return {
         box.hub: _plan(image, words.get(box.hub, {}), {box.import_party, box.gas_party})
-        for box in boxes
-        if _concerned(image, box)
+        for box in boxes.values()
+        if _applies(image, box) is None
     }
 
 
-def _concerned(image: Image, box: Box) -> bool:
+def _read(text: str) -> int | None:
+    if not (_HYPHENS.fullmatch(text) or _PLAIN.fullmatch(text)):
+        return None
+    return int.from_bytes(bytes.fromhex(text.replace("-", "")), "big", signed=True)
+
+
+def _verdict(image: Image, box: Box | None, request: Asked) -> str:
+    if box is None:
+        return "unknown_hub"
+    if (box.import_party if request.role == "IS" else box.gas_party) != request.party:
+        return "not_responsible"
+    return _applies(image, box) or "accepted"
+
+
+def _applies(image: Image, box: Box) -> str | None:
     same = (box.model, box.hardware) == (image.model, image.hardware)
-    return same and box.firmware in image.replaces and box.status in ("Commissioned", "Suspended")
+    reasons = (
+        ("not_a_hub", box.device_type != "CHF"),
+        ("not_commissioned", box.status not in ("Commissioned", "Suspended")),
+        ("already_at_version", same and box.firmware == image.firmware),
+        ("model_not_applicable", not same),
+        ("not_upgradeable", box.firmware not in image.replaces),
+        ("gbcs_incompatible", box.gbcs not in image.gbcs),
+    )
+    return next((reason for reason, holds in reasons if holds), None)
 
 
 def _plan(image: Image, said: dict[str, Asked], parties: set[str]) -> Expected:

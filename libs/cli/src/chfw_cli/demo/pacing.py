@@ -23,6 +23,14 @@ class Timeline(Protocol):
         """Return when the story's time is there and everything due before has been dealt with."""
         ...
 
+    async def work(self) -> None:
+        """Let the services work, where they do not by themselves."""
+        ...
+
+    async def merged(self) -> None:
+        """Return when every accepted answer is in the scheduler's ledger."""
+        ...
+
 
 async def set_clock(admin: Any, begins: Instant, rate: float = RATE) -> None:
     """Set the paced clock to stand still at an instant."""
@@ -41,6 +49,17 @@ class PacedTimeline:
         while True:
             with contextlib.suppress(*AWAY):
                 if await self._advance(instant):
+                    return
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def work(self) -> None:
+        """The services run by themselves."""
+
+    async def merged(self) -> None:
+        """Return when intake has published everything and the scheduler has settled it."""
+        while True:
+            with contextlib.suppress(*AWAY):
+                if await self.backlog.merged():
                     return
             await asyncio.sleep(LOOK_EVERY)
 

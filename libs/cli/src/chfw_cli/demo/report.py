@@ -1,17 +1,33 @@
 """What a run comes to: one object for machines, a page for people."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import orjson
 
 from chfw_cli.demo.reconcile import Reconciliation
-from chfw_cli.demo.views import Views
+from chfw_cli.demo.tell import Told
+from chfw_cli.demo.verify import Verdict
 from chfw_common.kernel.ids import hub_eui64
 
 SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstructionReport:
+    """The large requests. Seconds are of the machine; in a simulation they say nothing about the live system."""
+
+    entries: int
+    answered_seconds: float
+    merged_seconds: float
+    verdict_mismatches: int
+
+    def line(self) -> str:
+        """The same for people."""
+        return (
+            f"{self.entries:,} entries in the large requests, answered in {self.answered_seconds:.2f} s, "
+            f"merged {self.merged_seconds:.2f} s later; {self.verdict_mismatches} verdicts differ from the oracle's"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +47,7 @@ class Report:
     parked: int
     audit_findings: Sequence[str]
     unconsumed: int
+    instruction: InstructionReport
     peak_rss_mb: Mapping[str, float]
     state_hash: str
     kills: Sequence[str] = field(default_factory=tuple)
@@ -52,36 +69,34 @@ class Report:
             + "".join(f"\n    {hub}" for hub in self.unreachable[:SHOWN])
             + ("\n    ..." if len(self.unreachable) > SHOWN else ""),
             f"anomalies {self.anomalies}, parked records {self.parked}, records left unconsumed {self.unconsumed}",
+            self.instruction.line(),
             "peak memory: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in self.peak_rss_mb.items()),
             f"state hash {self.state_hash}",
         ]
         if self.kills:
             lines += ["killed:", *(f"    {kill}" for kill in self.kills)]
-        if self.mismatches:
+        if self.details:
             lines += [f"{self.mismatches} mismatches:", *(f"    {detail}" for detail in self.details)]
         if self.audit_findings:
             lines += ["the contiguity audit found:", *(f"    {finding}" for finding in self.audit_findings)]
         return lines
 
 
-def state_hash(views: Views) -> str:
-    """A hash over the four views, hub by hub. In a simulation the same seed gives the same hash."""
-    digest = hashlib.sha256()
-    for name in ("devices", "ledger", "inventory"):
-        view: Mapping[int, Any] = getattr(views, name)
-        digest.update(name.encode())
-        for hub in sorted(view):
-            digest.update(f"{hub}|{view[hub]!r}\n".encode())
-    for party in sorted(views.told):
-        digest.update(party.encode())
-        for hub in sorted(views.told[party]):
-            digest.update(f"{hub}|{views.told[party][hub]!r}\n".encode())
-    return digest.hexdigest()[:16]
+def instruction_of(told: Told, verdict: Verdict) -> InstructionReport:
+    """What became of the large requests."""
+    timed = told.timed
+    return InstructionReport(
+        entries=timed.entries,
+        answered_seconds=timed.answered_seconds,
+        merged_seconds=timed.merged_seconds,
+        verdict_mismatches=len(verdict.verdict_mismatches),
+    )
 
 
-def details_of(found: Reconciliation) -> tuple[str, ...]:
+def details_of(verdict: Verdict) -> tuple[str, ...]:
     """The first mismatches, in words."""
-    return tuple(str(mismatch) for mismatch in found.mismatches[:SHOWN])
+    found = [*map(str, verdict.reconciliation.mismatches), *verdict.verdict_mismatches]
+    return tuple(found[:SHOWN])
 
 
 def unreachable_of(found: Reconciliation) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import httpx2
 from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.proc import own_peak_mb
-from chfw_cli.demo.report import Report, details_of, unreachable_of
+from chfw_cli.demo.report import Report, details_of, instruction_of, unreachable_of
 from chfw_cli.demo.settings import service_settings
 from chfw_cli.demo.story import write_story
 from chfw_cli.demo.tell import Say, seed, tell
@@ -38,6 +38,14 @@ class SimulatedTimeline:
         """Settle, jump, settle, up to the instant."""
         await self._simulation.run_until(instant)
 
+    async def work(self) -> None:
+        """Move everything that can move at this instant."""
+        await self._simulation.settle()
+
+    async def merged(self) -> None:
+        """Move everything that can move at this instant."""
+        await self._simulation.settle()
+
 
 async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans: bool, say: Say) -> Report:
     """Run the story once, on a database of its own that is made anew. `other_plans` turns index and hash joins off."""
@@ -56,11 +64,11 @@ async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans:
             setup = time.monotonic() - begun
             client = _client(simulation, issuer)
             await seed(client, story)
-            await tell(client, story, SimulatedTimeline(simulation), say)
+            told = await tell(client, story, SimulatedTimeline(simulation), say)
             story_seconds = time.monotonic() - begun - setup
             admin = await asyncpg.connect(server.dsn(DATABASE))
             try:
-                verdict = await verify(client, admin, story)
+                verdict = await verify(client, admin, story, told)
             finally:
                 await admin.close()
                 await client.close()
@@ -79,9 +87,10 @@ async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans:
         parked=verdict.parked,
         audit_findings=verdict.audit_findings,
         unconsumed=0,
+        instruction=instruction_of(told, verdict),
         peak_rss_mb={"simulation": own_peak_mb()},
         state_hash=verdict.state_hash,
-        details=details_of(found),
+        details=details_of(verdict),
     )
 
 

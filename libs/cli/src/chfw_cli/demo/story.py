@@ -1,7 +1,7 @@
 """What happens in the demonstration, as data: who sends what, when. Nothing here is done yet."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,22 +18,30 @@ from chfw_cli.demo.estate import (
     EstateHub,
     user_id,
 )
-from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_cli.demo.oracle import Image
+from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 
 BEGINS = datetime(2027, 1, 4, tzinfo=UTC)
 RELEASE_ID = "ch-2027-01"
 PILOT_SIZE = 50
+BATCH = 50_000
+"""Entries of the one request of each large Supplier (R3-11), or as many as it has hubs for."""
+BAD_SHARE = 0.01
 DAY = timedelta(days=1)
 PILOT_OPENS, PILOT_CLOSES, RUNS, AUTOMATIC = 6 * DAY, 12 * DAY, 13 * DAY, 75 * DAY
 ENDS_BY = AUTOMATIC + 12 * DAY
 IMAGE_HASH = "5f" * 32
+MALFORMED = ("", "00-DB-12-34", "not an id", "00-DB-12-34-56-78-90-G0", "00DB123456789", "00-db-12-34-56-78-90-a0-ff")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One instruction of a Party: for hubs it answers for under one User ID."""
+    """One instruction of a Party under one User ID. `entries` are the ids as they are sent, good and bad.
+
+    Those of one day that are `measured` are sent at once, and their answers are timed.
+    """
 
     key: str
     at: timedelta
@@ -43,7 +51,8 @@ class Request:
     kind: str
     group: str
     activate_at: Instant | None
-    hubs: tuple[HubId, ...]
+    entries: tuple[str, ...]
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,11 @@ class Story:
     automatic_date: Instant
     requests: tuple[Request, ...]
     decisions: tuple[DecisionStep, ...]
+
+    def image(self) -> Image:
+        """The release as the oracle sees it."""
+        replaces = frozenset({OLD_FIRMWARE, OLDER_FIRMWARE})
+        return Image(MODEL, HARDWARE, NEW_FIRMWARE, replaces, frozenset({GBCS}), self.automatic_date)
 
     def release_body(self) -> dict[str, object]:
         """The notice the DCC posts."""
@@ -97,15 +111,15 @@ def write_story(estate: Estate) -> Story:
     """The story of an estate: a pilot of 50, then two large Suppliers that overlap, then everybody else's ways."""
     draw = random.Random(f"story {estate.seed}")
     candidates = [hub for hub in estate.hubs if _fits(hub)]
-    shared_by_large = [hub for hub in candidates if set(hub.parties) <= set(LARGE)]
+    shared_by_large = [hub for hub in candidates if set(hub.parties) == set(LARGE)]
     pilot = frozenset(hub.hub for hub in draw.sample(shared_by_large, min(PILOT_SIZE, len(shared_by_large))))
     rest = [hub for hub in candidates if hub.hub not in pilot]
     chosen = [hub for hub in candidates if hub.hub in pilot]
     author = _Author()
     for party in map(PartyId, LARGE):
         author.ask(party, DAY, "instruct", "pilot", 8 * DAY, chosen)
-    author.ask(PartyId("SUP01"), 2 * DAY, "instruct", "safe_launch", 20 * DAY, rest)
-    author.ask(PartyId("SUP02"), 2 * DAY, "instruct", "safe_launch", 25 * DAY, rest)
+    author.batch(PartyId("SUP01"), Role.IMPORT_SUPPLIER, 2 * DAY, 20 * DAY, _batch(draw, estate, pilot, "SUP01"))
+    author.batch(PartyId("SUP02"), Role.GAS_SUPPLIER, 2 * DAY, 25 * DAY, _batch(draw, estate, pilot, "SUP02"))
     author.ask(PartyId("SUP03"), 3 * DAY, "decline", "safe_launch", None, rest)
     author.ask(PartyId("SUP04"), 3 * DAY, "instruct", "safe_launch", None, rest)
     author.ask(PartyId("SUP05"), 3 * DAY, "instruct", "safe_launch", 30 * DAY, rest)
@@ -148,20 +162,77 @@ class _Author:
                 by_role[Role.IMPORT_SUPPLIER if hub.import_party == party else Role.GAS_SUPPLIER].append(hub.hub)
         for role, named in by_role.items():
             if named:
-                self.requests.append(
-                    Request(
-                        key=f"{party}-{role}-{kind}-{group}-{at.days}",
-                        at=at,
-                        party=party,
-                        user_id=user_id(party, role),
-                        role=role,
-                        kind=kind,
-                        group=group,
-                        activate_at=None if activate is None else BEGINS + activate,
-                        hubs=tuple(named),
-                    )
-                )
+                entries = tuple(map(hub_eui64, named))
+                self.requests.append(_request(party, role, at, kind, group, activate, entries))
+
+    def batch(self, party: PartyId, role: Role, at: timedelta, activate: timedelta, entries: tuple[str, ...]) -> None:
+        """Write the one large request of a Party."""
+        self.requests.append(_request(party, role, at, "instruct", "safe_launch", activate, entries, measured=True))
+
+
+def _request(
+    party: PartyId,
+    role: Role,
+    at: timedelta,
+    kind: str,
+    group: str,
+    activate: timedelta | None,
+    entries: tuple[str, ...],
+    *,
+    measured: bool = False,
+) -> Request:
+    return Request(
+        key=f"{party}-{role}-{kind}-{group}-{at.days}",
+        at=at,
+        party=party,
+        user_id=user_id(party, role),
+        role=role,
+        kind=kind,
+        group=group,
+        activate_at=None if activate is None else BEGINS + activate,
+        entries=entries,
+        measured=measured,
+    )
+
+
+def _batch(draw: random.Random, estate: Estate, pilot: frozenset[HubId], party: str) -> tuple[str, ...]:
+    """The entries of a large Supplier: hubs it may instruct, about one in a hundred bad, of every kind, all mixed."""
+    first = party == LARGE[0]
+    own = [hub for hub in estate.hubs if (hub.import_party if first else hub.gas_party) == party]
+    good = [hub.hub for hub in own if _fits(hub) and hub.hub not in pilot]
+    size = min(BATCH, len(good))
+    bad = max(int(size * BAD_SHARE), 12)
+    good = draw.sample(good, size - bad)
+    unfit = [hub.hub for hub in own if not _fits(hub)]
+    foreign = [hub.hub for hub in estate.hubs if party not in hub.parties]
+    kinds: tuple[Sequence[str], ...] = (
+        MALFORMED,
+        [hub_eui64(hub) for hub in good],
+        [hub_eui64(HubId(0x7FFF_0000_0000_0000 + draw.getrandbits(40))) for _ in range(bad)],
+        [hub_eui64(hub) for hub in foreign],
+        [hub_eui64(hub) for hub in unfit],
+    )
+    share = (1, 2, 2, 2, 5)
+    wrong = [draw.choice(kinds[kind]) for kind in draw.choices(range(len(kinds)), share, k=bad) if kinds[kind]]
+    entries = [_spelling(draw, hub) for hub in good] + wrong
+    draw.shuffle(entries)
+    return tuple(entries)
+
+
+def _spelling(draw: random.Random, hub: HubId) -> str:
+    """Both cases and both spellings occur in real lists."""
+    text = hub_eui64(hub)
+    pick = draw.random()
+    if pick < 0.8:
+        return text
+    return text.lower() if pick < 0.9 else text.replace("-", "")
 
 
 def _fits(hub: EstateHub) -> bool:
-    return hub.model == MODEL and hub.firmware != NEW_FIRMWARE and hub.status in {"Commissioned", "Suspended"}
+    return (
+        hub.device_type == "CHF"
+        and hub.model == MODEL
+        and hub.gbcs == GBCS
+        and hub.firmware in {OLD_FIRMWARE, OLDER_FIRMWARE}
+        and hub.status in {"Commissioned", "Suspended"}
+    )

@@ -1,14 +1,16 @@
 """Telling the story to the services, in its order, on whatever timeline: live or simulated."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chfw_cli.demo.client import Client
-from chfw_cli.demo.estate import GBCS, MANUFACTURER, EstateHub, user_id
+from chfw_cli.demo.estate import MANUFACTURER, EstateHub, user_id
+from chfw_cli.demo.intake import Timed, instruct, instruct_timed
 from chfw_cli.demo.pacing import Timeline
 from chfw_cli.demo.story import ENDS_BY, RELEASE_ID, DecisionStep, Request, Story
-from chfw_common.kernel.ids import hub_eui64, hub_hex
+from chfw_common.kernel.ids import hub_hex
 from chfw_common.kernel.roles import Role
 
 LOAD = 2_500
@@ -27,8 +29,17 @@ async def seed(client: Client, story: Story) -> None:
         await client.post("device-sim", "/v1/devices:load", {"devices": devices}, key=f"devices-{number}")
 
 
-async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> None:
+@dataclass(slots=True)
+class Told:
+    """What was said in the course of the story: instruction ids by request, and how long the large requests took."""
+
+    instructions: dict[str, str] = field(default_factory=dict)
+    timed: Timed = field(default_factory=Timed)
+
+
+async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> Told:
     """From the notice to the end: returns when the last day of the story is over and nothing is left undone."""
+    told = Told()
     await timeline.until(story.begins)
     await client.post("notifier", "/v1/releases", story.release_body(), key="notice")
     say("day   0  the DCC announces the release")
@@ -36,34 +47,40 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> No
     by_time = sorted(steps, key=lambda step: (step.at, isinstance(step, DecisionStep)))
     for at, group in itertools.groupby(by_time, key=lambda step: step.at):
         await timeline.until(story.begins + at)
-        for step in group:
-            await _take(client, step)
-            say(_line(step))
+        await _take_all(client, list(group), timeline, told, say)
     await timeline.until(story.automatic_date)
     say(f"day {(story.automatic_date - story.begins).days:>3}  the automatic date")
     await timeline.until(story.begins + ENDS_BY)
+    return told
 
 
-async def _take(client: Client, step: Request | DecisionStep) -> None:
-    if isinstance(step, DecisionStep):
-        body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
-        await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
-        return
-    instruction: dict[str, object] = {
-        "kind": step.kind,
-        "group": step.group,
-        "activate_at": None if step.activate_at is None else step.activate_at.isoformat(),
-        "hubs": [hub_eui64(hub) for hub in step.hubs],
-    }
-    path = f"/v1/releases/{RELEASE_ID}/instructions"
-    await client.post("instruction", path, instruction, key=step.key, party=step.party, role=step.role)
+async def _take_all(
+    client: Client, steps: Sequence[Request | DecisionStep], timeline: Timeline, told: Told, say: Say
+) -> None:
+    large = [step for step in steps if isinstance(step, Request) and step.measured]
+    if large:
+        ids, told.timed = await instruct_timed(client, large, timeline)
+        told.instructions.update(ids)
+    for step in steps:
+        if isinstance(step, DecisionStep):
+            body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
+            await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
+        elif not step.measured:
+            told.instructions[step.key] = await instruct(client, step)
+        say(_line(step))
+    if large:
+        timed = told.timed
+        say(
+            f"         {timed.entries:,} entries sent at once: last verdict after {timed.answered_seconds:.2f} s, "
+            f"merged {timed.merged_seconds:.2f} s later"
+        )
 
 
 def _line(step: Request | DecisionStep) -> str:
     if isinstance(step, DecisionStep):
         return f"day {step.at.days:>3}  the DCC decides: {step.mode} ({step.reason})"
     when = "no preference" if step.activate_at is None else f"for {step.activate_at:%d %B}"
-    said = f"{step.kind} {len(step.hubs):,} hubs ({step.group})"
+    said = f"{step.kind} {len(step.entries):,} hubs ({step.group})"
     return f"day {step.at.days:>3}  {step.party} as {step.role}: {said}, {when}"
 
 
@@ -76,7 +93,8 @@ def _record(hub: EstateHub, since: str) -> dict[str, object]:
         "model": hub.model,
         "hardware": hub.hardware,
         "firmware": hub.firmware,
-        "gbcs": GBCS,
+        "gbcs": hub.gbcs,
+        "device_type": hub.device_type,
         "region": hub.region,
         "responsible": [
             {"party": party, "user_id": user_id(party, role), "role": role, "since": since}

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_cli.demo.client import Client
-from chfw_cli.demo.estate import HARDWARE, MODEL, OLD_FIRMWARE, OLDER_FIRMWARE
-from chfw_cli.demo.oracle import Image, expect
+from chfw_cli.demo.intake import verdict_mismatches
+from chfw_cli.demo.oracle import Box, expect
 from chfw_cli.demo.reconcile import Reconciliation, reconcile
-from chfw_cli.demo.report import state_hash
 from chfw_cli.demo.story import Story
-from chfw_cli.demo.views import look
+from chfw_cli.demo.tell import Told
+from chfw_cli.demo.views import look, state_hash
 from chfw_common.runtime.audit import Finding, audit
 from chfw_common.topology import SERVICES, schema_of
 
@@ -24,18 +24,20 @@ class Verdict:
     anomalies: int
     parked: int
     audit_findings: tuple[str, ...]
+    verdict_mismatches: tuple[str, ...]
     state_hash: str
 
     @property
     def ok(self) -> bool:
         """Whether every check held."""
-        return not self.reconciliation.mismatches and not self.audit_findings and self.parked == 0
+        wrong = self.reconciliation.mismatches or self.audit_findings or self.verdict_mismatches
+        return not wrong and self.parked == 0
 
 
-async def verify(client: Client, admin: Any, story: Story) -> Verdict:
+async def verify(client: Client, admin: Any, story: Story, told: Told) -> Verdict:
     """Reconcile and audit."""
-    image = Image(MODEL, HARDWARE, frozenset({OLD_FIRMWARE, OLDER_FIRMWARE}), story.automatic_date)
-    expected = expect(image, story.estate.hubs, story.requests)
+    boxes: dict[int, Box] = {hub.hub: hub for hub in story.estate.hubs}
+    expected = expect(story.image(), boxes, story.requests)
     views = await look(client, admin)
     parked = await _count(admin, "parked_record", SERVICES)
     findings = [str(finding) for service in SERVICES for finding in await _audit(admin, service)]
@@ -45,6 +47,7 @@ async def verify(client: Client, admin: Any, story: Story) -> Verdict:
         await _count(admin, "anomaly", ("scheduler", "smi", "device-sim")),
         parked,
         tuple(findings),
+        tuple(await verdict_mismatches(client, story, told.instructions)),
         state_hash(views),
     )
 

@@ -1,5 +1,6 @@
 """Four independent views of the same hubs: the devices, the ledger, the inventory, and what each Supplier read."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -112,3 +113,18 @@ async def _told(client: Client) -> dict[PartyId, dict[HubId, ToldView]]:
 def _told_view(hub: dict[str, Any]) -> ToldView:
     at = hub["activate_at"]
     return ToldView(hub["state"], None if at is None else parse_instant(at))
+
+
+def state_hash(views: Views) -> str:
+    """A hash over the four views, hub by hub. In a simulation the same seed gives the same hash."""
+    digest = hashlib.sha256()
+    for name in ("devices", "ledger", "inventory"):
+        view: Mapping[int, Any] = getattr(views, name)
+        digest.update(name.encode())
+        for hub in sorted(view):
+            digest.update(f"{hub}|{view[hub]!r}\n".encode())
+    for party in sorted(views.told):
+        digest.update(party.encode())
+        for hub in sorted(views.told[party]):
+            digest.update(f"{hub}|{views.told[party][hub]!r}\n".encode())
+    return digest.hexdigest()[:16]
