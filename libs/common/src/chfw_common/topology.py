@@ -43,9 +43,12 @@ class Key(StrEnum):
     RELEASE = "release"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Topic:
-    """One stream: its contract, who writes it, who reads it, and the outbox lane it leaves by."""
+    """One stream: its contract, who writes it, who reads it, and the outbox lane it leaves by.
+
+    There is one value of each, so they compare by identity.
+    """
 
     event: type[Event]
     key: Key

@@ -17,7 +17,7 @@ PAGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """How long requests sent at once took, in machine seconds: until the last verdict was readable, then until merged."""
+    """How long requests sent at once took: machine seconds until the last verdict could be read, then until merged."""
 
     entries: int = 0
     answered_seconds: float = 0.0

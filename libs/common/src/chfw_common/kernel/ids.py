@@ -14,7 +14,6 @@ UserId = NewType("UserId", str)
 ReleaseId = NewType("ReleaseId", str)
 
 _EUI64 = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{16}")
-_SIGN = 1 << 63
 _SPAN = 1 << 64
 
 
@@ -26,8 +25,7 @@ def parse_hub_id(text: str) -> HubId:
     """Read an EUI-64 in either spelling, either case. Raises InvalidIdError for anything else."""
     if _EUI64.fullmatch(text) is None:
         raise InvalidIdError("not an EUI-64: eight hex pairs joined by hyphens, or 16 hex digits")
-    number = int(text.replace("-", ""), 16)
-    return HubId(number - _SPAN if number >= _SIGN else number)
+    return HubId(int.from_bytes(bytes.fromhex(text.replace("-", "")), "big", signed=True))
 
 
 def hub_hex(hub: HubId) -> str:

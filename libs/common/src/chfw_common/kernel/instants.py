@@ -12,9 +12,11 @@ class NaiveInstantError(ValueError):
 
 def require_utc(value: datetime) -> Instant:
     """The value itself when it is aware and in UTC; an aware value of another zone is converted."""
+    if value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise NaiveInstantError("an instant needs a time zone")
-    return value if value.utcoffset() == timedelta(0) and value.tzinfo is UTC else value.astimezone(UTC)
+    return value.astimezone(UTC)
 
 
 def parse_instant(text: str) -> Instant:

@@ -51,7 +51,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
     columns: list[list[Any]] = [[] for _ in range(7)]
     for ordinal, out in enumerate(outgoing):
         row = (
-            out.topic.lane,
+            out.topic.lane if out.lane is None else out.lane,
             out.topic.name,
             out.partition,
             out.key,

@@ -64,12 +64,13 @@ class Batch(Generic[EventT]):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event to be published when the transaction commits."""
+    """An event to be published when the transaction commits; `lane` only where it is not the topic's own."""
 
     topic: Topic
     key: bytes
     partition: int
     event: Event
+    lane: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ def hub_events(
     topic: Topic,
     rows: Sequence[tuple[int, bytes, ItemT]],
     make: Callable[[tuple[ItemT, ...]], Event],
+    lane: int | None = None,
 ) -> list[Outgoing]:
     """Chunks of at most 500 hubs of one partition. A row is (partition, hub key, what the event says of the hub).
 
@@ -196,7 +198,7 @@ def hub_events(
     for partition, key, item in rows:
         by_partition.setdefault(partition, []).append((key, item))
     return [
-        Outgoing(topic, chunk[0][0], partition, make(tuple(item for _, item in chunk)))
+        Outgoing(topic, chunk[0][0], partition, make(tuple(item for _, item in chunk)), lane)
         for partition, items in sorted(by_partition.items(), key=lambda entry: entry[0])
         for chunk in in_chunks(items)
     ]

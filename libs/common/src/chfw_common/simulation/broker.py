@@ -24,12 +24,15 @@ class LocalBroker:
         self._generation: dict[str, int] = defaultdict(int)
         self._groups: dict[str, list[str]] = defaultdict(list)
         self.appended = asyncio.Event()
+        self.membership = 0
+        """Counts the changes of topics and groups: an assignment holds as long as this number."""
         for topic in topics:
             self.create(topic)
 
     def create(self, topic: Topic) -> None:
         """Make a topic anew: an empty log in each partition, and an id that no earlier topic of the name had."""
         self._generation[topic.name] += 1
+        self.membership += 1
         self._partitions[topic.name] = topic.partitions
         for partition in range(topic.partitions):
             self._logs[topic.name, partition] = []
@@ -52,6 +55,11 @@ class LocalBroker:
             raise LookupError(f"{topic}/{partition}: the log begins at {begin}")
         return self._logs[topic, partition][offset - begin : offset - begin + limit]
 
+    def waits(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether reading from an offset gives records, or an error."""
+        begin = self._begin[topic, partition]
+        return offset < begin or offset < begin + len(self._logs[topic, partition])
+
     def truncate(self, topic: str, partition: int, begin: int) -> None:
         """Delete the records before an offset, as retention would."""
         log = self._logs[topic, partition]
@@ -70,11 +78,13 @@ class LocalBroker:
     def join(self, group: str, member: str) -> None:
         """Add a member to a group: its partitions are shared out again."""
         self._groups[group].append(member)
+        self.membership += 1
         self.appended.set()
 
     def leave(self, group: str, member: str) -> None:
         """Take a member out of a group."""
         self._groups[group].remove(member)
+        self.membership += 1
         self.appended.set()
 
     def assignment(self, group: str, member: str, topic: str) -> list[int]:

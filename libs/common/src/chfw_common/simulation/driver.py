@@ -57,7 +57,7 @@ class SimulatedService:
         self._look = True
 
     async def step(self) -> int:
-        """Consume, tick and relay once around; says how much moved. Ticks and outbox are looked at with a reason only."""
+        """Consume, tick and relay once around; says how much moved. Ticks and outbox are looked at with a reason."""
         moved = await self._source.pump()
         if moved or self._look:
             ran = 0

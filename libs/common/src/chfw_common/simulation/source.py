@@ -27,7 +27,8 @@ class LocalSource:
         max_records: int = 500,
     ) -> None:
         self._context = context
-        self._topics = list(topics)
+        self._topics = {topic.name: topic for topic in topics}
+        self._followed = -1
         self._broker = broker
         self._group = group
         self._member = f"{group}-{instance}"
@@ -62,23 +63,31 @@ class LocalSource:
     async def pump(self) -> int:
         """Offer what each partition has; gives the number of records offered."""
         self.join()
+        await self._follow_group()
         offered = 0
-        for topic in self._topics:
-            mine = self._broker.assignment(self._group, self._member, topic.name)
-            try:
-                await self._start_new(topic, mine)
-            except TransientError as error:
-                log.warning("positions cannot be read now", action="assign_waits", error=str(error))
-                continue
-            for partition in mine:
-                offered += await self._offer(topic, partition)
+        for (name, partition), at in list(self._fetch_at.items()):
+            if at >= 0 and self._broker.waits(name, partition, at):
+                offered += await self._offer(self._topics[name], partition)
         self._context.progressed(self._group)
         return offered
 
-    async def _start_new(self, topic: Topic, mine: Sequence[int]) -> None:
-        for key in [key for key in self._fetch_at if key[0] == topic.name and key[1] not in mine]:
-            del self._fetch_at[key]
-        new = [p for p in mine if (topic.name, p) not in self._fetch_at]
+    async def _follow_group(self) -> None:
+        """Take up what is assigned anew, let go what is not ours any more; nothing while the group is the same."""
+        membership = self._broker.membership
+        if membership == self._followed:
+            return
+        for topic in self._topics.values():
+            mine = self._broker.assignment(self._group, self._member, topic.name)
+            for key in [key for key in self._fetch_at if key[0] == topic.name and key[1] not in mine]:
+                del self._fetch_at[key]
+            try:
+                await self._start_new(topic, [p for p in mine if (topic.name, p) not in self._fetch_at])
+            except TransientError as error:
+                log.warning("positions cannot be read now", action="assign_waits", error=str(error))
+                return
+        self._followed = membership
+
+    async def _start_new(self, topic: Topic, new: Sequence[int]) -> None:
         if new:
             logs = {partition: self._broker.state(topic.name, partition) for partition in new}
             starts = await self._context.positions(topic, new, logs)
@@ -86,15 +95,11 @@ class LocalSource:
 
     async def _offer(self, topic: Topic, partition: int) -> int:
         at = self._fetch_at[topic.name, partition]
-        if at < 0:
-            return 0
         try:
             records = self._broker.read(topic.name, partition, at, self._max_records)
         except LookupError as error:
             self._fetch_at[topic.name, partition] = -1
             self._context.stop_partition(topic, partition, PositionError(str(error)))
-            return 0
-        if not records:
             return 0
         try:
             settled = await self._context.settle(topic, partition, records)
