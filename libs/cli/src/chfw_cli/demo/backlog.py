@@ -10,8 +10,8 @@ from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, schema_of
 
-SMALL = 400
-"""Events or records that may be under way while time goes on."""
+SMALL = 48
+"""Events or records that may be under way while time goes on. Each may concern 500 hubs."""
 
 AWAY = (TransientError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 """What a look-out waits out: a server that was killed, or is starting."""
@@ -25,6 +25,9 @@ _NEXT = " union all ".join(
     f"select '{service}' as service, topic, partition, next from {schema_of(service)}.consumer_offset"
     for service in SERVICES
 )
+_WRITTEN = """
+select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint from pg_stat_user_tables where schemaname = any($1)
+"""
 _DUE = """
 select count(*) from (
     (select 1 from scheduler.ledger l join scheduler.decision d using (release_id)
@@ -55,17 +58,18 @@ class Backlog:
         if connection is not None:
             connection.terminate()
 
-    async def small(self) -> bool:
-        """Whether little enough is under way for time to go on."""
-        return await self._count() <= SMALL
-
     async def none(self) -> bool:
         """Whether nothing at all is under way or due."""
-        if await self._count() > 0:
+        if await self.count() > 0:
             return False
         connection = await self.connection()
         now = (await read_pace(connection)).at(machine_now())
-        return int(await connection.fetchval(_DUE, now)) == 0 and await self._count() == 0
+        return int(await connection.fetchval(_DUE, now)) == 0 and await self.count() == 0
+
+    async def rows_written(self) -> int:
+        """Rows that all services have inserted, updated or deleted so far, as Postgres counts them."""
+        connection = await self.connection()
+        return int(await connection.fetchval(_WRITTEN, [schema_of(service) for service in SERVICES]))
 
     async def merged(self) -> bool:
         """Whether no instruction is waiting between intake and the ledger."""
@@ -94,7 +98,8 @@ class Backlog:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _count(self) -> int:
+    async def count(self) -> int:
+        """Events not relayed and records not consumed, and far too many while a job is open or a server is away."""
         try:
             connection = await self.connection()
             rows = await connection.fetch(_WAITING)

@@ -13,7 +13,7 @@ from chfw_cli.demo.chaos import Chaos
 from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.pacing import PacedTimeline, set_clock
-from chfw_cli.demo.report import Report, details_of, instruction_of, unreachable_of
+from chfw_cli.demo.report import Report, details_of, instruction_of, sustained_of, unreachable_of, writes_of
 from chfw_cli.demo.settings import environment
 from chfw_cli.demo.story import Story, write_story
 from chfw_cli.demo.tell import Say, seed, tell
@@ -102,6 +102,8 @@ async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say,
         audit_findings=verdict.audit_findings,
         unconsumed=unconsumed,
         instruction=instruction_of(told, verdict),
+        sustained_hubs_per_second=sustained_of(told, verdict),
+        writes_per_hub=writes_of(told, verdict),
         peak_rss_mb={name: round(mb, 1) for name, mb in sorted(stack.peak_rss_mb().items())},
         state_hash=verdict.state_hash,
         kills=tuple(monkey.kills),

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from chfw_cli.demo.backlog import AWAY, Backlog
+from chfw_cli.demo.backlog import AWAY, SMALL, Backlog
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Pace, machine_now, read_pace, write_pace
 
@@ -14,6 +15,16 @@ RATE = 86_400.0
 """A day a second."""
 AHEAD = timedelta(hours=6)
 LOOK_EVERY = 0.05
+LONGEST_LOOK = 2.0
+"""Seconds between two looks beyond which the time between them is not counted as busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Machine seconds in which anything was under way, and rows written."""
+
+    busy_seconds: float = 0.0
+    rows_written: int = 0
 
 
 class Timeline(Protocol):
@@ -31,6 +42,10 @@ class Timeline(Protocol):
         """Return when every accepted answer is in the scheduler's ledger."""
         ...
 
+    async def effort(self) -> Effort:
+        """What it has cost so far."""
+        ...
+
 
 async def set_clock(admin: Any, begins: Instant, rate: float = RATE) -> None:
     """Set the paced clock to stand still at an instant."""
@@ -43,6 +58,8 @@ class PacedTimeline:
 
     backlog: Backlog
     rate: float = RATE
+    busy_seconds: float = 0.0
+    looked_at: float = 0.0
 
     async def until(self, instant: Instant) -> None:
         """Return when the clock stands at the instant and nothing is left undone."""
@@ -63,6 +80,15 @@ class PacedTimeline:
                     return
             await asyncio.sleep(LOOK_EVERY)
 
+    async def effort(self) -> Effort:
+        """What it has cost so far."""
+        return Effort(self.busy_seconds, await self.backlog.rows_written())
+
+    def _note(self, waiting: int) -> None:
+        looked, self.looked_at = self.looked_at, time.monotonic()
+        if waiting:
+            self.busy_seconds += min(self.looked_at - looked, LONGEST_LOOK)
+
     async def _advance(self, instant: Instant) -> bool:
         connection = await self.backlog.connection()
         try:
@@ -71,7 +97,9 @@ class PacedTimeline:
             self.backlog.forget()
             raise
         now = pace.at(machine_now())
-        idle = await self.backlog.small()
+        waiting = await self.backlog.count()
+        self._note(waiting)
+        idle = waiting <= SMALL
         if now >= instant:
             return idle and await self.backlog.none()
         if idle and now + AHEAD / 2 >= pace.hold_at:

@@ -48,6 +48,8 @@ class Report:
     audit_findings: Sequence[str]
     unconsumed: int
     instruction: InstructionReport
+    sustained_hubs_per_second: float
+    writes_per_hub: float
     peak_rss_mb: Mapping[str, float]
     state_hash: str
     kills: Sequence[str] = field(default_factory=tuple)
@@ -70,6 +72,8 @@ class Report:
             + ("\n    ..." if len(self.unreachable) > SHOWN else ""),
             f"anomalies {self.anomalies}, parked records {self.parked}, records left unconsumed {self.unconsumed}",
             self.instruction.line(),
+            f"{self.sustained_hubs_per_second:,.0f} hubs a busy second, from the decision to run to confirmed",
+            f"{self.writes_per_hub:.1f} rows written a hub on that way",
             "peak memory: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in self.peak_rss_mb.items()),
             f"state hash {self.state_hash}",
         ]
@@ -91,6 +95,18 @@ def instruction_of(told: Told, verdict: Verdict) -> InstructionReport:
         merged_seconds=timed.merged_seconds,
         verdict_mismatches=len(verdict.verdict_mismatches),
     )
+
+
+def sustained_of(told: Told, verdict: Verdict) -> float:
+    """Hubs confirmed per machine second in which anything was under way, after the decision to run."""
+    busy = told.after.busy_seconds - told.before.busy_seconds
+    return round(verdict.reconciliation.by_state.get("confirmed", 0) / busy, 1) if busy else 0.0
+
+
+def writes_of(told: Told, verdict: Verdict) -> float:
+    """Rows written after the decision to run, by all services in all their tables, per hub that was confirmed."""
+    confirmed = verdict.reconciliation.by_state.get("confirmed", 0)
+    return round((told.after.rows_written - told.before.rows_written) / confirmed, 1) if confirmed else 0.0
 
 
 def details_of(verdict: Verdict) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import httpx2
 
 from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import draw_estate
+from chfw_cli.demo.pacing import Effort
 from chfw_cli.demo.proc import own_peak_mb
-from chfw_cli.demo.report import Report, details_of, instruction_of, unreachable_of
+from chfw_cli.demo.report import Report, details_of, instruction_of, sustained_of, unreachable_of, writes_of
 from chfw_cli.demo.settings import service_settings
 from chfw_cli.demo.story import write_story
 from chfw_cli.demo.tell import Say, seed, tell
@@ -41,6 +42,10 @@ class SimulatedTimeline:
     async def work(self) -> None:
         """Move everything that can move at this instant."""
         await self._simulation.settle()
+
+    async def effort(self) -> Effort:
+        """Not measured: seconds of a simulation say nothing about the live system."""
+        return Effort()
 
     async def merged(self) -> None:
         """Move everything that can move at this instant."""
@@ -88,6 +93,8 @@ async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans:
         audit_findings=verdict.audit_findings,
         unconsumed=0,
         instruction=instruction_of(told, verdict),
+        sustained_hubs_per_second=sustained_of(told, verdict),
+        writes_per_hub=writes_of(told, verdict),
         peak_rss_mb={"simulation": own_peak_mb()},
         state_hash=verdict.state_hash,
         details=details_of(verdict),

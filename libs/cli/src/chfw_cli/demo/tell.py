@@ -8,7 +8,7 @@ from datetime import timedelta
 from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import MANUFACTURER, EstateHub, user_id
 from chfw_cli.demo.intake import Timed, instruct, instruct_timed
-from chfw_cli.demo.pacing import Timeline
+from chfw_cli.demo.pacing import Effort, Timeline
 from chfw_cli.demo.story import ENDS_BY, RELEASE_ID, DecisionStep, Request, Story
 from chfw_common.kernel.ids import hub_hex
 from chfw_common.kernel.roles import Role
@@ -31,10 +31,13 @@ async def seed(client: Client, story: Story) -> None:
 
 @dataclass(slots=True)
 class Told:
-    """What was said in the course of the story: instruction ids by request, and how long the large requests took."""
+    """What was said in the course of the story: instruction ids by request, and how long the large requests took,
+    and the effort before the last decision and at the end."""
 
     instructions: dict[str, str] = field(default_factory=dict)
     timed: Timed = field(default_factory=Timed)
+    before: Effort = field(default_factory=Effort)
+    after: Effort = field(default_factory=Effort)
 
 
 async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> Told:
@@ -51,6 +54,7 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> To
     await timeline.until(story.automatic_date)
     say(f"day {(story.automatic_date - story.begins).days:>3}  the automatic date")
     await timeline.until(story.begins + ENDS_BY)
+    told.after = await timeline.effort()
     return told
 
 
@@ -63,6 +67,7 @@ async def _take_all(
         told.instructions.update(ids)
     for step in steps:
         if isinstance(step, DecisionStep):
+            told.before = await timeline.effort()
             body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
             await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
         elif not step.measured:
