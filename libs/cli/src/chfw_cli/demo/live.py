@@ -1,18 +1,21 @@
 """The story on real servers: six processes, real HTTP, real Kafka, real Postgres, a day a second."""
 
 import asyncio
+import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import asyncpg
+from rich.console import Console
 
 from chfw_cli.demo.backlog import Backlog
 from chfw_cli.demo.chaos import Chaos
 from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.pacing import PacedTimeline, set_clock
+from chfw_cli.demo.progress import progress_bar
 from chfw_cli.demo.report import Report, details_of, instruction_of, sustained_of, unreachable_of, writes_of
 from chfw_cli.demo.settings import environment
 from chfw_cli.demo.story import Story, write_story
@@ -52,13 +55,25 @@ async def demonstrate(
     async with Stack(state, clock="paced", prepare=prepare, extra_env=environment(seed_number)) as stack:
         setup = time.monotonic() - begun
         say(f"six services, Kafka and Postgres are up after {setup:.1f} s; logs in {state.logs}")
-        report = await _tell_and_verify(stack, story, chaos=chaos, say=say, setup=setup)
+        async with _telling(stack, say) as say_above:
+            report = await _tell_and_verify(stack, story, chaos=chaos, say=say_above, setup=setup)
         show(report)
         if until_asked is not None:
             say("\n".join(f"  {name:<12} {url}" for name, url in stack.urls.items()))
             say("everything stays up; Ctrl-C ends it")
             await until_asked.wait()
     return report
+
+
+@contextlib.asynccontextmanager
+async def _telling(stack: Stack, say: Say) -> AsyncIterator[Say]:
+    """A progress bar on a terminal, plain lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield say
+        return
+    async with progress_bar(stack.postgres.dsn(DATABASE), console) as say_above:
+        yield say_above
 
 
 async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say, setup: float) -> Report:
