@@ -6,9 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position", "skew", "gauge_failed", "fence_late")
-"""What `chfw_alarm` can be raised for: a partition that cannot go on, a peer's clock ahead, a truth query that fails,
-a stop that is not effective in time."""
+ALARMS = ("position",)
+"""What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),

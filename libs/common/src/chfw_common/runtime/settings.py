@@ -27,4 +27,6 @@ class ServiceSettings(BaseSettings):
     )
     database_connections: int = Field(default=10, ge=2, description="Connections of the pool for bulk work")
     log_format: Literal["json", "console"] = Field(default="json", description="`console` for people")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe lines that are written"
+    )
