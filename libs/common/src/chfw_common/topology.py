@@ -1,7 +1,7 @@
 """The pipeline as one table: what flows where, keyed by what, in how many partitions.
 
-Topic creation, the tables of the documents and the picture in the README all come from here. A partition count is part of a
-topic's identity: a service refuses another count, and a change is a new topic after a drain.
+Topic creation, the tables of the documents and the picture in the README all come from here. A partition count is part
+of a topic's identity: a service refuses another count, and a change is a new topic after a drain.
 """
 
 from collections.abc import Iterable, Sequence

@@ -42,7 +42,7 @@ async def instruct_timed(
 ) -> tuple[dict[str, str], Timed]:
     """Send requests side by side and wait for their verdicts, then for the scheduler."""
     begun = time.monotonic()
-    ids = await asyncio.gather(*(_until_answered(client, request, timeline) for request in requests))
+    ids = await timeline.side_by_side([_until_answered(client, request, timeline) for request in requests])
     answered = time.monotonic()
     await timeline.merged()
     timed = Timed(

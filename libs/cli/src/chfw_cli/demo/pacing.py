@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from chfw_cli.demo.backlog import AWAY, SMALL, Backlog
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Pace, machine_now, read_pace, write_pace
+
+T = TypeVar("T")
 
 RATE = 86_400.0
 """A day a second."""
@@ -32,6 +35,10 @@ class Timeline(Protocol):
 
     async def until(self, instant: Instant) -> None:
         """Return when the story's time is there and everything due before has been dealt with."""
+        ...
+
+    async def side_by_side(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """Do several things at once, where time is real; one after the other where it is not."""
         ...
 
     async def work(self) -> None:
@@ -68,6 +75,10 @@ class PacedTimeline:
                 if await self._advance(instant):
                     return
             await asyncio.sleep(LOOK_EVERY)
+
+    async def side_by_side(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """Do several things at once."""
+        return list(await asyncio.gather(*works))
 
     async def work(self) -> None:
         """The services run by themselves."""

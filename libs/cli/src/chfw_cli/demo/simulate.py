@@ -1,8 +1,9 @@
 """The story on the local broker and the virtual clock: six months in minutes, the same every time for a seed."""
 
 import time
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import httpx2
@@ -25,6 +26,8 @@ from chfw_cli.tokens import Issuer
 from chfw_common.kernel.instants import Instant
 from chfw_common.simulation.driver import Simulation
 
+T = TypeVar("T")
+
 DATABASE = "chfw_simulation"
 NO_JOINS = {"enable_indexscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off"}
 
@@ -38,6 +41,10 @@ class SimulatedTimeline:
     async def until(self, instant: Instant) -> None:
         """Settle, jump, settle, up to the instant."""
         await self._simulation.run_until(instant)
+
+    async def side_by_side(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        """One after the other: two drivers at once would leave the order to chance."""
+        return [await work for work in works]
 
     async def work(self) -> None:
         """Move everything that can move at this instant."""

@@ -101,6 +101,8 @@ class LocalSource:
             self._fetch_at[topic.name, partition] = -1
             self._context.stop_partition(topic, partition, PositionError(str(error)))
             return 0
+        if not records:
+            return 0
         try:
             settled = await self._context.settle(topic, partition, records)
             self._fetch_at[topic.name, partition] = settled.next_offset
