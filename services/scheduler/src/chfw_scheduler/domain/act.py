@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import HubState, Mode
+from chfw_common.kernel.rollout import ENDS, HubState
 from chfw_scheduler.domain.facts import Facts, Silence
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented
@@ -39,6 +39,10 @@ class Read:
 
 Action = Distribute | Arm | Cancel | Read
 
+_EXPECTED_TO_SPEAK = frozenset(
+    {HubState.DISTRIBUTING, HubState.ARMING, HubState.ARMED, HubState.CANCELLING, HubState.ACTIVATED}
+)
+
 
 def next_counter(facts: Facts, now: Instant) -> int:
     """A GBCS originator counter: milliseconds of the epoch, and always above the last one of this hub."""
@@ -56,7 +60,12 @@ def claim(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tupl
 
 def _distribute(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
     delivery = replace(facts.delivery, epoch=rollout.decision.epoch, at=now, tries=facts.delivery.tries + 1)
-    return replace(facts, delivery=delivery), Distribute()
+    return replace(facts, delivery=delivery, silence=_afresh(facts.silence)), Distribute()
+
+
+def _afresh(silence: Silence) -> Silence:
+    """A new conversation with the hub: an old silence says nothing about it."""
+    return silence if silence.since is None else replace(silence, since=None, reads=0, unreachable_at=None)
 
 
 def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
@@ -82,47 +91,50 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
         outcome=None,
         outcome_at=None,
     )
-    return replace(facts, arming=arming), Arm(counter, activate_at)
+    return replace(facts, arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
 
 
-def cancel(facts: Facts, mode: Mode, now: Instant) -> tuple[Facts, Action | None]:
-    """Call back a CS06 that is in force and not called back yet."""
-    arming = facts.arming
-    if not arming.in_force or arming.cancel_counter > arming.counter:
+def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
+    """Call back a CS06 in force that is older than the last halt, once; a release that ends meanwhile says so.
+
+    What was armed since the halt stands: it was armed under the decision in force.
+    """
+    arming, decision = facts.arming, rollout.decision
+    if not arming.in_force or arming.epoch >= decision.min_epoch or arming.too_late_at is not None:
+        return facts, None
+    if arming.cancelling:
+        if rollout.ended and arming.cancel_for not in ENDS:
+            return replace(facts, arming=replace(arming, cancel_for=decision.mode)), None
         return facts, None
     counter = next_counter(facts, now)
-    called_back = replace(arming, cancel_counter=counter, cancel_at=now, cancel_for=mode)
+    called_back = replace(arming, cancel_counter=counter, cancel_at=now, cancel_for=decision.mode)
     return replace(facts, arming=called_back), Cancel(counter, arming.counter)
 
 
 def pass_time(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
     """Write down that time has passed for a row whose `check_at` has come."""
-    if state in {HubState.ELIGIBLE, HubState.AWAITING_CONSENT}:
-        return _close_waits(facts, rollout, now), None
-    if state in {HubState.DISTRIBUTING, HubState.ARMING, HubState.ARMED, HubState.CANCELLING, HubState.ACTIVATED}:
+    if state in _EXPECTED_TO_SPEAK:
         return _read(replace(facts, silence=replace(facts.silence, since=now, reads=0)), now)
-    if state is HubState.SILENT:
-        if facts.silence.reads < rollout.pacing.read_attempts:
-            return _read(facts, now)
-        return replace(facts, silence=replace(facts.silence, unreachable_at=now)), None
-    return facts, None
+    if state is not HubState.SILENT:
+        return _close_waits(facts, rollout, now), None
+    if facts.silence.reads < rollout.pacing.read_attempts:
+        return _read(facts, now)
+    return replace(facts, silence=replace(facts.silence, unreachable_at=now)), None
 
 
 def _close_waits(facts: Facts, rollout: Rollout, now: Instant) -> Facts:
-    consent, terms = facts.consent, rollout.terms
+    known, terms = facts.consent, rollout.terms
+    consent = known
     answer_by = consented(facts, rollout).answer_by
     if answer_by is not None and now > answer_by:
-        known = consent.answer_closed
-        consent = replace(consent, answer_closed=answer_by if known is None else max(known, answer_by))
+        consent = replace(consent, answer_closed=max(answer_by, known.answer_closed or answer_by))
     if now >= terms.automatic_date - rollout.pacing.automatic_lead:
-        due = consent.automatic_due
-        consent = replace(
-            consent, automatic_due=terms.automatic_date if due is None else max(due, terms.automatic_date)
-        )
-    return replace(facts, consent=consent)
+        date = terms.automatic_date
+        consent = replace(consent, automatic_due=max(date, known.automatic_due or date))
+    return facts if consent == known else replace(facts, consent=consent)
 
 
 def _read(facts: Facts, now: Instant) -> tuple[Facts, Action]:
-    silence: Silence = facts.silence
-    asked = replace(silence, reads=silence.reads + 1, read_at=now, unreachable_at=None)
-    return replace(facts, silence=asked), Read(next_counter(facts, now))
+    silence, counter = facts.silence, next_counter(facts, now)
+    asked = replace(silence, reads=silence.reads + 1, read_counter=counter, read_at=now, unreachable_at=None)
+    return replace(facts, silence=asked), Read(counter)

@@ -56,6 +56,11 @@ class Delivery:
         return self.failed_at is not None and self.at is not None and self.failed_at >= self.at
 
 
+OUTCOME_NO_IMAGE = 1
+OUTCOME_NOT_APPLIED = -1
+"""No alert came and the old version runs: stands where an activateImageResponseCode would."""
+
+
 class ArmResult(StrEnum):
     """How an arming ended before its time."""
 
@@ -68,8 +73,9 @@ class Arming:
     """The last CS06 of the hub (known by its counter), its cancellation, and its outcome.
 
     `planned_for` is the time that consent gave (for asap: the time sent), `fires_at` the time in the CS06, which is
-    later when the planned time was too near. `tries` counts the commands that were carried out and failed;
-    `cancel_for` is the mode that called it back. `outcome` is the activateImageResponseCode or NOT_APPLIED.
+    later when the planned time was too near. `tries` counts the commands that the hub refused or carried out and
+    failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an edge has refused it, and
+    `cancel_for` is the mode it was sent under. `outcome` is the activateImageResponseCode or OUTCOME_NOT_APPLIED.
     """
 
     epoch: int = 0
@@ -97,16 +103,25 @@ class Arming:
     @property
     def cancelling(self) -> bool:
         """The CS06 in force has been called back, and the hub has not answered that."""
-        return self.in_force and self.cancel_counter > self.counter and self.too_late_at is None
+        return self.in_force and self.cancel_at is not None and self.too_late_at is None
+
+    @property
+    def reported(self) -> bool:
+        """The hub itself has told the outcome: nothing else has a say."""
+        return self.outcome is not None and self.outcome != OUTCOME_NOT_APPLIED
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No word from the hub: since when, when it last spoke, and the reading back of its version."""
+    """No word from the hub: since when, when it last spoke, and the reading back of its version.
+
+    Handing over the image or arming begins a new conversation: `since` is None again.
+    """
 
     since: Instant | None = None
     last_word_at: Instant | None = None
     reads: int = 0
+    read_counter: int = 0
     read_at: Instant | None = None
     unreachable_at: Instant | None = None
 
@@ -131,7 +146,12 @@ class Facts:
     @property
     def last_counter(self) -> int:
         """The highest originator counter this row has used."""
-        return max(self.arming.counter, self.arming.cancel_counter, 0)
+        return max(self.arming.counter, self.arming.cancel_counter, self.silence.read_counter)
+
+    @property
+    def silent(self) -> bool:
+        """Something is awaited of the hub, and it was found silent."""
+        return self.silence.silent and (self.arming.in_force or self.delivery.under_way)
 
 
 @dataclass(frozen=True, slots=True)

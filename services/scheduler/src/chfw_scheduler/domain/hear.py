@@ -3,12 +3,17 @@
 from dataclasses import dataclass, replace
 
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import HubState
-from chfw_scheduler.domain.facts import Arming, ArmResult, Facts, Inventory, heard
+from chfw_common.kernel.rollout import FINAL_STATES, HubState
+from chfw_scheduler.domain.facts import (
+    OUTCOME_NO_IMAGE,
+    OUTCOME_NOT_APPLIED,
+    Arming,
+    ArmResult,
+    Facts,
+    Inventory,
+    heard,
+)
 from chfw_scheduler.domain.merge import Answer, latest
-from chfw_scheduler.domain.state import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED
-
-ARMED_OR_LATER = frozenset({HubState.ARMING, HubState.ARMED, HubState.CANCELLING, HubState.ACTIVATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,111 +34,175 @@ def inventory_says(facts: Facts, inventory: Inventory) -> Facts:
 
 def party_says(facts: Facts, answer: Answer) -> Learnt:
     """A Party's answer. One number with two contents is settled the same way everywhere, and noted."""
-    twin = next((a for a in facts.consent.answers if a.party == answer.party and a.party_seq == answer.party_seq), None)
+    known = facts.consent.answers
+    twin = next((a for a in known if a.party == answer.party and a.party_seq == answer.party_seq), None)
     if twin == answer:
         return facts, None
-    answers = latest((*facts.consent.answers, answer))
     anomaly = None if twin is None else Anomaly("answer_twice", f"{answer.party}:{answer.party_seq}")
+    answers = latest((*known, answer))
+    if answers == known:
+        return facts, anomaly
     return replace(facts, consent=replace(facts.consent, answers=answers)), anomaly
 
 
+def is_news(facts: Facts, answer: Answer) -> bool:
+    """Whether the answer is newer than the one that counts; a repeat of a merged one is no news."""
+    known = [one.party_seq for one in facts.consent.answers if one.party == answer.party]
+    return answer.party_seq > max(known, default=-1)
+
+
+def takes_no_answer(facts: Facts, state: HubState) -> bool:
+    """Whether an answer comes too late: a CS06 is in force or was carried out, or the hub is final."""
+    return facts.arming.in_force or facts.arming.outcome == 0 or state in FINAL_STATES
+
+
 def delivered(facts: Facts, at: Instant) -> Learnt:
-    """The image is on the hub."""
-    anomaly = Anomaly("delivered_unasked", "delivery") if facts.delivery.at is None else None
-    known = facts.delivery.delivered_at
-    delivery = replace(facts.delivery, delivered_at=at if known is None else min(known, at), reason=None)
-    return heard(replace(facts, delivery=delivery), at), anomaly
+    """The image is on the hub. Once the hub was found to hold none, only a report of a later hand-over counts."""
+    delivery, arming = facts.delivery, facts.arming
+    anomaly = Anomaly("delivered_unasked", "delivery") if delivery.epoch == 0 else None
+    known = delivery.delivered_at
+    lost = arming.outcome == OUTCOME_NO_IMAGE and (delivery.at is None or at < delivery.at)
+    if lost or (known is not None and known <= at):
+        return heard(facts, at), anomaly
+    return heard(replace(facts, delivery=replace(delivery, delivered_at=at, reason=None)), at), anomaly
 
 
 def delivery_failed(facts: Facts, at: Instant, reason: str | None) -> Learnt:
-    """The transfer failed, or the edge refused the hand-over; a refusal does not count as a try."""
-    if facts.delivery.delivered_at is not None:
-        return facts, None
-    known = facts.delivery.failed_at
-    if known is not None and known >= at:
-        return facts, None
-    return heard(replace(facts, delivery=replace(facts.delivery, failed_at=at, reason=reason)), at), None
+    """The transfer failed."""
+    delivery = facts.delivery
+    if delivery.delivered_at is not None or (delivery.failed_at is not None and delivery.failed_at >= at):
+        return heard(facts, at), None
+    return heard(replace(facts, delivery=replace(delivery, failed_at=at, reason=reason)), at), None
 
 
 def distribution_refused(facts: Facts, at: Instant, epoch: int | None, reason: str | None) -> Learnt:
-    """The edge did not forward the image: the hub goes back to where it was before the claim."""
+    """The edge did not forward the image: the hub goes back to where it was before the claim, and no try is counted.
+
+    A repeat is known by its instant: one epoch may hand over again after a refusal.
+    """
     delivery = facts.delivery
     if epoch != delivery.epoch or not delivery.under_way:
+        return facts, None
+    if delivery.refused_at is not None and at <= delivery.refused_at:
         return facts, None
     back = replace(delivery, at=None, tries=max(delivery.tries - 1, 0), refused_at=at, reason=reason)
     return replace(facts, delivery=back), None
 
 
-def _of(arming: Arming, counter: int | None) -> bool:
-    return counter is not None and counter == arming.counter
-
-
 def armed(facts: Facts, counter: int | None, at: Instant) -> Learnt:
-    """The hub has stored the CS06 (commandAccepted)."""
-    if not _of(facts.arming, counter):
-        return heard(facts, at), _unknown(facts, counter, "armed")
-    if facts.arming.accepted_at is not None:
-        return facts, None
-    return heard(replace(facts, arming=replace(facts.arming, accepted_at=at)), at), None
-
-
-def arming_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
-    """The edge or the hub refused the CS06, or its cancellation by the edge."""
+    """The hub has stored the CS06 (commandAccepted). It knows better than an edge that refused a repeat of it."""
     arming = facts.arming
-    if counter is not None and counter == arming.cancel_counter:
-        again = replace(arming, cancel_counter=0, cancel_at=None, reason=reason)
-        return replace(facts, arming=again), None
+    if not _of(arming, counter):
+        return heard(facts, at), _unknown(facts, counter, "armed")
+    if arming.accepted_at is not None:
+        return heard(facts, at), None
+    taken = replace(arming, accepted_at=at)
+    if arming.ended is ArmResult.REFUSED:
+        taken = replace(taken, ended=None, ended_at=None, reason=None)
+    return heard(replace(facts, arming=taken), at), None
+
+
+def activation_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
+    """The hub itself refused the CS06: a try that failed."""
+    facts = heard(facts, at)
+    arming = facts.arming
     if not _of(arming, counter) or not arming.in_force:
         return facts, _unknown(facts, counter, "refused")
-    ended = replace(arming, ended=ArmResult.REFUSED, ended_at=at, reason=reason)
+    ended = replace(arming, ended=ArmResult.REFUSED, ended_at=at, reason=reason, tries=arming.tries + 1)
     return replace(facts, arming=ended), None
 
 
+def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
+    """An edge did not forward a CS06, a cancellation or a read. The hub has said nothing, and no try is counted.
+
+    A refused read is as good as an unanswered one: the next follows in its time.
+    """
+    arming = facts.arming
+    if counter is not None and counter == arming.cancel_counter:
+        if arming.cancel_at is None or not arming.cancelling:
+            return facts, None
+        return replace(facts, arming=replace(arming, cancel_at=None)), None
+    if not _of(arming, counter) or not arming.in_force or arming.accepted_at is not None:
+        return facts, _unknown(facts, counter, "refused")
+    return replace(facts, arming=replace(arming, ended=ArmResult.REFUSED, ended_at=at, reason=reason)), None
+
+
 def cancelled(facts: Facts, counter: int | None, at: Instant) -> Learnt:
-    """The hub has given up the CS06 that the cancel with this counter called back."""
+    """The hub has given up the CS06 that the cancel with this counter called back: that is why it was not applied."""
+    facts = heard(facts, at)
     arming = facts.arming
     if counter is None or counter != arming.cancel_counter:
-        return heard(facts, at), _unknown(facts, counter, "cancelled")
-    if arming.outcome is not None:
-        return facts, Anomaly("cancelled_after_outcome", str(counter))
+        return facts, _unknown(facts, counter, "cancelled")
+    if arming.ended is ArmResult.CANCELLED:
+        return facts, None
     ended = replace(arming, ended=ArmResult.CANCELLED, ended_at=at)
-    return heard(replace(facts, arming=ended), at), None
+    if arming.outcome == OUTCOME_NOT_APPLIED:
+        ended = replace(ended, outcome=None, outcome_at=None, reason=None, tries=arming.tries - 1)
+    anomaly = Anomaly("cancelled_and_carried_out", str(arming.counter)) if arming.reported else None
+    return replace(facts, arming=ended), anomaly
 
 
 def cancel_too_late(facts: Facts, counter: int | None, at: Instant) -> Learnt:
     """The hub had already activated when the cancel came."""
-    if counter is None or counter != facts.arming.cancel_counter:
-        return heard(facts, at), _unknown(facts, counter, "too_late")
-    return heard(replace(facts, arming=replace(facts.arming, too_late_at=at)), at), None
+    facts = heard(facts, at)
+    arming = facts.arming
+    if counter is None or counter != arming.cancel_counter:
+        return facts, _unknown(facts, counter, "too_late")
+    if arming.too_late_at is not None:
+        return facts, None
+    return replace(facts, arming=replace(arming, too_late_at=at)), None
 
 
 def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt:
-    """The outcome of a CS06, as the SMI passed it on from the alert."""
+    """The outcome of a CS06, as the SMI passed it on from the alert. It replaces one that a read had led us to."""
+    facts = heard(facts, at)
     arming = facts.arming
     if not _of(arming, counter):
-        return heard(facts, at), _unknown(facts, counter, "outcome")
-    if arming.outcome is not None:
+        return facts, _unknown(facts, counter, "outcome")
+    if arming.reported:
         return facts, None
-    known = replace(arming, outcome=code, outcome_at=at, reason=None, tries=arming.tries + (code != 0))
-    if code != 0:
-        known = replace(known, reason=f"cs06_{code}")
-    delivery = replace(facts.delivery, delivered_at=None, at=None) if code == OUTCOME_NO_IMAGE else facts.delivery
-    return heard(replace(facts, arming=known, delivery=delivery), at), None
+    inferred = arming.outcome is not None
+    known = replace(
+        arming,
+        outcome=code,
+        outcome_at=at,
+        reason=None if code == 0 else f"cs06_{code}",
+        tries=arming.tries - inferred + (code != 0),
+    )
+    anomaly = Anomaly("cancelled_and_carried_out", str(counter)) if arming.ended is ArmResult.CANCELLED else None
+    delivery = facts.delivery
+    if code == OUTCOME_NO_IMAGE and (delivery.delivered_at is None or delivery.delivered_at <= at):
+        delivery = replace(delivery, delivered_at=None, at=None)
+    return replace(facts, arming=known, delivery=delivery), anomaly
 
 
-def version_read(facts: Facts, at: Instant, *, new_firmware: bool) -> Learnt:
-    """The hub was read: it stands in for the alert, or the delivery report, that never came."""
-    arming = facts.arming
-    facts = heard(facts, at)
-    if facts.delivery.under_way and not new_firmware:
-        return replace(facts, delivery=replace(facts.delivery, failed_at=at, reason="timed_out")), None
-    fired = arming.fires_at is not None and arming.fires_at <= at
-    if not arming.in_force or not (new_firmware or fired):
-        return facts, None
+def version_read(facts: Facts, counter: int | None, at: Instant, *, new_firmware: bool) -> Learnt:
+    """The hub was read. The new version stands in for the alert that never came, whatever was asked and expected.
+
+    The old version settles what a silent hub was asked about: the delivery, or the CS06, came to nothing. An unasked
+    read proves no more than that the hub speaks.
+    """
+    since = facts.silence.since
+    asked = since is not None and (at >= since or (counter is not None and counter == facts.silence.read_counter))
+    facts = heard(facts, max(at, since) if asked and since is not None else at)
+    arming, delivery = facts.arming, facts.delivery
     if new_firmware:
+        if arming.outcome == 0:
+            return facts, None
         return replace(facts, arming=replace(arming, outcome=0, outcome_at=at, reason="read")), None
-    failed = replace(arming, outcome=OUTCOME_NOT_APPLIED, outcome_at=at, reason="not_applied", tries=arming.tries + 1)
-    return replace(facts, arming=failed), None
+    if not asked:
+        return facts, None
+    if delivery.under_way and delivery.at is not None:
+        failed = replace(delivery, failed_at=max(at, delivery.at), reason="timed_out")
+        return replace(facts, delivery=failed), None
+    if not arming.in_force:
+        return facts, None
+    known = replace(arming, outcome=OUTCOME_NOT_APPLIED, outcome_at=at, reason="not_applied", tries=arming.tries + 1)
+    return replace(facts, arming=known), None
+
+
+def _of(arming: Arming, counter: int | None) -> bool:
+    return counter is not None and counter == arming.counter
 
 
 def _unknown(facts: Facts, counter: int | None, what: str) -> Anomaly | None:

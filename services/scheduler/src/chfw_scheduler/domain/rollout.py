@@ -6,7 +6,7 @@ from datetime import timedelta
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import Mode
+from chfw_common.kernel.rollout import ENDS, Mode
 from chfw_scheduler.domain.merge import Terms
 
 
@@ -19,7 +19,7 @@ class Pacing:
     asap_lead: timedelta = timedelta(hours=1)
     permit_ttl: timedelta = timedelta(minutes=10)
     silent_after: timedelta = timedelta(hours=24)
-    read_attempts: int = 1
+    read_attempts: int = 3
     delivery_timeout: timedelta = timedelta(days=14)
     retries: int = 3
     retry_after: timedelta = timedelta(days=1)
@@ -47,15 +47,25 @@ class Rollout:
     decision: Decision
     pacing: Pacing = field(default_factory=Pacing)
     cpl_active: bool = True
+    cpl_active_since: Instant | None = None
 
     @property
     def may_claim(self) -> bool:
-        """Whether anything may be distributed or armed. A decision taken at or after D does not let overdue hubs go:
-        that needs a new D (REQUIREMENTS, consent rules)."""
+        """Whether anything may be distributed or armed.
+
+        What was held at D goes on with a new D only: neither a decision nor a CPL entry that becomes Active at D or
+        later lets overdue hubs go (REQUIREMENTS, consent rules).
+        """
         decision = self.decision
         if not self.cpl_active or decision.mode not in {Mode.PILOT, Mode.RUN} or decision.decided_at is None:
             return False
-        return decision.decided_at < self.terms.automatic_date
+        date = self.terms.automatic_date
+        return decision.decided_at < date and (self.cpl_active_since is None or self.cpl_active_since < date)
+
+    @property
+    def ended(self) -> bool:
+        """Stopped or revoked: nothing begins any more, and time makes no more facts of consent."""
+        return self.decision.mode in ENDS
 
     @property
     def pilot_only(self) -> bool:

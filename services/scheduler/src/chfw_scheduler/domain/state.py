@@ -5,16 +5,18 @@ from datetime import timedelta
 
 from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import ENDS, FINAL_STATES, HubState
-from chfw_scheduler.domain.facts import ArmResult, Facts, Shown
+from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
+from chfw_scheduler.domain.facts import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Basis, Plan, plan
-from chfw_scheduler.domain.rollout import Rollout
+from chfw_scheduler.domain.rollout import Pacing, Rollout
 
 _GONE = frozenset({DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN})
+_UNDER_COMMAND = frozenset({HubState.ARMING, HubState.ARMED, HubState.CANCELLING})
+_FAILED = frozenset({HubState.ACTIVATION_FAILED, HubState.NOT_APPLIED})
+_WAITING = frozenset(
+    {HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.SCHEDULED, HubState.DELIVERED, HubState.DELIVERY_FAILED}
+)
 _JUST_AFTER = timedelta(microseconds=1)
-OUTCOME_NO_IMAGE = 1
-OUTCOME_NOT_APPLIED = -1
-"""No alert came and the old version runs: stands where an activateImageResponseCode would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,13 @@ def _by_inventory(facts: Facts, rollout: Rollout) -> Standing | None:
 
 def _by_arming(facts: Facts, rollout: Rollout) -> Standing | None:
     arming = facts.arming
-    if arming.ended is ArmResult.CANCELLED and arming.cancel_for in ENDS:
-        return Standing(HubState.CANCELLED, arming.cancel_for)
     if arming.outcome is not None:
         return _after_outcome(facts, rollout)
-    if not arming.in_force or facts.silence.silent:
+    if arming.ended is ArmResult.CANCELLED and arming.cancel_for in ENDS:
+        return Standing(HubState.CANCELLED, arming.cancel_for)
+    if arming.ended is ArmResult.REFUSED and arming.tries >= rollout.pacing.retries:
+        return Standing(HubState.FAILED_FINAL, arming.reason)
+    if not arming.in_force or facts.silent:
         return None
     if arming.too_late_at is not None:
         return Standing(HubState.ACTIVATED, "cancel_too_late")
@@ -84,12 +88,12 @@ def _after_outcome(facts: Facts, rollout: Rollout) -> Standing | None:
         return Standing(HubState.FAILED_FINAL, arming.reason)
     if arming.outcome == OUTCOME_NO_IMAGE and facts.delivery.delivered_at is None:
         return None
-    silent = arming.outcome == OUTCOME_NOT_APPLIED
-    return Standing(HubState.NOT_APPLIED if silent else HubState.ACTIVATION_FAILED, arming.reason)
+    unheard = arming.outcome == OUTCOME_NOT_APPLIED
+    return Standing(HubState.NOT_APPLIED if unheard else HubState.ACTIVATION_FAILED, arming.reason)
 
 
 def _by_silence(facts: Facts, rollout: Rollout) -> Standing | None:  # noqa: ARG001 - one shape for all looks
-    if not facts.silence.silent:
+    if not facts.silent:
         return None
     return Standing(HubState.UNREACHABLE if facts.silence.unreachable_at is not None else HubState.SILENT)
 
@@ -99,8 +103,7 @@ def _by_delivery(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
     if delivery.failed and delivery.tries >= rollout.pacing.retries and delivery.delivered_at is None:
         return Standing(HubState.FAILED_FINAL, delivery.reason)
     if not may_go(facts, rollout, agreed):
-        waits = agreed.basis is Basis.WAITING or delivery.at is not None
-        return Standing(HubState.AWAITING_CONSENT if waits else HubState.ELIGIBLE)
+        return Standing(HubState.AWAITING_CONSENT if _has_begun(facts, agreed) else HubState.ELIGIBLE)
     if delivery.delivered_at is not None:
         return Standing(HubState.DELIVERED, facts.arming.reason)
     if delivery.failed:
@@ -108,53 +111,94 @@ def _by_delivery(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
     return Standing(HubState.DISTRIBUTING if delivery.under_way else HubState.SCHEDULED)
 
 
-def show(facts: Facts, rollout: Rollout, now: Instant) -> Shown:
-    """All that follows from the facts. `now` only keeps what is due at once from lying in the past."""
-    agreed = consented(facts, rollout)
+def _has_begun(facts: Facts, agreed: Plan) -> bool:
+    """Somebody instructed, even if it was withdrawn or lapsed, or the image is on its way or there."""
+    instructed = any(answer.kind is not AnswerKind.DECLINE for answer in facts.consent.answers)
+    delivery = facts.delivery
+    return agreed.basis is Basis.WAITING or instructed or delivery.at is not None or delivery.delivered_at is not None
+
+
+def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
+    """All that follows from the facts; whoever has applied the consent table already hands its outcome in."""
+    agreed = consented(facts, rollout) if agreed is None else agreed
     found = standing(facts, rollout, agreed)
-    fixed = facts.arming.in_force or facts.arming.outcome == 0 or found.state in FINAL_STATES
+    arming = facts.arming
+    fixed = arming.at is not None and (arming.in_force or arming.outcome == 0 or found.state in FINAL_STATES)
     return Shown(
         state=found.state,
         reason=found.reason,
-        activate_at=facts.arming.planned_for if fixed and facts.arming.at is not None else agreed.activate_at,
+        activate_at=arming.planned_for if fixed else agreed.activate_at,
         answer_by=agreed.answer_by,
         proposed_at=agreed.proposed_at,
         pilot=agreed.pilot,
-        claim_at=claim_at(facts, rollout, found.state, agreed, now),
-        check_at=check_at(facts, rollout, found.state, agreed, now),
+        claim_at=claim_at(facts, rollout, found.state, agreed),
+        check_at=check_at(facts, rollout, found.state, agreed),
     )
 
 
-def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan, now: Instant) -> Instant | None:
-    """When the hub may next be handed the image or armed; None when there is nothing to hand or arm."""
-    pacing = rollout.pacing
+def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
+    """Since when, or from when on, the hub may be handed the image or armed; None: there is nothing to hand or arm."""
+    pacing, delivery, arming = rollout.pacing, facts.delivery, facts.arming
     if state is HubState.SCHEDULED:
-        refused_at = facts.delivery.refused_at
-        return now if refused_at is None else max(now, refused_at + pacing.asap_lead)
-    if state is HubState.DELIVERY_FAILED and facts.delivery.failed_at is not None:
-        return facts.delivery.failed_at + pacing.retry_after * (1 << max(facts.delivery.tries - 1, 0))
-    if state is HubState.DELIVERED:
-        target = agreed.activate_at
-        ready = now if target is None else max(target - pacing.arming_window, now)
-        refused_at = facts.arming.ended_at if facts.arming.ended is ArmResult.REFUSED else None
-        return ready if refused_at is None else max(ready, refused_at + pacing.asap_lead)
-    if state in {HubState.ACTIVATION_FAILED, HubState.NOT_APPLIED} and facts.arming.outcome_at is not None:
-        return facts.arming.outcome_at + pacing.retry_after * (1 << max(facts.arming.tries - 1, 0))
+        opened = _opened(rollout, agreed)
+        return opened if delivery.refused_at is None else max(opened, delivery.refused_at + pacing.asap_lead)
+    if state is HubState.DELIVERY_FAILED and delivery.failed_at is not None:
+        return delivery.failed_at + _backoff(pacing, delivery.tries)
+    if state is HubState.DELIVERED and delivery.delivered_at is not None:
+        ready = max(delivery.delivered_at, _armable(rollout, agreed))
+        refused = arming.ended is ArmResult.REFUSED and arming.ended_at is not None
+        return max(ready, arming.ended_at + pacing.asap_lead) if refused and arming.ended_at is not None else ready
+    if state in _FAILED and arming.outcome_at is not None and may_go(facts, rollout, agreed):
+        return max(arming.outcome_at + _backoff(pacing, arming.tries), _armable(rollout, agreed))
     return None
 
 
-def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan, now: Instant) -> Instant | None:
+def _opened(rollout: Rollout, agreed: Plan) -> Instant:
+    """Since when the image may be handed over: consent was complete with its last answer, or the lead of D began."""
+    received = [answer.received_at for answer in agreed.counting]
+    if agreed.complete and received:
+        return max(received)
+    return rollout.terms.automatic_date - rollout.pacing.automatic_lead
+
+
+def _armable(rollout: Rollout, agreed: Plan) -> Instant:
+    """From when on consent lets the hub be armed: late, and never while the second Party is still waited for."""
+    waited = _opened(rollout, agreed) if agreed.answer_by is None else agreed.answer_by + _JUST_AFTER
+    return waited if agreed.activate_at is None else max(waited, agreed.activate_at - rollout.pacing.arming_window)
+
+
+def _backoff(pacing: Pacing, tries: int) -> timedelta:
+    return pacing.retry_after * (1 << max(tries - 1, 0))
+
+
+def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     """When time next becomes a fact of this row; None when it does not."""
-    pacing, silence = rollout.pacing, facts.silence
-    if state in {HubState.ELIGIBLE, HubState.AWAITING_CONSENT}:
-        opens = rollout.terms.automatic_date - pacing.automatic_lead
-        return opens if agreed.answer_by is None else min(opens, agreed.answer_by + _JUST_AFTER)
+    pacing, arming, silence = rollout.pacing, facts.arming, facts.silence
+    if state in _WAITING or state in _FAILED:
+        return _wait_ends(facts, rollout, agreed)
     if state is HubState.DISTRIBUTING and facts.delivery.at is not None:
-        return facts.delivery.at + pacing.delivery_timeout
-    if state in {HubState.ARMING, HubState.ARMED, HubState.CANCELLING} and facts.arming.fires_at is not None:
-        return facts.arming.fires_at + pacing.silent_after
-    if state is HubState.ACTIVATED and facts.arming.too_late_at is not None:
-        return facts.arming.too_late_at + pacing.silent_after
+        return _if_unheard(facts, pacing, facts.delivery.at + pacing.delivery_timeout)
+    if state in _UNDER_COMMAND and arming.fires_at is not None:
+        return _if_unheard(facts, pacing, arming.fires_at + pacing.silent_after)
+    if state is HubState.ACTIVATED and arming.outcome is None and arming.too_late_at is not None:
+        return _if_unheard(facts, pacing, arming.too_late_at + pacing.silent_after)
     if state is HubState.SILENT:
-        return now if silence.read_at is None else silence.read_at + pacing.silent_after
+        return silence.since if silence.read_at is None else silence.read_at + pacing.silent_after
     return None
+
+
+def _wait_ends(facts: Facts, rollout: Rollout, agreed: Plan) -> Instant | None:
+    """When the wait for the second Party ends, or the lead of D begins. A release that has ended waits for nothing."""
+    if rollout.ended:
+        return None
+    lead = [] if may_go(facts, rollout, agreed) else [rollout.terms.automatic_date - rollout.pacing.automatic_lead]
+    wait = [] if agreed.answer_by is None else [agreed.answer_by + _JUST_AFTER]
+    return min(lead + wait, default=None)
+
+
+def _if_unheard(facts: Facts, pacing: Pacing, due: Instant) -> Instant:
+    """A hub that was silent and spoke without settling anything is given time again."""
+    silence = facts.silence
+    if silence.since is None or silence.last_word_at is None:
+        return due
+    return max(due, silence.last_word_at + pacing.silent_after)

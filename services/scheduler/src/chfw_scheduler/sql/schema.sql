@@ -11,6 +11,7 @@ create table release (
     predecessors text[] not null,
     gbcs_versions text[] not null,
     cpl_state text not null,
+    cpl_active_since timestamptz,
     rule text not null check (rule in ('voluntary', 'mandatory')),
     lone_lead interval not null,
     answer_min interval not null,
@@ -88,6 +89,7 @@ create table ledger (
     silent_since timestamptz,
     last_word_at timestamptz,
     reads smallint not null,
+    read_counter bigint not null,
     read_at timestamptz,
     unreachable_at timestamptz,
     -- what the facts amount to

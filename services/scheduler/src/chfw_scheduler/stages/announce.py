@@ -9,8 +9,10 @@ from chfw_common.kernel.hubs import HubRecord
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.published import smi
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Batch, JobKind, JobStep, Outcome, Outgoing, Tx
+from chfw_common.topology import CHUNK
 from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import show
@@ -18,7 +20,8 @@ from chfw_scheduler.stages.progress import progressed
 from chfw_scheduler.store import ledger, releases
 
 ENROL = "enrol"
-PAGE = 2_000
+REDATE = "redate"
+PAGE = CHUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,30 @@ class Announce:
     pacing: Pacing
 
     async def handle(self, tx: Tx, batch: Batch[ReleaseNotified], now: Instant) -> Outcome:
-        """Store notices; the first of a release starts its enrolment."""
+        """Store notices. The first of a release starts its enrolment; so does one that changes what the image fits."""
         for notice in batch.events:
-            await releases.upsert_release(tx, notice)
-            await start_job(tx, ENROL, notice.release_id, {"release_id": notice.release_id}, now)
+            release_id = notice.release_id
+            await releases.own_release(tx, release_id)
+            before = await releases.read_rollout(tx, self.pacing, release_id)
+            await releases.upsert_release(tx, notice, now)
+            after = await releases.read_rollout(tx, self.pacing, release_id)
+            if after is not None and (before is None or before.image != after.image):
+                args = {"release_id": release_id}
+                await start_job(tx, ENROL, f"{release_id}:{notice.version}", args, now)
+                if before is not None:
+                    await start_job(tx, REDATE, f"{release_id}:notice:{notice.version}", args, now)
         return Outcome()
 
-    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
+    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002 - the shape of a job
         """Enrol the next page of the model's hubs."""
-        rollout = await releases.read_rollout(tx, self.pacing, ReleaseId(args["release_id"]))
+        release_id = ReleaseId(args["release_id"])
+        rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
-            raise LookupError(f"the job of an unknown release: {args['release_id']}")
+            raise LookupError(f"the job of an unknown release: {release_id}")
         after = HubId(cursor["after"]) if "after" in cursor else None
         image = rollout.image
         page = await smi.page_of_model(tx, image.manufacturer, image.model, sorted(image.hardware), after, PAGE)
-        outgoing = await enrol(tx, rollout, page, now)
+        outgoing = await enrol(tx, rollout, page)
         done = len(page) < PAGE
         return JobStep(None if done else {"after": page[-1].hub}, outgoing)
 
@@ -51,12 +63,26 @@ class Announce:
         return JobKind(ENROL, self.step)
 
 
-async def enrol(tx: Tx, rollout: Rollout, hubs: list[HubRecord], now: Instant) -> list[Outgoing]:
-    """Open a ledger row for each hub the image may be applied to and that has none; tell where it stands."""
+async def enrol(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoing]:
+    """Open a ledger row for each hub the image may be applied to and that has none; tell where it stands.
+
+    The release is shared and read again: a decision that comes between would not find the new rows. Raises
+    TransientError while a decision is being stored (rows may be locked already, so nobody waits here).
+    """
+    if not hubs:
+        return []
+    shared = await releases.try_share_release(tx, rollout.release_id)
+    current = await releases.read_rollout(tx, rollout.pacing, rollout.release_id) if shared else None
+    if current is None:
+        raise TransientError(f"a decision on {rollout.release_id} is being stored")
+    return await _open_rows(tx, current, hubs)
+
+
+async def _open_rows(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoing]:
     rows = []
     for hub in hubs:
         if inapplicable(rollout.image, hub) is None:
             facts = Facts(hub.hub, hub.part, Inventory(hub.smi_version, hub.firmware, hub.status, hub.responsible))
-            rows.append((facts, show(facts, rollout, now)))
+            rows.append((facts, show(facts, rollout)))
     new = set(await ledger.enrol(tx, rollout.release_id, rows))
     return progressed(rollout, [(facts, shown, 1) for facts, shown in rows if facts.hub in new])

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
-from chfw_scheduler.domain.act import claim
+from chfw_scheduler.domain.act import Action, claim
+from chfw_scheduler.domain.facts import Facts
 from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.domain.state import show
 from chfw_scheduler.stages.command import Commanded, commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
@@ -37,12 +39,11 @@ class Claim:
         changed = []
         decided = []
         for row in rows:
-            state = row.shown.state if row.shown is not None else None
-            facts, action = (row.facts, None) if state is None else claim(row.facts, state, rollout, now)
+            facts, action = _claim(row.facts, rollout, now)
             changed.append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = await write_back(tx, rollout, part, changed, now)
+        outgoing = await write_back(tx, rollout, part, changed)
         return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:
@@ -62,3 +63,11 @@ class Claim:
                 if due is not None:
                     found.append((due[0], rollout, due[1]))
         return min(found, key=lambda entry: (entry[0], entry[1].release_id, entry[2]), default=None)
+
+
+def _claim(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
+    """Claim if the row is still due under the decision in force: the index may be that of an earlier one (I5)."""
+    shown = show(facts, rollout)
+    if shown.claim_at is None or shown.claim_at > now or (rollout.pilot_only and not shown.pilot):
+        return facts, None
+    return claim(facts, shown.state, rollout, now)

@@ -9,7 +9,6 @@ from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import HALTS
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import (
     Batch,
@@ -23,15 +22,16 @@ from chfw_common.runtime.service import (
     release_event,
 )
 from chfw_common.topology import CHUNK, ROLLOUT_PROGRESSED
-from chfw_scheduler.domain.act import cancel
+from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Facts, Row
 from chfw_scheduler.domain.rollout import Pacing
+from chfw_scheduler.stages.announce import REDATE
 from chfw_scheduler.stages.command import Commanded, commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
 
 CALL_BACK = "call_back"
-REDATE = "redate"
+_JUST_AFTER = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,67 +53,79 @@ class Decide:
         release_id = decision.release_id
         await releases.own_release(tx, release_id)
         before = await releases.read_decision(tx, release_id)
+        known = await releases.read_rollout(tx, self.pacing, release_id)
         if not await releases.upsert_decision(tx, decision):
             return []
-        known = await releases.read_rollout(tx, self.pacing, release_id)
-        job = {"release_id": release_id, "epoch": decision.epoch}
-        if before is None or before["automatic_date"] != decision.automatic_date:
-            await start_job(tx, REDATE, f"{release_id}:{decision.epoch}", job, now)
-        if decision.min_epoch != decision.epoch or known is None:
+        if known is not None and known.terms.automatic_date != decision.automatic_date:
+            args = {"release_id": release_id}
+            await start_job(tx, REDATE, f"{release_id}:{decision.epoch}", args, now)
+        if decision.min_epoch <= (0 if before is None else before["min_epoch"]):
             return []
-        await tx.execute(
-            releases.SQL["begin_fencing"], release_id, decision.epoch, now + self.pacing.permit_ttl + self.max_skew
-        )
-        await start_job(tx, CALL_BACK, f"{release_id}:{decision.epoch}", job, now)
-        return [await _milestone(tx, release_id, ProgressKind.FENCING, decision.epoch, now)]
+        return await self._fence(tx, release_id, decision.min_epoch, now)
+
+    async def _fence(self, tx: Tx, release_id: ReleaseId, halt: int, now: Instant) -> list[Outgoing]:
+        """A halt is news, be it known by its own decision or by a later one that overtook it. The release itself need
+        not be known yet, and edges may have been quicker than the decision."""
+        until = now + self.pacing.permit_ttl + self.max_skew + _JUST_AFTER
+        await tx.execute(releases.SQL["begin_fencing"], release_id, halt, until)
+        await start_job(tx, CALL_BACK, f"{release_id}:{halt}", {"release_id": release_id, "epoch": halt}, now)
+        fencing = await _milestone(tx, release_id, ProgressKind.FENCING, halt, now)
+        return [fencing, *await self._if_obeyed(tx, release_id, now)]
 
     async def fenced(self, tx: Tx, batch: Batch[RolloutFenced], now: Instant) -> Outcome:
         """Note what the edges obey; when all do, the decision that waits for them is effective."""
-        outgoing: list[Outgoing] = []
+        release_ids = sorted({event.release_id for event in batch.events})
+        for release_id in release_ids:
+            await releases.own_release(tx, release_id)
         for event in batch.events:
             await tx.execute(releases.SQL["upsert_fence"], event.release_id, event.edge, event.min_epoch)
-        for release_id in sorted({event.release_id for event in batch.events}):
-            decision = await releases.read_decision(tx, release_id)
-            if decision is None or decision["fencing_epoch"] is None:
-                continue
-            obeying = await tx.fetchval(
-                releases.SQL["count_fenced"], release_id, list(self.edges), decision["fencing_epoch"]
-            )
-            if obeying == len(self.edges):
-                outgoing += await _make_effective(tx, release_id, now)
+        outgoing: list[Outgoing] = []
+        for release_id in release_ids:
+            outgoing += await self._if_obeyed(tx, release_id, now)
         return Outcome(outgoing)
 
+    async def _if_obeyed(self, tx: Tx, release_id: ReleaseId, now: Instant) -> list[Outgoing]:
+        decision = await releases.read_decision(tx, release_id)
+        if decision is None or decision["fencing_epoch"] is None:
+            return []
+        halt = decision["fencing_epoch"]
+        obeying = await tx.fetchval(releases.SQL["count_fenced"], release_id, list(self.edges), halt)
+        return await _make_effective(tx, release_id, now) if obeying == len(self.edges) else []
+
     async def call_back(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
-        """Cancel the next 500 hubs whose CS06 is in force, unless a later decision let the release go on."""
+        """Cancel the next 500 hubs whose CS06 is in force and older than the halt, whatever was decided since: no old
+        command is revived. A later halt has a job of its own, which begins anew."""
         release_id = ReleaseId(args["release_id"])
+        await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
-        if rollout is None or (rollout.decision.mode not in HALTS and rollout.decision.min_epoch > args["epoch"]):
+        if rollout is None or rollout.decision.min_epoch > args["epoch"]:
             return JobStep(None)
-        rows = await ledger.lock_after(tx, release_id, _after(cursor), in_force=True, limit=CHUNK)
+        rows = await ledger.lock_in_force(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
         changed: dict[int, list[tuple[Row, Facts]]] = {}
         decided = []
         for row in rows:
-            facts, action = cancel(row.facts, rollout.decision.mode, now)
+            facts, action = call_back(row.facts, rollout, now)
             changed.setdefault(facts.part, []).append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
         outgoing = commands(rollout, decided, now)
         for part, entries in sorted(changed.items()):
-            outgoing += await write_back(tx, rollout, part, entries, now)
+            outgoing += await write_back(tx, rollout, part, entries)
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
-    async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
-        """Derive the next rows anew: D has changed."""
-        rollout = await releases.read_rollout(tx, self.pacing, ReleaseId(args["release_id"]))
+    async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002
+        """Derive the next rows anew: D, or what the image fits, has changed."""
+        release_id = ReleaseId(args["release_id"])
+        rows = await ledger.lock_after(tx, release_id, _after(cursor), limit=CHUNK)
+        rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             return JobStep(None)
-        rows = await ledger.lock_after(tx, rollout.release_id, _after(cursor), in_force=False, limit=CHUNK)
         by_part: dict[int, list[tuple[Row, Facts]]] = {}
         for row in rows:
             by_part.setdefault(row.facts.part, []).append((row, row.facts))
         outgoing: list[Outgoing] = []
         for part, entries in sorted(by_part.items()):
-            outgoing += await write_back(tx, rollout, part, entries, now)
+            outgoing += await write_back(tx, rollout, part, entries)
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
     async def expire(self, tx: Tx, now: Instant) -> TickResult:
@@ -142,9 +154,9 @@ class Decide:
 
 
 async def _make_effective(tx: Tx, release_id: ReleaseId, now: Instant) -> list[Outgoing]:
-    decision = await releases.read_decision(tx, release_id)
-    await tx.execute(releases.SQL["make_effective"], release_id, now)
-    return [await _milestone(tx, release_id, ProgressKind.EFFECTIVE, decision["fencing_epoch"], now)]
+    """Say so once: whoever comes second finds nothing that waits."""
+    halt = await tx.fetchval(releases.SQL["make_effective"], release_id, now)
+    return [] if halt is None else [await _milestone(tx, release_id, ProgressKind.EFFECTIVE, halt, now)]
 
 
 async def _milestone(tx: Tx, release_id: ReleaseId, kind: ProgressKind, epoch: int, now: Instant) -> Outgoing:

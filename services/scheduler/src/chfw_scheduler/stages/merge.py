@@ -10,7 +10,7 @@ from chfw_common.published import smi
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
 from chfw_scheduler.domain.facts import Facts, Row
-from chfw_scheduler.domain.hear import ARMED_OR_LATER, Anomaly, party_says
+from chfw_scheduler.domain.hear import Anomaly, is_news, party_says, takes_no_answer
 from chfw_scheduler.domain.merge import Answer
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.stages.announce import enrol
@@ -39,34 +39,34 @@ class Merge:
     async def _merge(
         self, tx: Tx, release_id: ReleaseId, part: int, events: Sequence[InstructionReceived], now: Instant
     ) -> list[Outgoing]:
+        wanted = sorted({hub for event in events for hub in event.hubs})
+        rows = await ledger.lock_rows(tx, release_id, part, wanted)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             # Another topic brings the notice; the instruction was judged with it, so it will come.
             raise TransientError(f"the notice of {release_id} has not come yet")
-        wanted = sorted({hub for event in events for hub in event.hubs})
-        rows = await ledger.lock_rows(tx, release_id, part, wanted)
         outgoing: list[Outgoing] = []
         missing = [hub for hub in wanted if hub not in rows]
         if missing:
-            outgoing += await _enrol_missing(tx, rollout, missing, now)
-            rows = await ledger.lock_rows(tx, release_id, part, wanted)
+            outgoing += await _enrol_missing(tx, rollout, missing)
+            rows |= await ledger.lock_rows(tx, release_id, part, missing)
         facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, Anomaly | None]] = [
             (hub, Anomaly("instruction_for_unknown_hub", "")) for hub in wanted if hub not in rows
         ]
         for event in events:
-            late = []
-            for hub in event.hubs:
-                if hub not in rows:
-                    continue
-                if _armed(rows[hub]) and _news(facts[hub], event):
-                    late.append(hub)
-                    continue
-                facts[hub], anomaly = party_says(facts[hub], _answer(event))
-                anomalies.append((hub, anomaly))
-            outgoing += await _too_late(tx, rollout, rows, late, event, now)
+            answer = _answer(event)
+            known = [hub for hub in event.hubs if hub in rows]
+            late = await _too_late(tx, rollout, {hub: rows[hub] for hub in known}, facts, answer)
+            for hub in known:
+                if hub not in late:
+                    facts[hub], anomaly = party_says(facts[hub], answer)
+                    anomalies.append((hub, anomaly))
+            new = await releases.note_late_answers(tx, release_id, late, answer, event.request_id, now)
+            told = [(rows[hub].facts, shown, rows[hub].version) for hub in new if (shown := rows[hub].shown)]
+            outgoing += progressed(rollout, told, TOO_LATE)
         await releases.note_anomalies(tx, release_id, anomalies, now)
-        outgoing += await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()], now)
+        outgoing += await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()])
         return outgoing
 
 
@@ -74,25 +74,21 @@ def _answer(event: InstructionReceived) -> Answer:
     return Answer(event.party, event.party_seq, event.kind, event.group, event.received_at, event.activate_at)
 
 
-def _armed(row: Row) -> bool:
-    return row.shown is not None and row.shown.state in ARMED_OR_LATER
-
-
-def _news(facts: Facts, event: InstructionReceived) -> bool:
-    """Whether the answer is newer than the one that counts; a repeat of a merged one is no news."""
-    known = [answer.party_seq for answer in facts.consent.answers if answer.party == event.party]
-    return event.party_seq > max(known, default=-1)
-
-
-async def _enrol_missing(tx: Tx, rollout: Rollout, hubs: Sequence[HubId], now: Instant) -> list[Outgoing]:
+async def _enrol_missing(tx: Tx, rollout: Rollout, hubs: Sequence[HubId]) -> list[Outgoing]:
     """The instruction overtook the enrolment: look the hubs up in the register and enrol them here."""
     found = await smi.lookup(tx, hubs)
-    return await enrol(tx, rollout, [found[hub] for hub in hubs if hub in found], now)
+    return await enrol(tx, rollout, [found[hub] for hub in hubs if hub in found])
 
 
 async def _too_late(
-    tx: Tx, rollout: Rollout, rows: dict[HubId, Row], late: Sequence[HubId], event: InstructionReceived, now: Instant
-) -> list[Outgoing]:
-    await releases.note_late_answers(tx, rollout.release_id, late, event.party, event.party_seq, event.request_id, now)
-    told = [(rows[hub].facts, shown, rows[hub].version) for hub in late if (shown := rows[hub].shown) is not None]
-    return progressed(rollout, told, TOO_LATE)
+    tx: Tx, rollout: Rollout, rows: dict[HubId, Row], facts: dict[HubId, Facts], answer: Answer
+) -> list[HubId]:
+    """The hubs for which the answer is news that changes nothing: armed or final now, or when it first came."""
+    late, armed_before = [], []
+    for hub, row in rows.items():
+        if is_news(facts[hub], answer):
+            if row.shown is not None and takes_no_answer(row.facts, row.shown.state):
+                late.append(hub)
+            elif row.facts.arming.counter > 0:
+                armed_before.append(hub)
+    return sorted([*late, *await releases.late_before(tx, rollout.release_id, armed_before, answer)])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
+from chfw_common.kernel.applicability import inapplicable
 from chfw_common.kernel.hubs import HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
@@ -26,17 +27,28 @@ class Observe:
         """Take records into every release that has the hub, and enrol those that are new to one."""
         items = [item for event in batch.events for item in event.items]
         outgoing: list[Outgoing] = []
-        for rollout in await releases.read_rollouts(tx, self.pacing):
-            outgoing += await self._take_in(tx, rollout, batch.partition, items, now)
+        hubs = sorted({item.hub for item in items})
+        rows = {
+            rollout.release_id: await ledger.lock_rows(tx, rollout.release_id, batch.partition, hubs)
+            for rollout in await releases.read_rollouts(tx, self.pacing)
+        }
+        for rollout in await releases.read_rollouts(tx, self.pacing, list(rows)):
+            outgoing += await self._take_in(tx, rollout, batch.partition, rows[rollout.release_id], items, now)
         return Outcome(outgoing)
 
     async def _take_in(
-        self, tx: Tx, rollout: Rollout, part: int, items: Sequence[SmiHub], now: Instant
+        self,
+        tx: Tx,
+        rollout: Rollout,
+        part: int,
+        rows: dict[HubId, Row],
+        items: Sequence[SmiHub],
+        now: Instant,
     ) -> list[Outgoing]:
-        rows = await ledger.lock_rows(tx, rollout.release_id, part, sorted({item.hub for item in items}))
         newest = {item.hub: item for item in sorted(items, key=lambda item: item.smi_version)}
         strangers = [_record(item, part) for hub, item in sorted(newest.items()) if hub not in rows]
-        outgoing = await enrol(tx, rollout, strangers, now)
+        eligible = [hub for hub in strangers if not rollout.ended and inapplicable(rollout.image, hub) is None]
+        outgoing = await enrol(tx, rollout, eligible)
         facts = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
         for item in items:
@@ -45,7 +57,7 @@ class Observe:
                 anomalies.append((item.hub, anomaly))
         await releases.note_anomalies(tx, rollout.release_id, anomalies, now)
         changed: list[tuple[Row, Facts]] = [(row, facts[hub]) for hub, row in rows.items()]
-        return outgoing + await write_back(tx, rollout, part, changed, now)
+        return outgoing + await write_back(tx, rollout, part, changed)
 
 
 def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:

@@ -4,29 +4,29 @@ from collections.abc import Sequence
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.kernel.ids import PartyId, hub_key
-from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
 from chfw_common.topology import HUB_PROGRESSED
 from chfw_scheduler.domain.facts import Facts, Row, Shown
-from chfw_scheduler.domain.merge import latest
 from chfw_scheduler.domain.rollout import Rollout
-from chfw_scheduler.domain.state import show
+from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.store import ledger
 
 
-async def write_back(
-    tx: Tx, rollout: Rollout, part: int, changed: Sequence[tuple[Row, Facts]], now: Instant
-) -> list[Outgoing]:
-    """Derive, save and tell rows of one partition. A row whose facts and outcome are as they were is left alone."""
+async def write_back(tx: Tx, rollout: Rollout, part: int, changed: Sequence[tuple[Row, Facts]]) -> list[Outgoing]:
+    """Derive, save and tell rows of one partition. A row whose facts and outcome are as they were is left alone.
+
+    The rows were locked before the rollout was read, or the release is shared: otherwise a decision could pass by
+    between the two, and its job would not see these rows again.
+    """
     saved = []
     told = []
     for row, facts in changed:
-        shown = show(facts, rollout, now)
-        if facts is row.facts and shown == row.shown:
+        shown = show(facts, rollout)
+        if facts == row.facts and shown == row.shown:
             continue
         saved.append((row, facts, shown))
-        if _visible(row.shown) != _visible(shown) or facts.consent.answers is not row.facts.consent.answers:
+        if _visible(row.shown) != _visible(shown) or _parties(facts) != _parties(row.facts):
             told.append((facts, shown, row.version + 1))
     if saved:
         await ledger.save(tx, rollout.release_id, part, saved)
@@ -37,7 +37,10 @@ def progressed(rollout: Rollout, rows: Sequence[tuple[Facts, Shown, int]], reaso
     """hub.progressed for rows, in chunks of a partition; `reason` stands in for a row that has none of its own."""
     return hub_events(
         HUB_PROGRESSED,
-        [(facts.part, hub_key(facts.hub), _told(facts, shown, version, reason)) for facts, shown, version in rows],
+        [
+            (facts.part, hub_key(facts.hub), _told(facts, rollout, shown, version, reason))
+            for facts, shown, version in rows
+        ],
         lambda items: HubProgressed(release_id=rollout.release_id, firmware=rollout.image.firmware, items=items),
     )
 
@@ -48,15 +51,15 @@ def _visible(shown: Shown | None) -> tuple[object, ...] | None:
     return (shown.state, shown.reason, shown.activate_at, shown.answer_by, shown.proposed_at, shown.pilot)
 
 
-def _told(facts: Facts, shown: Shown, version: int, reason: str | None) -> HubProgress:
-    since = {one.party: one for one in facts.inventory.responsible}
-    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted(since), None)
-    lapsed = []
-    for answer in latest(facts.consent.answers):
-        if answer.party in said:
-            said[answer.party] = answer.kind
-        elif answer.instructs:
-            lapsed.append(answer.party)
+def _parties(facts: Facts) -> tuple[object, ...]:
+    """Who answers for the hub and who has answered what: told even when it moves nothing."""
+    return (facts.consent.answers, facts.inventory.responsible)
+
+
+def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, reason: str | None) -> HubProgress:
+    agreed = consented(facts, rollout)
+    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in facts.inventory.responsible}))
+    said |= {answer.party: answer.kind for answer in agreed.counting}
     return HubProgress.model_construct(
         hub=facts.hub,
         version=version,
@@ -67,5 +70,5 @@ def _told(facts: Facts, shown: Shown, version: int, reason: str | None) -> HubPr
         proposed_at=shown.proposed_at,
         pilot=shown.pilot,
         answers=said,
-        lapsed=tuple(lapsed),
+        lapsed=agreed.lapsed,
     )

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import HALTS
 from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
-from chfw_scheduler.domain.act import cancel
+from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Facts
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.stages.command import Commanded, commands
@@ -29,6 +28,9 @@ class Respond:
         by_release: dict[ReleaseId, list[ResponseItem]] = {}
         for event in batch.events:
             by_release.setdefault(event.release_id, []).extend(event.items)
+        for release_id in sorted(by_release):
+            # A cancel may have to go out again, so the release is shared as for a claim; locks come before rows.
+            await releases.share_release(tx, release_id)
         for release_id, items in sorted(by_release.items()):
             outgoing += await self._take_in(tx, release_id, batch.partition, items, now)
         return Outcome(outgoing)
@@ -49,9 +51,9 @@ class Respond:
         await releases.note_anomalies(tx, release_id, anomalies, now)
         if rollout is None:
             return []
-        again = [] if rollout.decision.mode not in HALTS else _call_back_again(facts, items, rollout, now)
-        outgoing = await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()], now)
-        return outgoing + commands(rollout, again, now)
+        again = _call_back_again(facts, rollout, now)
+        outgoing = await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()])
+        return commands(rollout, again, now) + outgoing
 
 
 def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:
@@ -65,24 +67,25 @@ def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Le
             return hear.distribution_refused(facts, at, item.epoch, item.reason)
         case ResponseKind.ACTIVATION_ACCEPTED:
             return hear.armed(facts, counter, at)
-        case ResponseKind.ACTIVATION_REFUSED | ResponseKind.COMMAND_REFUSED:
-            return hear.arming_refused(facts, counter, at, item.reason)
+        case ResponseKind.ACTIVATION_REFUSED:
+            return hear.activation_refused(facts, counter, at, item.reason)
+        case ResponseKind.COMMAND_REFUSED:
+            return hear.command_refused(facts, counter, at, item.reason)
         case ResponseKind.CANCEL_ACCEPTED:
             return hear.cancelled(facts, counter, at)
         case ResponseKind.CANCEL_TOO_LATE:
             return hear.cancel_too_late(facts, counter, at)
         case ResponseKind.VERSION_READ:
             runs_new = rollout is not None and item.firmware == rollout.image.firmware
-            return hear.version_read(facts, at, new_firmware=runs_new)
+            return hear.version_read(facts, counter, at, new_firmware=runs_new)
 
 
-def _call_back_again(
-    facts: dict[HubId, Facts], items: Sequence[ResponseItem], rollout: Rollout, now: Instant
-) -> list[Commanded]:
-    """An edge refused a cancel while the release is halted: the hub may still fire, so it is called back again."""
+def _call_back_again(facts: dict[HubId, Facts], rollout: Rollout, now: Instant) -> list[Commanded]:
+    """A CS06 older than the last halt is in force and not called back: an edge refused the cancel, or the hub has it
+    although we thought it refused. It may still fire, so it is called back (again)."""
     again = []
-    for hub in sorted({item.hub for item in items if item.kind is ResponseKind.COMMAND_REFUSED and item.hub in facts}):
-        facts[hub], action = cancel(facts[hub], rollout.decision.mode, now)
+    for hub in sorted(facts):
+        facts[hub], action = call_back(facts[hub], rollout, now)
         if action is not None:
             again.append(Commanded(facts[hub].part, hub, action))
     return again

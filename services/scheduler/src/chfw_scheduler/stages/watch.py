@@ -8,6 +8,7 @@ from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_scheduler.domain.act import pass_time
 from chfw_scheduler.domain.rollout import Pacing
+from chfw_scheduler.domain.state import show
 from chfw_scheduler.stages.command import Commanded, commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
@@ -20,11 +21,15 @@ class Watch:
     pacing: Pacing
 
     async def run(self, tx: Tx, now: Instant) -> TickResult:
-        """Write down what time has made of at most 500 hubs of one partition of one release."""
+        """Write down what time has made of at most 500 hubs of one partition of one release.
+
+        The release is shared as for a claim: a read is a command, and none is older than the decision in force (I6).
+        """
         due = await self._earliest(tx)
         if due is None or due[0] > now:
             return TickResult()
         _, release_id, part = due
+        await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             raise LookupError(f"ledger rows of an unknown release: {release_id}")
@@ -32,13 +37,13 @@ class Watch:
         changed = []
         decided = []
         for row in rows:
-            if row.shown is None:
-                continue
-            facts, action = pass_time(row.facts, row.shown.state, rollout, now)
+            shown = show(row.facts, rollout)
+            due_still = shown.check_at is not None and shown.check_at <= now
+            facts, action = pass_time(row.facts, shown.state, rollout, now) if due_still else (row.facts, None)
             changed.append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = await write_back(tx, rollout, part, changed, now)
+        outgoing = await write_back(tx, rollout, part, changed)
         return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick

@@ -1,4 +1,8 @@
-"""The ledger: rows as facts, loaded under lock and written back group by group."""
+"""The ledger: rows as facts, loaded under lock and written back group by group.
+
+Statements stand in ledger.sql, but for the two that write: which columns they name depends on the groups of facts that
+changed, so they are composed here from the one table of columns below.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,8 @@ from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.kernel.roles import Role
-from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode
+from chfw_common.kernel.rollout import FINAL_STATES, AnswerKind, Group, HubState, Mode
+from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_scheduler.domain.facts import (
     Arming,
@@ -24,6 +29,10 @@ from chfw_scheduler.domain.facts import (
     Silence,
 )
 from chfw_scheduler.domain.merge import Answer
+
+SQL = load_queries("chfw_scheduler.store", "ledger.sql")
+_FIRST = (-1, 0)
+"""A place before every row: partitions begin at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ _GROUPS: dict[str, _Columns] = {
         "arm_tries:smallint"
     ),
     "silence": _columns(
-        "silent_since:timestamptz last_word_at:timestamptz reads:smallint read_at:timestamptz "
+        "silent_since:timestamptz last_word_at:timestamptz reads:smallint read_counter:bigint read_at:timestamptz "
         "unreachable_at:timestamptz"
     ),
 }
@@ -74,13 +83,7 @@ def _value(name: str) -> str:
 
 async def lock_rows(tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[HubId]) -> dict[HubId, Row]:
     """The rows of hubs of one partition, locked in the order of hub ids."""
-    rows = await tx.fetch(
-        """select * from ledger where release_id = $1 and part = $2 and hub = any($3::bigint[])
-           order by hub for update""",
-        release_id,
-        part,
-        list(hubs),
-    )
+    rows = await tx.fetch(SQL["lock_rows"], release_id, part, list(hubs))
     return {HubId(row["hub"]): _row(row) for row in rows}
 
 
@@ -88,51 +91,26 @@ async def lock_claimable(
     tx: Tx, release_id: ReleaseId, part: int, now: Instant, *, pilot_only: bool, limit: int
 ) -> list[Row]:
     """Rows of one partition whose claim is due; rows that others hold are passed over."""
-    rows = await tx.fetch(
-        f"""select * from ledger where release_id = $1 and part = $2 and hub in (
-                select hub from ledger where release_id = $1 and part = $2 and claim_at <= $3
-                {"and pilot" if pilot_only else ""} order by claim_at, hub limit $4)
-            and claim_at <= $3 order by hub for update skip locked""",
-        release_id,
-        part,
-        now,
-        limit,
-    )
-    return [_row(row) for row in rows]
+    statement = SQL["lock_claimable_pilot" if pilot_only else "lock_claimable"]
+    return [_row(row) for row in await tx.fetch(statement, release_id, part, now, limit)]
 
 
 async def lock_checkable(tx: Tx, release_id: ReleaseId, part: int, now: Instant, *, limit: int) -> list[Row]:
     """Rows of one partition for which time has become a fact; rows that others hold are passed over."""
-    rows = await tx.fetch(
-        """select * from ledger where release_id = $1 and part = $2 and hub in (
-               select hub from ledger where release_id = $1 and part = $2 and check_at <= $3
-               order by check_at, hub limit $4)
-           and check_at <= $3 order by hub for update skip locked""",
-        release_id,
-        part,
-        now,
-        limit,
-    )
-    return [_row(row) for row in rows]
+    return [_row(row) for row in await tx.fetch(SQL["lock_checkable"], release_id, part, now, limit)]
 
 
-async def lock_after(
-    tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, in_force: bool, limit: int
+async def lock_after(tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, limit: int) -> list[Row]:
+    """The next rows of a release by (part, hub) that are not final."""
+    finals = sorted(FINAL_STATES)
+    return [_row(row) for row in await tx.fetch(SQL["lock_after"], release_id, *(after or _FIRST), finals, limit)]
+
+
+async def lock_in_force(
+    tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, before_epoch: int, limit: int
 ) -> list[Row]:
-    """The next rows of a release by (part, hub): all that are not final, or those with a CS06 in force."""
-    condition = (
-        "arm_at is not null and arm_ended is null and outcome is null"
-        if in_force
-        else "state not in ('confirmed', 'failed_final', 'cancelled', 'superseded', 'departed')"
-    )
-    rows = await tx.fetch(
-        f"""select * from ledger where release_id = $1 and (part, hub) > ($2, $3) and {condition}
-            order by part, hub limit $4 for update""",
-        release_id,
-        -1 if after is None else after[0],
-        0 if after is None else after[1],
-        limit,
-    )
+    """The next rows of a release by (part, hub) that have a CS06 in force which is older than an epoch."""
+    rows = await tx.fetch(SQL["lock_in_force"], release_id, *(after or _FIRST), before_epoch, limit)
     return [_row(row) for row in rows]
 
 
@@ -140,29 +118,14 @@ async def earliest_claim(
     tx: Tx, release_id: ReleaseId, partitions: int, *, pilot_only: bool
 ) -> tuple[Instant, int] | None:
     """The earliest claim that is due in a release, and its partition."""
-    row = await tx.fetchrow(
-        f"""select due.claim_at, part from generate_series(0, $2 - 1) part
-            cross join lateral (
-                select claim_at from ledger where release_id = $1 and ledger.part = part.part and claim_at is not null
-                {"and pilot" if pilot_only else ""} order by claim_at limit 1) due
-            order by due.claim_at, part limit 1""",
-        release_id,
-        partitions,
-    )
+    statement = SQL["earliest_claim_pilot" if pilot_only else "earliest_claim"]
+    row = await tx.fetchrow(statement, release_id, partitions)
     return None if row is None else (row["claim_at"], row["part"])
 
 
 async def earliest_check(tx: Tx, release_id: ReleaseId, partitions: int) -> tuple[Instant, int] | None:
     """The earliest check that is due in a release, and its partition."""
-    row = await tx.fetchrow(
-        """select due.check_at, part from generate_series(0, $2 - 1) part
-           cross join lateral (
-               select check_at from ledger where release_id = $1 and ledger.part = part.part and check_at is not null
-               order by check_at limit 1) due
-           order by due.check_at, part limit 1""",
-        release_id,
-        partitions,
-    )
+    row = await tx.fetchrow(SQL["earliest_check"], release_id, partitions)
     return None if row is None else (row["check_at"], row["part"])
 
 
@@ -176,7 +139,7 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
     new = await tx.fetch(
         f"""insert into ledger (release_id, version, {", ".join(names)})
-            select $1, 1, {", ".join(map(_value, names))} 
+            select $1, 1, {", ".join(map(_value, names))}
             from unnest({arrays}) u({", ".join(names)}) order by u.part, u.hub
             on conflict do nothing returning hub""",
         release_id,
@@ -226,20 +189,13 @@ async def _save_groups(
 
 async def totals(tx: Tx, release_id: ReleaseId) -> tuple[dict[HubState, int], int]:
     """Hubs by state (they sum to the enrolled hubs), and how many have a CS06 in force that may still fire."""
-    rows = await tx.fetch(
-        """select state, count(*) as n,
-                  count(*) filter (where arm_at is not null and arm_ended is null and outcome is null
-                                   and state <> 'confirmed') as at_risk
-           from ledger where release_id = $1 group by state order by state""",
-        release_id,
-    )
+    rows = await tx.fetch(SQL["totals"], release_id)
     return {HubState(row["state"]): row["n"] for row in rows}, sum(row["at_risk"] for row in rows)
 
 
 async def states(tx: Tx) -> list[tuple[str, str, int]]:
     """(release, state, hubs) of every release."""
-    rows = await tx.fetch("select release_id, state, count(*) as n from ledger group by 1, 2 order by 1, 2")
-    return [(row["release_id"], row["state"], row["n"]) for row in rows]
+    return [(row["release_id"], row["state"], row["n"]) for row in await tx.fetch(SQL["states"])]
 
 
 def _answers_out(answers: Iterable[Answer]) -> str:
@@ -292,7 +248,7 @@ _VALUES: dict[str, Any] = {
     "consent": lambda c: (_answers_out(c.answers), c.answer_closed, c.automatic_due),
     "delivery": lambda d: (d.epoch, d.at, d.tries, d.delivered_at, d.failed_at, d.refused_at, d.reason),
     "arming": _arming_values,
-    "silence": lambda s: (s.since, s.last_word_at, s.reads, s.read_at, s.unreachable_at),
+    "silence": lambda s: (s.since, s.last_word_at, s.reads, s.read_counter, s.read_at, s.unreachable_at),
 }
 
 
@@ -329,7 +285,9 @@ def _row(r: Any) -> Row:
             None if r["cancel_for"] is None else Mode(r["cancel_for"]), r["too_late_at"], r["outcome"],
             r["outcome_at"], r["arm_tries"],
         ),
-        silence=Silence(r["silent_since"], r["last_word_at"], r["reads"], r["read_at"], r["unreachable_at"]),
+        silence=Silence(
+            r["silent_since"], r["last_word_at"], r["reads"], r["read_counter"], r["read_at"], r["unreachable_at"]
+        ),
     )  # fmt: skip
     shown = Shown(
         HubState(r["state"]), r["reason"], r["activate_at"], r["answer_by"], r["proposed_at"], r["pilot"],

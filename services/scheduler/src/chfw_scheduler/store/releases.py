@@ -6,14 +6,14 @@ from typing import Any
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
 from chfw_common.kernel.applicability import Image
-from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
+from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_scheduler.domain.hear import Anomaly
-from chfw_scheduler.domain.merge import Terms
+from chfw_scheduler.domain.merge import Answer, Terms
 from chfw_scheduler.domain.rollout import Decision, Pacing, Rollout
 
 SQL = load_queries("chfw_scheduler.store", "releases.sql")
@@ -34,8 +34,13 @@ async def own_release(tx: Tx, release_id: ReleaseId) -> None:
     await tx.execute("select pg_advisory_xact_lock($1)", rollout_lock(release_id))
 
 
-async def upsert_release(tx: Tx, notice: ReleaseNotified) -> None:
-    """Store a notice."""
+async def try_share_release(tx: Tx, release_id: ReleaseId) -> bool:
+    """Like `share_release`, for those who hold rows already: says no instead of waiting."""
+    return bool(await tx.fetchval("select pg_try_advisory_xact_lock_shared($1)", rollout_lock(release_id)))
+
+
+async def upsert_release(tx: Tx, notice: ReleaseNotified, now: Instant) -> None:
+    """Store a notice. A CPL entry that becomes Active does so now."""
     cpl = notice.cpl
     await tx.execute(
         SQL["upsert_release"],
@@ -54,6 +59,7 @@ async def upsert_release(tx: Tx, notice: ReleaseNotified) -> None:
         notice.answer_min,
         notice.automatic_date,
         notice.notified_at,
+        now,
     )
 
 
@@ -105,11 +111,23 @@ async def note_anomalies(
 
 
 async def note_late_answers(
-    tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId], party: PartyId, party_seq: int, request_id: str, now: Instant
-) -> None:
-    """Keep answers that came when the hub was armed already."""
-    if hubs:
-        await tx.execute(SQL["insert_late_answers"], release_id, list(hubs), party, party_seq, request_id, now)
+    tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId], answer: Answer, request_id: str, now: Instant
+) -> list[HubId]:
+    """Keep answers that came when the hub was armed already; gives the hubs for which that is news."""
+    if not hubs:
+        return []
+    rows = await tx.fetch(
+        SQL["insert_late_answers"], release_id, list(hubs), answer.party, answer.party_seq, request_id, now
+    )
+    return sorted(HubId(row["hub"]) for row in rows)
+
+
+async def late_before(tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId], answer: Answer) -> list[HubId]:
+    """Those of the hubs for which this answer, or a newer one of the Party, came too late before."""
+    if not hubs:
+        return []
+    rows = await tx.fetch(SQL["late_before"], release_id, list(hubs), answer.party, answer.party_seq)
+    return [HubId(row["hub"]) for row in rows]
 
 
 def _rollout(row: Any, pacing: Pacing) -> Rollout:
@@ -132,4 +150,5 @@ def _rollout(row: Any, pacing: Pacing) -> Rollout:
         else Decision(),
         pacing=pacing,
         cpl_active=row["cpl_state"] == "Active",
+        cpl_active_since=row["cpl_active_since"],
     )

@@ -1,11 +1,15 @@
 -- name: upsert_release
--- A notice; a lower version than the one known changes nothing.
+-- A notice; a lower version than the one known changes nothing. An entry that becomes Active later says since when.
 insert into release (release_id, version, manufacturer, model, hardware, firmware, image_hash, predecessors,
                      gbcs_versions, cpl_state, rule, lone_lead, answer_min, first_automatic_date, notified_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 on conflict (release_id) do update
 set version = excluded.version, cpl_state = excluded.cpl_state, predecessors = excluded.predecessors,
-    gbcs_versions = excluded.gbcs_versions
+    gbcs_versions = excluded.gbcs_versions,
+    cpl_active_since = case
+        when excluded.cpl_state = 'Active' and release.cpl_state <> 'Active' then $16::timestamptz
+        else release.cpl_active_since
+    end
 where excluded.version > release.version;
 
 -- name: read_rollouts
@@ -44,9 +48,12 @@ select count(*) from fence where release_id = $1 and edge = any($2::text[]) and 
 
 -- name: make_effective
 -- The fencing decision is effective from now on; gives its epoch the first time only.
+with waiting as (
+    select release_id, fencing_epoch from decision where release_id = $1 and fencing_epoch is not null for update
+)
 update decision set effective_at = $2, fencing_epoch = null
-where release_id = $1 and fencing_epoch is not null
-returning fencing_epoch, epoch, min_epoch;
+from waiting where decision.release_id = waiting.release_id
+returning waiting.fencing_epoch;
 
 -- name: earliest_effective_by
 -- When the permits of the release that waits longest for its edges have all run out.
@@ -63,7 +70,13 @@ on conflict do nothing;
 -- Answers that met an armed hub, each once.
 insert into late_answer (release_id, hub, party, party_seq, request_id, at)
 select $1, u.hub, $3, $4, $5, $6 from unnest($2::bigint[]) u(hub) order by u.hub
-on conflict do nothing;
+on conflict do nothing returning hub;
+
+-- name: late_before
+-- Which of these hubs were armed when this answer, or a newer one of the Party, first came.
+select distinct hub from late_answer
+where release_id = $1 and hub = any($2::bigint[]) and party = $3 and party_seq >= $4
+order by hub;
 
 -- name: count_anomalies
 -- Contradictions per release.

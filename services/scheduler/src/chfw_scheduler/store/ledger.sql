@@ -1,0 +1,80 @@
+-- name: lock_rows
+-- The rows of hubs of one partition, locked in order.
+select * from ledger where release_id = $1 and part = $2 and hub = any($3::bigint[]) order by hub for update;
+
+-- name: lock_claimable
+-- Rows whose claim is due, the earliest first as far as the limit goes, locked in order. By an array and not by a join,
+-- whose plan would hang on how fresh the statistics of `claim_at` are; so `claim_at` is asked for again.
+select * from ledger
+where release_id = $1 and part = $2 and claim_at <= $3 and hub = any(array(
+    select hub from ledger where release_id = $1 and part = $2 and claim_at <= $3 order by claim_at, hub limit $4
+))
+order by hub for update skip locked;
+
+-- name: lock_claimable_pilot
+-- The same, for hubs of the pilot only.
+select * from ledger
+where release_id = $1 and part = $2 and claim_at <= $3 and pilot and hub = any(array(
+    select hub from ledger
+    where release_id = $1 and part = $2 and claim_at <= $3 and pilot order by claim_at, hub limit $4
+))
+order by hub for update skip locked;
+
+-- name: lock_checkable
+-- Rows for which time has become a fact, chosen and locked as for a claim.
+select * from ledger
+where release_id = $1 and part = $2 and check_at <= $3 and hub = any(array(
+    select hub from ledger where release_id = $1 and part = $2 and check_at <= $3 order by check_at, hub limit $4
+))
+order by hub for update skip locked;
+
+-- name: lock_after
+-- The next rows of a release by partition and hub, without those in the states named: one step of a job.
+select * from ledger where release_id = $1 and (part, hub) > ($2, $3) and state <> all($4::text[])
+order by part, hub limit $5 for update;
+
+-- name: lock_in_force
+-- The next rows of a release by partition and hub that have a CS06 in force older than an epoch: one step of a job.
+select * from ledger
+where release_id = $1 and (part, hub) > ($2, $3)
+    and arm_at is not null and arm_ended is null and outcome is null and arm_epoch < $4
+order by part, hub limit $5 for update;
+
+-- name: earliest_claim
+-- The partition with the earliest claim of a release, and when: one look at the index a partition.
+select due.claim_at, p.part from generate_series(0, $2::int - 1) p(part)
+cross join lateral (
+    select claim_at from ledger
+    where release_id = $1 and ledger.part = p.part and claim_at is not null order by claim_at limit 1
+) due
+order by due.claim_at, p.part limit 1;
+
+-- name: earliest_claim_pilot
+-- The same, for hubs of the pilot only.
+select due.claim_at, p.part from generate_series(0, $2::int - 1) p(part)
+cross join lateral (
+    select claim_at from ledger
+    where release_id = $1 and ledger.part = p.part and claim_at is not null and pilot order by claim_at limit 1
+) due
+order by due.claim_at, p.part limit 1;
+
+-- name: earliest_check
+-- The partition with the earliest check of a release, and when.
+select due.check_at, p.part from generate_series(0, $2::int - 1) p(part)
+cross join lateral (
+    select check_at from ledger
+    where release_id = $1 and ledger.part = p.part and check_at is not null order by check_at limit 1
+) due
+order by due.check_at, p.part limit 1;
+
+-- name: totals
+-- Hubs of a release by state, and how many of each have a CS06 in force that may still fire.
+select state, count(*) as n,
+    count(*) filter (
+        where arm_at is not null and arm_ended is null and outcome is null and state <> 'confirmed'
+    ) as at_risk
+from ledger where release_id = $1 group by state order by state;
+
+-- name: states
+-- Hubs of every release by state.
+select release_id, state, count(*) as n from ledger group by release_id, state order by release_id, state;

@@ -1,0 +1,307 @@
+"""The scheduler on a real Postgres, its handlers and ticks called by hand, with the inventory's own view."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chfw_common.events.base import Event
+from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.decision import RolloutDecision
+from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.events.fenced import RolloutFenced
+from chfw_common.events.instruction import InstructionReceived
+from chfw_common.events.progressed import HubProgress, HubProgressed
+from chfw_common.events.release import CplEntry, ReleaseNotified
+from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
+from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
+from chfw_common.kernel.instants import Instant, parse_instant
+from chfw_common.kernel.roles import Role
+from chfw_common.kernel.rollout import AnswerKind, Group, Mode, Rule
+from chfw_common.runtime import envelope
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.service import Batch, Received, Service, Tick
+from chfw_common.runtime.ticks import TickRunner
+from chfw_common.topology import (
+    BY_NAME,
+    HUB_RESPONSE,
+    INSTRUCTION_RECEIVED,
+    RELEASE_NOTIFIED,
+    ROLLOUT_DECISION,
+    ROLLOUT_FENCED,
+    SMI_UPDATED,
+    Topic,
+    partition_of_hub,
+)
+from chfw_scheduler.service import build
+from chfw_scheduler.settings import Settings
+
+NOW = parse_instant("2026-10-01T09:00:00Z")
+T = parse_instant("2026-12-01T02:00:00Z")
+D = parse_instant("2027-03-31T12:00:00Z")
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+RELEASE = ReleaseId("CH-9-2")
+SINCE = parse_instant("2024-01-01T00:00:00Z")
+EDGES = ("North", "South")
+EventT = TypeVar("EventT", bound=Event)
+
+
+def hubs_of(part: int, n: int) -> list[HubId]:
+    """The first hub ids of a partition."""
+    numbers = (HubId(number) for number in count(1))
+    found = (hub for hub in numbers if partition_of_hub(hub) == part)
+    return [next(found) for _ in range(n)]
+
+
+def notice(**changes: Any) -> ReleaseNotified:
+    """The release of these tests."""
+    cpl = {"manufacturer": "Acme", "model": "CH9", "hardware": ("H1",), "firmware": "NEW", "image_hash": "ab" * 32}
+    fields: dict[str, Any] = {
+        "release_id": RELEASE,
+        "version": 1,
+        "cpl": CplEntry(**{**cpl, "predecessors": ("OLD",), **changes.pop("cpl", {})}),
+        "kind": "planned",
+        "severity": "low",
+        "priority": 3,
+        "note_reference": "RN",
+        "rule": Rule.VOLUNTARY,
+        "lone_lead": 14 * DAY,
+        "answer_min": 3 * DAY,
+        "pilot_cap": 300,
+        "notified_at": NOW,
+        "pilot_opens": NOW + 14 * DAY,
+        "pilot_closes": NOW + 28 * DAY,
+        "automatic_date": D,
+    }
+    return ReleaseNotified(**{**fields, **changes})
+
+
+def instruction(
+    party: str,
+    hubs: Iterable[HubId],
+    *,
+    seq: int = 1,
+    at: Instant | None = T,
+    kind: AnswerKind = AnswerKind.INSTRUCT,
+    group: Group = Group.SAFE_LAUNCH,
+) -> InstructionReceived:
+    """What a Party answered."""
+    return InstructionReceived(
+        request_id=f"{party}-{seq}",
+        release_id=RELEASE,
+        party=PartyId(party),
+        user_id=UserId(f"{party}-u"),
+        party_seq=seq,
+        kind=kind,
+        group=group,
+        received_at=NOW,
+        activate_at=at,
+        hubs=tuple(hubs),
+    )
+
+
+def record(
+    hub: HubId,
+    version: int,
+    *,
+    firmware: str = "OLD",
+    parties: Sequence[str] = ("elec",),
+    since: Instant = SINCE,
+    status: DeviceStatus = DeviceStatus.COMMISSIONED,
+    cause: SmiCause | None = None,
+) -> SmiHub:
+    """A hub as the inventory tells it."""
+    roles = (Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER)
+    return SmiHub(
+        hub=hub,
+        smi_version=version,
+        device_type=DeviceType.CHF,
+        status=status,
+        manufacturer="Acme",
+        model="CH9",
+        hardware="H1",
+        firmware=firmware,
+        gbcs="4.1",
+        region="North",
+        responsible=tuple(
+            Responsible(party=PartyId(party), user_id=UserId(f"{party}-u"), role=role, since=since)
+            for party, role in zip(parties, roles, strict=False)
+        ),
+        cause=cause or SmiCause(kind=CauseKind.LOAD, at=NOW),
+    )
+
+
+def alert(counter: int, outcome: int, at: Instant) -> SmiCause:
+    """The inventory heard a CS06 alert."""
+    return SmiCause(kind=CauseKind.ALERT, at=at, release_id=RELEASE, counter=counter, outcome=outcome)
+
+
+@dataclass
+class Stand:
+    """The scheduler in one process, without a broker: what it publishes is taken from its outbox."""
+
+    database: Database
+    service: Service = field(init=False)
+    now: Instant = NOW
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: nothing is kept in memory."""
+        settings = Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-"), edges=EDGES)
+        self.service = build(settings)
+        self.ticks = TickRunner(self.service, self.database, Metrics("scheduler", self.service.consumes))
+
+    async def consume(self, topic: Topic, *events: Event, partition: int = 0) -> None:
+        """Hand facts to the handler as one batch of a partition, and write what it says."""
+        received = tuple(
+            Received(n, envelope.event_id("test", topic.name, b"", n), self.now, event)
+            for n, event in enumerate(events)
+        )
+        async with self.database.transaction() as tx:
+            outcome = await self.service.consumes[topic].handler(tx, Batch(topic.name, partition, received), self.now)
+            await write_outbox(tx, outcome.outgoing, "test", self.now)
+
+    async def hubs_say(self, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any) -> None:
+        """The same answer of hubs of one partition; a field may be a function of the hub."""
+        items = [
+            ResponseItem(
+                hub=hub,
+                kind=kind,
+                at=self.now,
+                **{name: value(hub) if callable(value) else value for name, value in fields.items()},
+            )
+            for hub in hubs
+        ]
+        part = partition_of_hub(items[0].hub)
+        await self.consume(HUB_RESPONSE, HubResponse(release_id=RELEASE, items=tuple(items)), partition=part)
+
+    async def smi_says(self, *items: SmiHub) -> None:
+        """Records of hubs of one partition."""
+        await self.consume(SMI_UPDATED, SmiUpdated(items=items), partition=partition_of_hub(items[0].hub))
+
+    async def instruct(self, *events: InstructionReceived) -> None:
+        """Instructions for hubs of one partition."""
+        await self.consume(INSTRUCTION_RECEIVED, *events, partition=partition_of_hub(events[0].hubs[0]))
+
+    async def announce(self, **changes: Any) -> None:
+        """The notice."""
+        await self.consume(RELEASE_NOTIFIED, notice(**changes))
+
+    async def decide(self, epoch: int, mode: Mode, *, halt: int = 0, date: Instant = D) -> None:
+        """A decision; `halt` is its min_epoch."""
+        decision = RolloutDecision(
+            release_id=RELEASE,
+            epoch=epoch,
+            min_epoch=halt,
+            mode=mode,
+            automatic_date=date,
+            reason="so decided",
+            confirmed_by=None,
+            decided_at=self.now,
+        )
+        await self.consume(ROLLOUT_DECISION, decision)
+
+    async def edge_obeys(self, edge: str, epoch: int) -> None:
+        """An edge acknowledges."""
+        event = RolloutFenced(release_id=RELEASE, edge=edge, min_epoch=epoch, fenced_at=self.now)
+        await self.consume(ROLLOUT_FENCED, event)
+
+    def tick_named(self, name: str) -> Tick:
+        """One tick of the service."""
+        return next(tick for tick in self.service.ticks if tick.name == name)
+
+    async def tick(self, name: str, times: int | None = None) -> int:
+        """Call a tick until it has nothing to do, or so often; says how often it ran."""
+        ran = 0
+        while times is None or ran < times:
+            if not (await self.ticks.call(self.tick_named(name), self.now)).ran:
+                break
+            ran += 1
+            assert ran < 1000, "the tick runs hot"
+        return ran
+
+    async def settle(self) -> None:
+        """Call every tick until none has anything to do."""
+        while sum([await self.tick(tick.name) for tick in self.service.ticks]):
+            pass
+
+    async def published(self, kind: type[EventT]) -> list[EventT]:
+        """Take the events of a kind from the outbox, in order."""
+        async with self.database.transaction() as tx:
+            rows = await tx.fetch("delete from outbox where topic = $1 returning id, topic, payload", kind.TOPIC)
+        events = [BY_NAME[row["topic"]].event.model_validate_json(row["payload"]) for row in sorted(rows)]
+        return [event for event in events if isinstance(event, kind)]
+
+    async def commands(self, kind: CommandKind) -> dict[HubId, CommandItem]:
+        """Take the commands from the outbox; those of a kind, by hub. Other kinds are gone."""
+        found = [event for event in await self.published(HubCommand) if event.kind is kind]
+        return {item.hub: item for event in found for item in event.items}
+
+    async def distributed(self) -> list[HubId]:
+        """Take the hand-overs."""
+        return [hub for event in await self.published(FirmwareDistributed) for hub in event.hubs]
+
+    async def told(self) -> dict[HubId, HubProgress]:
+        """Take the progress told, the last of each hub."""
+        return {item.hub: item for event in await self.published(HubProgressed) for item in event.items}
+
+    async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        async with self.database.transaction() as tx:
+            return [tuple(row) for row in await tx.fetch(query, *arguments)]
+
+    async def states(self) -> dict[str, int]:
+        """Hubs by state."""
+        return dict(await self.fetch("select state, count(*) from ledger group by state"))
+
+    async def load_hubs(self, hubs: Iterable[HubId], *, parties: tuple[str, str | None] = ("elec", "gas")) -> None:
+        """Put commissioned hubs of the model into the inventory."""
+        imports, gas = parties
+        async with self.database.transaction() as tx:
+            await tx.copy_records_to_table(
+                "hub",
+                schema_name="smi",
+                columns=[
+                    "hub", "part", "device_type", "status", "status_since", "manufacturer", "model", "hardware",
+                    "firmware", "gbcs", "region", "import_party", "import_user", "import_since", "gas_party",
+                    "gas_user", "gas_since", "smi_version",
+                ],
+                records=[
+                    (
+                        hub, partition_of_hub(hub), "CHF", "Commissioned", SINCE, "Acme", "CH9", "H1", "OLD",
+                        "4.1", "North", imports, f"{imports}-u", SINCE, gas, gas and f"{gas}-u", gas and SINCE, 1,
+                    )
+                    for hub in hubs
+                ],
+            )  # fmt: skip
+
+    async def enrolled(self, hubs: Iterable[HubId], *, parties: tuple[str, str | None] = ("elec", None)) -> None:
+        """A release that knows its hubs, and that anybody may be told of from now on."""
+        await self.load_hubs(hubs, parties=parties)
+        await self.announce()
+        await self.tick("jobs")
+        await self.told()
+
+    async def armed(self, hubs: Sequence[HubId], *, decided: bool = True) -> dict[HubId, int]:
+        """Hubs of one partition in force for T: enrolled, instructed, delivered, armed. Gives their counters."""
+        await self.enrolled(hubs)
+        if decided:
+            await self.decide(1, Mode.RUN)
+        await self.instruct(instruction("elec", hubs))
+        await self.tick("claim")
+        await self.hubs_say(await self.distributed(), ResponseKind.DELIVERED, epoch=1)
+        self.now = T - 12 * HOUR
+        await self.tick("claim")
+        sent = await self.commands(CommandKind.ACTIVATE)
+        counters = {hub: item.counter for hub, item in sent.items()}
+        await self.hubs_say(hubs, ResponseKind.ACTIVATION_ACCEPTED, counter=counters.__getitem__)
+        await self.told()
+        return counters

@@ -1,0 +1,163 @@
+"""Instructions on a real Postgres: order, repeats, enrolment, changes of Supplier, answers that come too late."""
+
+import pytest
+
+from chfw_common.events.response import ResponseKind
+from chfw_common.kernel.hubs import DeviceStatus
+from chfw_common.kernel.rollout import AnswerKind, HubState, Mode
+from chfw_common.runtime.errors import TransientError
+from chfw_common.topology import HUB_PARTITIONS
+from tests.service.scheduler.stand import DAY, HOUR, NOW, RELEASE, Stand, T, hubs_of, instruction, record
+
+LEDGER = "select * from ledger order by release_id, part, hub"
+
+
+@pytest.mark.parametrize("order", [("elec", "gas"), ("gas", "elec")])
+async def test_two_parties_meet_in_either_order(stand: Stand, order: tuple[str, str]) -> None:
+    hubs = hubs_of(3, 4)
+    await stand.enrolled(hubs, parties=("elec", "gas"))
+    times = {"elec": T, "gas": T + 3 * DAY}
+    await stand.instruct(instruction(order[0], hubs, at=times[order[0]]))
+    waiting = await stand.told()
+    assert {item.state for item in waiting.values()} == {HubState.AWAITING_CONSENT}
+    assert {item.answer_by for item in waiting.values()} == {times[order[0]] - 14 * DAY}
+    await stand.instruct(instruction(order[1], hubs[:2], at=times[order[1]]))
+    agreed = await stand.told()
+    assert set(agreed) == set(hubs[:2])
+    for item in agreed.values():
+        assert (item.state, item.activate_at, item.version) == (HubState.SCHEDULED, T + 3 * DAY, 3)
+        assert item.answers == {"elec": AnswerKind.INSTRUCT, "gas": AnswerKind.INSTRUCT}
+
+
+async def test_redelivery_changes_nothing(stand: Stand) -> None:
+    hubs = hubs_of(3, 3)
+    await stand.enrolled(hubs, parties=("elec", "gas"))
+    events = [instruction("elec", hubs), instruction("gas", hubs), instruction("gas", hubs, seq=2, at=T + DAY)]
+    await stand.instruct(*events)
+    before = await stand.fetch(LEDGER)
+    await stand.told()
+    stand.now += 5 * DAY
+    await stand.instruct(*reversed(events))
+    for event in events:
+        await stand.instruct(event)
+    await stand.smi_says(*(record(hub, 1) for hub in hubs))
+    assert await stand.fetch(LEDGER) == before
+    assert await stand.told() == {}
+
+
+async def test_an_instruction_before_the_notice_waits(stand: Stand) -> None:
+    await stand.load_hubs(hubs_of(3, 1))
+    with pytest.raises(TransientError):
+        await stand.instruct(instruction("elec", hubs_of(3, 1)))
+
+
+async def test_an_instruction_before_enrolment_enrols(stand: Stand) -> None:
+    hubs = hubs_of(3, 3)
+    await stand.load_hubs(hubs[:2], parties=("elec", None))
+    await stand.announce()
+    await stand.instruct(instruction("elec", hubs))
+    assert await stand.states() == {"scheduled": 2}
+    assert await stand.fetch("select hub, kind from anomaly") == [(hubs[2], "instruction_for_unknown_hub")]
+    await stand.tick("jobs")
+    assert await stand.states() == {"scheduled": 2}
+
+
+async def test_enrolment_goes_on_after_a_restart_and_totals_sum_to_it(stand: Stand) -> None:
+    hubs = [hub for part in range(HUB_PARTITIONS) for hub in hubs_of(part, 40)]
+    await stand.load_hubs(hubs)
+    await stand.announce()
+    await stand.announce()
+    assert await stand.tick("jobs", 1) == 1
+    assert await stand.states() == {"eligible": 500}
+    stand.restart()
+    assert await stand.tick("jobs") == 2
+    assert await stand.states() == {"eligible": len(hubs)}
+    assert await stand.fetch("select kind, state, steps from job") == [("enrol", "done", 3)]
+    told = await stand.told()
+    assert (len(told), {item.version for item in told.values()}) == (len(hubs), {1})
+
+
+async def test_a_wider_notice_enrols_more_and_a_narrower_one_supersedes(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    await stand.load_hubs([hub])
+    await stand.announce(cpl={"predecessors": ("OLDER",)})
+    await stand.tick("jobs")
+    assert await stand.states() == {}
+    await stand.announce(version=2)
+    await stand.tick("jobs")
+    assert await stand.states() == {"eligible": 1}
+    await stand.announce(version=3, cpl={"predecessors": ("OLDER",)})
+    await stand.tick("jobs")
+    assert await stand.states() == {"superseded": 1}
+
+
+async def test_a_change_of_supplier_asks_anew_and_tells_whose_word_lapsed(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    await stand.enrolled([hub])
+    await stand.instruct(instruction("elec", [hub]))
+    await stand.told()
+    await stand.smi_says(record(hub, 2, parties=("next",), since=NOW + DAY))
+    item = (await stand.told())[hub]
+    assert (item.state, item.answers, item.lapsed) == (HubState.AWAITING_CONSENT, {"next": None}, ("elec",))
+    await stand.smi_says(record(hub, 3, parties=()))
+    item = (await stand.told())[hub]
+    assert (item.state, item.answers) == (HubState.AWAITING_CONSENT, {})
+
+
+async def test_a_change_of_supplier_is_told_even_when_it_moves_nothing(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    await stand.enrolled([hub])
+    await stand.smi_says(record(hub, 2, parties=("elec", "gas")))
+    assert (await stand.told())[hub].answers == {"elec": None, "gas": None}
+
+
+async def test_a_change_of_supplier_leaves_an_armed_hub_alone(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    await stand.armed([hub])
+    await stand.smi_says(record(hub, 2, parties=("next",), since=NOW + DAY))
+    item = (await stand.told())[hub]
+    assert (item.state, item.activate_at, item.lapsed) == (HubState.ARMED, T, ("elec",))
+
+
+async def test_an_older_record_changes_nothing(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    await stand.enrolled([hub])
+    await stand.smi_says(record(hub, 5, firmware="NEW"), record(hub, 4, status=DeviceStatus.WITHDRAWN))
+    assert await stand.states() == {"confirmed": 1}
+    await stand.smi_says(record(hub, 3))
+    assert await stand.states() == {"confirmed": 1}
+
+
+async def test_a_hub_that_arrives_later_is_enrolled_unless_the_release_has_ended(stand: Stand) -> None:
+    first, second, third = hubs_of(3, 3)
+    await stand.enrolled([first])
+    await stand.smi_says(record(second, 1), record(third, 1, firmware="NEW"))
+    assert await stand.states() == {"eligible": 2}
+    await stand.decide(1, Mode.STOP, halt=1)
+    await stand.smi_says(record(third, 2))
+    assert await stand.states() == {"eligible": 2}
+
+
+async def test_an_answer_that_meets_an_armed_hub_is_kept_apart_for_good(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    counters = await stand.armed([hub])
+    late = instruction("elec", [hub], seq=2, at=T + 9 * DAY)
+    await stand.instruct(late)
+    item = (await stand.told())[hub]
+    assert (item.state, item.reason, item.activate_at) == (HubState.ARMED, "too_late", T)
+    await stand.instruct(late)
+    assert await stand.told() == {}
+    assert await stand.fetch("select hub, party, party_seq from late_answer") == [(hub, "elec", 2)]
+    await stand.decide(2, Mode.PAUSE, halt=2)
+    await stand.tick("call_back")
+    await stand.hubs_say([hub], ResponseKind.CANCEL_ACCEPTED, counter=(await cancel_counter(stand, hub)))
+    assert await stand.states() == {"delivered": 1}
+    await stand.instruct(late)
+    assert await stand.fetch("select activate_at, release_id from ledger") == [(T, RELEASE)]
+    await stand.instruct(instruction("elec", [hub], seq=3, at=T + 2 * HOUR))
+    assert await stand.fetch("select activate_at from ledger") == [(T + 2 * HOUR,)]
+    assert counters[hub] > 0
+
+
+async def cancel_counter(stand: Stand, hub: int) -> int:
+    return int((await stand.fetch("select cancel_counter from ledger where hub = $1", hub))[0][0])
