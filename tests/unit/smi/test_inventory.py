@@ -11,6 +11,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_smi.domain.inventory import (
     Claimed,
+    Heard,
     Line,
     Loaded,
     Observation,
@@ -43,6 +44,7 @@ LINE = Line(
     gpf=HubId(8),
     status_since=T0,
 )
+HEARD = Heard("OLD", None, 1)
 
 
 def alert(counter: int, firmware: str = "NEW", at: datetime = T0, outcome: int = 0) -> Observation:
@@ -54,44 +56,44 @@ def read(counter: int, firmware: str = "OLD", at: datetime = T0) -> Observation:
 
 
 def test_an_alert_sets_the_version_once() -> None:
-    after = observe(LINE, alert(1))
+    after = observe(HEARD, alert(1))
     assert after is not None
-    assert (after.record.firmware, after.record.smi_version) == ("NEW", 2)
+    assert (after.firmware, after.smi_version) == ("NEW", 2)
     assert (after.alert_counter, after.alert_release) == (1, "r1")
     assert observe(after, alert(1)) is None
 
 
 def test_a_failed_activation_is_told_without_a_new_version_of_firmware() -> None:
-    after = observe(LINE, alert(1, firmware="OLD", outcome=3))
+    after = observe(HEARD, alert(1, firmware="OLD", outcome=3))
     assert after is not None
-    assert (after.record.firmware, after.record.smi_version) == ("OLD", 2)
+    assert (after.firmware, after.smi_version) == ("OLD", 2)
 
 
 def test_a_read_that_a_later_alert_overtook_does_not_bring_the_old_version_back() -> None:
-    activated = observe(LINE, alert(1, at=T0 + HOUR))
+    activated = observe(HEARD, alert(1, at=T0 + HOUR))
     assert activated is not None
     late = observe(activated, read(50, "OLD", at=T0))
     assert late is not None, "it is told all the same, with the version known"
-    assert (late.record.firmware, late.record.smi_version) == ("NEW", 3)
+    assert (late.firmware, late.smi_version) == ("NEW", 3)
 
 
 def test_at_one_instant_the_alert_counts_whichever_comes_first() -> None:
     for first, second in ((read(50), alert(1)), (alert(1), read(50))):
-        once = observe(LINE, first)
+        once = observe(HEARD, first)
         assert once is not None
         twice = observe(once, second)
         assert twice is not None
-        assert twice.record.firmware == "NEW"
+        assert twice.firmware == "NEW"
 
 
 @given(st.lists(st.sampled_from([alert(1), alert(2, at=T0 + HOUR), read(50, "NEW", at=T0 + 2 * HOUR)]), max_size=12))
 def test_every_observation_counts_at_most_once(seen: list[Observation]) -> None:
-    line, told = LINE, 0
+    heard, told = HEARD, 0
     for entry in seen:
-        after = observe(line, entry)
+        after = observe(heard, entry)
         if after is not None:
-            line, told = after, told + 1
-    assert line.record.smi_version == 1 + told
+            heard, told = after, told + 1
+    assert heard.smi_version == 1 + told
     assert told <= len(set(seen))
 
 

@@ -7,6 +7,7 @@ absorbed.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
@@ -20,12 +21,20 @@ class GpfTakenError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A hub as the inventory keeps it: what everybody sees of it, and what it remembers to absorb repeats."""
+    """A hub as the inventory keeps it. `firmware_at` is when it ran its version for certain."""
 
     record: HubRecord
     gpf: HubId | None
     status_since: Instant
     firmware_at: Instant | None = None
+
+
+class Heard(NamedTuple):
+    """What a hub has said of itself, and what absorbs repeats of it. A tuple, as every alert makes one."""
+
+    firmware: str
+    firmware_at: Instant | None
+    smi_version: int
     alert_release: ReleaseId | None = None
     alert_counter: int = 0
     read_release: ReleaseId | None = None
@@ -39,8 +48,7 @@ class Sight(StrEnum):
     READ = "read"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A hub's own word: it ran `firmware` at an instant.
 
     `own_counter` is what a repeat shows again: the alert's own counter, or that of the read command.
@@ -56,29 +64,24 @@ class Observation:
     outcome: int | None = None
 
 
-def observe(line: Line, seen: Observation) -> Line | None:
-    """The line after an observation; None when it was observed before (I18).
+def observe(heard: Heard, seen: Observation) -> Heard | None:
+    """What was heard after an observation; None when it was observed before (I18).
 
     Alerts and reads come over two topics, so a read can be overtaken by a later alert: an older word never replaces
     the version of a younger one. At the same instant the alert counts, because a hub that has activated no longer
     reads the old version.
     """
+    firmware, at, version, alert_release, alert_counter, read_release, read_counter = heard
     is_alert = seen.sight is Sight.ALERT
-    if seen.own_counter <= (line.alert_counter if is_alert else line.read_counter):
+    if seen.own_counter <= (alert_counter if is_alert else read_counter):
         return None
-    known_at = line.firmware_at
-    counts = known_at is None or seen.at > known_at or (is_alert and seen.at == known_at)
-    record = replace(
-        line.record,
-        firmware=seen.firmware if counts else line.record.firmware,
-        smi_version=line.record.smi_version + 1,
-    )
-    at = seen.at if counts else known_at
+    if at is None or seen.at > at or (is_alert and seen.at == at):
+        firmware, at = seen.firmware, seen.at
     if is_alert:
-        return replace(
-            line, record=record, firmware_at=at, alert_release=seen.release_id, alert_counter=seen.own_counter
-        )
-    return replace(line, record=record, firmware_at=at, read_release=seen.release_id, read_counter=seen.own_counter)
+        alert_release, alert_counter = seen.release_id, seen.own_counter
+    else:
+        read_release, read_counter = seen.release_id, seen.own_counter
+    return Heard(firmware, at, version + 1, alert_release, alert_counter, read_release, read_counter)
 
 
 @dataclass(frozen=True, slots=True)
