@@ -126,7 +126,7 @@ def load(known: Line | None, loaded: Loaded, part: int, now: Instant) -> Line | 
         firmware=loaded.firmware,
         gbcs=loaded.gbcs,
         region=loaded.region,
-        responsible=_in_order([_since(before, claim, now) for claim in loaded.responsible]),
+        responsible=_unbroken(before, loaded.responsible, [_since(before, claim, now) for claim in loaded.responsible]),
         smi_version=known.record.smi_version if known else 1,
     )
     if known is None:
@@ -141,6 +141,29 @@ def load(known: Line | None, loaded: Loaded, part: int, now: Instant) -> Line | 
         gpf=loaded.gpf,
         status_since=status_since,
         firmware_at=known.firmware_at if record.firmware == known.record.firmware else now,
+    )
+
+
+class FormerStatus(NamedTuple):
+    """A status that applied once, from when and until when. What applies now stands in the line itself."""
+
+    hub: HubId
+    smi_version: int
+    status: DeviceStatus
+    since: Instant
+    until: Instant
+
+
+def former_status(before: Line, after: Line) -> FormerStatus | None:
+    """The status that a change has ended, if it has; the version is the one that ended it."""
+    if before.record.status is after.record.status:
+        return None
+    return FormerStatus(
+        after.record.hub,
+        after.record.smi_version,
+        before.record.status,
+        before.status_since,
+        after.status_since,
     )
 
 
@@ -162,7 +185,8 @@ def change_suppliers(line: Line, changes: Sequence[SupplierChange], now: Instant
             by_role.pop(change.role, None)
         else:
             by_role[change.role] = _since(before, change.claim, now)
-    after = _in_order(list(by_role.values()))
+    claims = [change.claim for change in changes if change.claim is not None]
+    after = _unbroken(before, claims, list(by_role.values()))
     if after == before:
         return None
     record = replace(line.record, responsible=after, smi_version=line.record.smi_version + 1)
@@ -179,6 +203,26 @@ def _since(before: Sequence[Responsibility], claim: Claimed, now: Instant) -> Re
         now,
     )
     return Responsibility(claim.party, claim.user_id, claim.role, claim.since or known)
+
+
+def _unbroken(
+    before: Sequence[Responsibility], claims: Sequence[Claimed], after: Sequence[Responsibility]
+) -> tuple[Responsibility, ...]:
+    """The responsibilities with the earlier start carried over to what a Party keeps when it gives up what began first.
+
+    `since` means the unbroken period in which the Party answered for the hub, in whatever role and under whatever User
+    ID (ADR 0011). A start that is stated counts as it is stated.
+    """
+    earliest: dict[PartyId, Instant] = {}
+    for entry in before:
+        earliest[entry.party] = min(entry.since, earliest.get(entry.party, entry.since))
+    stated = {claim.role for claim in claims if claim.since is not None}
+    kept = list(_in_order(after))
+    for party, since in earliest.items():
+        free = [n for n, entry in enumerate(kept) if entry.party == party and entry.role not in stated]
+        if free and min(entry.since for entry in kept if entry.party == party) > since:
+            kept[free[0]] = replace(kept[free[0]], since=since)
+    return tuple(kept)
 
 
 def _in_order(entries: Sequence[Responsibility]) -> tuple[Responsibility, ...]:
