@@ -110,8 +110,18 @@ def _activate(hub: Hub, command: Command, now: Instant) -> Hub:
     if hub.activated_release == command.release_id:
         # Done before: the hub says yes, as to any repeat, never does it twice (I8), and it is too late to cancel.
         return hub._replace(counter=command.counter, receipt=accepted, executed_counter=command.counter)
-    armed = Armed(command.release_id, command.image_hash, command.counter, command.activate_at)
-    return hub._replace(counter=command.counter, receipt=accepted, armed=armed)
+    return Hub(  # the way of nearly all commands: in full, because `_replace` takes three times as long
+        hub.hub,
+        hub.part,
+        hub.region,
+        hub.firmware,
+        command.counter,
+        accepted,
+        Armed(command.release_id, command.image_hash, command.counter, command.activate_at),
+        hub.executed_counter,
+        hub.activated_release,
+        hub.restarts_until,
+    )
 
 
 def _cancel(hub: Hub, command: Command, now: Instant) -> Hub:

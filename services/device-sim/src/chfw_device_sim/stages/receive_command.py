@@ -58,13 +58,13 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instan
 
 def _command(event: HubCommand, item: CommandItem) -> Command:
     return Command(
-        asked=_ASKED[event.kind],
-        release_id=event.release_id,
-        image_hash=event.image_hash,
-        epoch=event.epoch,
-        counter=item.counter,
-        activate_at=item.activate_at,
-        cancels=item.cancels,
+        _ASKED[event.kind],
+        event.release_id,
+        event.image_hash,
+        event.epoch,
+        item.counter,
+        item.activate_at,
+        item.cancels,
     )
 
 
@@ -80,12 +80,7 @@ def _refused(event: HubCommand, item: CommandItem, reason: str, now: Instant) ->
 
 
 def _answered(item: CommandItem, receipt: Receipt) -> ResponseItem:
+    kind, _, counter, epoch, at, reason, firmware = receipt
     return ResponseItem(
-        hub=item.hub,
-        kind=_KINDS[receipt.kind],
-        at=receipt.at,
-        epoch=receipt.epoch,
-        counter=receipt.counter,
-        reason=receipt.reason,
-        firmware=receipt.firmware,
+        hub=item.hub, kind=_KINDS[kind], at=at, epoch=epoch, counter=counter, reason=reason, firmware=firmware
     )
