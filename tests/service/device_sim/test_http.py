@@ -111,4 +111,6 @@ async def test_a_device_needs_an_edge_and_the_routes_are_the_dccs(client: httpx2
 async def test_assumptions_are_printed_as_assumptions(client: httpx2.AsyncClient) -> None:
     said = (await client.get("/v1/fleet/assumptions", headers=as_("dcc"))).json()
     assert "assumption" in said["note"]
-    assert (said["never_answers"], said["delivery_max_seconds"], len(said["edges"])) == (0.01, 259_200.0, 6)
+    assert (said["never_answers"], said["delivery"]["North"]["max"], len(said["edges"])) == (0.01, 259_200.0, 6)
+    assert said["capacity"]["4G South"] == {"per_hour": 1_000_000, "in_flight": 1_000_000}
+    assert (said["out_of_reach"]["North"], said["late"]["max"], said["delivery_grid_seconds"]) == (0.08, 43_200.0, 60.0)

@@ -1,145 +1,39 @@
 """Edges and hubs on a real Postgres: fence, distribute, deliver, command, activate, and every repeat of them."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
-from uuid import UUID
-
-from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem, Cs06Alert
-from chfw_common.events.base import Event
-from chfw_common.events.command import CommandItem, CommandKind, HubCommand
-from chfw_common.events.decision import RolloutDecision
-from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS
+from chfw_common.events.command import CommandItem, CommandKind
 from chfw_common.events.fenced import RolloutFenced
-from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
-from chfw_common.kernel.ids import HubId, ReleaseId
-from chfw_common.kernel.rollout import Mode
-from chfw_common.runtime.service import Batch, Outgoing, Received, TickResult, Tx
-from chfw_common.topology import partition_of_hub
-from chfw_device_sim.domain.fate import Assumptions, Fate
-from chfw_device_sim.stages import activate, deliver, fence, load, receive_command, receive_distribution
-from chfw_device_sim.stages.network import Network
+from chfw_common.kernel.ids import HubId
+from chfw_common.runtime.service import TickResult, Tx
+from chfw_device_sim.stages import activate, deliver, fence, load
 from chfw_device_sim.store import device
-
-T0 = datetime(2026, 3, 1, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-R1 = ReleaseId("r1")
-EDGES = ("North", "South")
-KIND = ResponseKind
-
-EventT = TypeVar("EventT", bound=Event)
-
-
-def network(**rates: float) -> Network:
-    zero = dict.fromkeys(
-        ("never_answers", "delivery_failure", "no_image_held", "hash_mismatch", "activation_failure", "lost_alert"), 0.0
-    )
-    assumed = Assumptions(**(zero | rates), delivery_min=HOUR, delivery_max=HOUR)
-    return Network(EDGES, timedelta(seconds=5), Fate(1, assumed), lambda: T0)
-
-
-SURE = network()
-
-
-def hubs_of_one_partition(count: int) -> list[HubId]:
-    """Hubs whose ids are negative and positive, all of partition 0."""
-    found = [HubId(n) for n in range(-40 * count, 40 * count) if partition_of_hub(HubId(n)) == 0]
-    return found[:: max(1, len(found) // count)][:count]
-
-
-A, B, C = HUBS = hubs_of_one_partition(3)
-
-
-async def load_devices(tx: Tx, hubs: Sequence[HubId] = HUBS, region: str = "North") -> None:
-    await load.command(tx, [device.NewDevice(hub, 0, region, "106C", "M", "1", "OLD") for hub in hubs], T0)
-
-
-def batch(topic: str, *events: EventT, sent_at: datetime = T0) -> Batch[EventT]:
-    return Batch(topic, 0, tuple(Received(n, UUID(int=n), sent_at, event) for n, event in enumerate(events)))
-
-
-def image(*hubs: HubId, epoch: int = 1, at: datetime = T0) -> FirmwareDistributed:
-    return FirmwareDistributed(
-        release_id=R1,
-        firmware="NEW",
-        image_hash="hash",
-        epoch=epoch,
-        not_before=at,
-        permit_until=at + HOUR,
-        hubs=hubs,
-    )
-
-
-def command(kind: CommandKind, *items: CommandItem, epoch: int = 1, at: datetime = T0) -> HubCommand:
-    return HubCommand(
-        release_id=R1,
-        kind=kind,
-        firmware="NEW",
-        image_hash="hash",
-        epoch=epoch,
-        not_before=at,
-        permit_until=at + HOUR,
-        items=items,
-    )
-
-
-def arm(hub: HubId, counter: int, at: datetime = T0 + DAY) -> HubCommand:
-    return command(CommandKind.ACTIVATE, CommandItem(hub=hub, counter=counter, activate_at=at))
-
-
-def decision(min_epoch: int) -> RolloutDecision:
-    return RolloutDecision(
-        release_id=R1,
-        epoch=9,
-        min_epoch=min_epoch,
-        mode=Mode.PAUSE,
-        automatic_date=T0 + 100 * DAY,
-        reason="a fault",
-        confirmed_by=None,
-        decided_at=T0,
-    )
-
-
-def answers(outgoing: Sequence[Outgoing]) -> list[ResponseItem]:
-    events = [out.event for out in outgoing]
-    return [item for event in events if isinstance(event, HubResponse) for item in event.items]
-
-
-def alerts(outgoing: Sequence[Outgoing]) -> list[AlertItem]:
-    events = [out.event for out in outgoing]
-    return [item for event in events if isinstance(event, Cs06Alert) for item in event.items]
-
-
-async def distribute(
-    tx: Tx, *events: FirmwareDistributed, on: Network = SURE, now: datetime = T0, sent_at: datetime = T0
-) -> list[ResponseItem]:
-    outcome = await receive_distribution.handle(on, tx, batch("firmware.distributed", *events, sent_at=sent_at), now)
-    return answers(outcome.outgoing)
-
-
-async def obey(tx: Tx, *events: HubCommand, on: Network = SURE, now: datetime = T0) -> list[ResponseItem]:
-    outcome = await receive_command.handle(on, tx, batch("hub.command", *events), now)
-    return answers(outcome.outgoing)
-
-
-async def held(tx: Tx, hubs: Sequence[HubId] = HUBS, on: Network = SURE) -> None:
-    await load_devices(tx, hubs)
-    await distribute(tx, image(*hubs), on=on)
-    while (await deliver.tick(on, tx, T0 + HOUR)).more:
-        pass
-
-
-async def run_activations(tx: Tx, now: datetime, on: Network = SURE) -> TickResult:
-    outgoing: list[Outgoing] = []
-    while (result := await activate.tick(on, tx, now)).more:
-        outgoing += result.outgoing
-    return TickResult(outgoing)
-
-
-async def devices(tx: Tx) -> dict[HubId, dict[str, object]]:
-    return {row["hub"]: row for row in await device.page(tx, None, 1_000)}
+from tests.service.device_sim.stand import (
+    DAY,
+    HOUR,
+    HUBS,
+    KIND,
+    R1,
+    SECOND,
+    SURE,
+    T0,
+    A,
+    B,
+    C,
+    alerts,
+    answers,
+    arm,
+    batch,
+    command,
+    decision,
+    devices,
+    distribute,
+    held,
+    image,
+    load_devices,
+    network,
+    obey,
+    run_activations,
+)
 
 
 async def test_a_load_leaves_known_devices_alone(tx: Tx) -> None:
@@ -167,7 +61,7 @@ async def test_an_image_is_delivered_after_its_delay_and_acknowledged_once_more_
 
 
 async def test_a_failed_delivery_says_why_and_can_be_tried_again(tx: Tx) -> None:
-    failing = network(delivery_failure=1.0)
+    failing = network(file_transfer_failure=1.0)
     await load_devices(tx, [A])
     await distribute(tx, image(A))
     done = await deliver.tick(failing, tx, T0 + HOUR)

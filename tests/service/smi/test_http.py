@@ -137,3 +137,17 @@ async def test_refusals_say_why(client: httpx2.AsyncClient) -> None:
     twice = await client.post("/v1/hubs:load", json={"hubs": [HUB, HUB]}, headers=as_("dcc"))
     assert twice.status_code == 422
     assert (await client.get("/v1/hubs/nonsense", headers=as_("dcc"))).status_code == 422
+
+
+async def test_the_dcc_sees_which_status_applied_from_when(client: httpx2.AsyncClient, tx: Tx) -> None:
+    for status, since in (("Commissioned", "01"), ("Suspended", "02"), ("Suspended", "02"), ("Recovered", "03")):
+        hub = HUB | {"status": status, "status_since": f"2026-02-{since}T00:00:00Z"}
+        await client.post("/v1/hubs:load", json={"hubs": [hub]}, headers=as_("dcc"))
+    shown = (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("dcc"))).json()
+    assert (shown["status"], shown["status_since"]) == ("Recovered", "2026-02-03T00:00:00Z")
+    assert shown["former_statuses"] == [
+        {"status": "Commissioned", "since": "2026-02-01T00:00:00Z", "until": "2026-02-02T00:00:00Z"},
+        {"status": "Suspended", "since": "2026-02-02T00:00:00Z", "until": "2026-02-03T00:00:00Z"},
+    ]
+    assert "former_statuses" not in (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("alpha"))).json()
+    assert await tx.fetchval("select count(*) from former_status") == 2

@@ -1,13 +1,12 @@
 """CS06 as a hub acts on it: counters, receipts, cancels, and an activation at most once (I8)."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chfw_common.kernel.ids import HubId, ReleaseId
-from chfw_device_sim.domain.cs06 import Answer, Armed, Asked, Command, Due, Hub, execute, obey
+from chfw_device_sim.domain.cs06 import Answer, Armed, Asked, Command, Due, Hub, answers_at, execute, obey
 from chfw_device_sim.domain.fate import (
     ACTIVATION_FAILURE,
     HASH_MISMATCH,
@@ -15,6 +14,7 @@ from chfw_device_sim.domain.fate import (
     SUCCESS,
     Assumptions,
     Fate,
+    Span,
 )
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -31,8 +31,8 @@ HUB = Hub(
     executed_counter=0,
     activated_release=None,
 )
-SURE = Fate(1, Assumptions(0, 0, 0, 0, 0, 0, timedelta(0), timedelta(0)))
-DOOMED = Fate(1, Assumptions(0, 0, 0, 0, 1, 1, timedelta(0), timedelta(0)))
+SURE = Fate(1, Assumptions())
+DOOMED = Fate(1, Assumptions(activation_failure=1, lost_alert=1))
 
 
 def activate(counter: int, at: datetime = T0 + DAY) -> Command:
@@ -109,7 +109,7 @@ def test_a_second_command_for_an_activated_release_arms_nothing_and_cannot_be_ca
 
 
 def test_an_immediate_command_is_refused() -> None:
-    hub = obey(HUB, replace(activate(10), activate_at=None), T0)
+    hub = obey(HUB, activate(10)._replace(activate_at=None), T0)
     assert hub.armed is None
     assert kind(hub) is Answer.ACTIVATION_REFUSED
 
@@ -144,6 +144,7 @@ def test_whatever_comes_a_release_is_activated_at_most_once(steps: list[Command 
 DUE = Due(
     hub=HubId(7),
     part=3,
+    region="North",
     firmware="OLD",
     held_firmware="NEW",
     held_hash="hash",
@@ -157,8 +158,8 @@ DUE = Due(
 
 
 def test_an_activation_runs_the_image_that_is_held() -> None:
-    done = execute(DUE, SURE)
-    assert (done.outcome, done.firmware, done.alert_counter, done.alert_sent) == (SUCCESS, "NEW", 5, True)
+    done = execute(DUE, SURE, T0)
+    assert (done.outcome, done.firmware, done.alert_counter, done.alert_at) == (SUCCESS, "NEW", 5, (T0,))
 
 
 def test_failures_keep_the_running_version() -> None:
@@ -167,15 +168,35 @@ def test_failures_keep_the_running_version() -> None:
         (DUE._replace(held_hash="other"), SURE, HASH_MISMATCH),
         (DUE, DOOMED, ACTIVATION_FAILURE),
     ):
-        done = execute(due, fate)
+        done = execute(due, fate, T0)
         assert (done.outcome, done.firmware) == (outcome, "OLD")
 
 
 def test_a_lost_alert_uses_up_its_counter() -> None:
-    done = execute(DUE, DOOMED)
-    assert (done.alert_sent, done.alert_counter) == (False, 5)
+    done = execute(DUE, DOOMED, T0)
+    assert (done.alert_at, done.alert_counter) == ((), 5)
 
 
 def test_attempts_count_per_release() -> None:
-    assert execute(DUE._replace(activation_release=R1, activations_tried=2), SURE).attempt == 3
-    assert execute(DUE._replace(activation_release=ReleaseId("r0"), activations_tried=2), SURE).attempt == 1
+    assert execute(DUE._replace(activation_release=R1, activations_tried=2), SURE, T0).attempt == 3
+    assert execute(DUE._replace(activation_release=ReleaseId("r0"), activations_tried=2), SURE, T0).attempt == 1
+
+
+MINUTES = Span(timedelta(minutes=3), timedelta(minutes=3))
+HOURS = Span(timedelta(hours=5), timedelta(hours=5))
+
+
+def test_an_alert_comes_late_twice_or_after_the_restart() -> None:
+    late = execute(DUE, Fate(1, Assumptions(late_alert=1, late=HOURS)), T0)
+    assert (late.alert_at, late.restarts_until) == ((T0 + HOURS.least,), None)
+    twice = execute(DUE, Fate(1, Assumptions(repeated_alert=1, repeated=MINUTES)), T0)
+    assert twice.alert_at == (T0, T0 + MINUTES.least)
+    slow = execute(DUE, Fate(1, Assumptions(slow_restart=1, restart=MINUTES)), T0)
+    assert (slow.alert_at, slow.restarts_until) == ((T0 + MINUTES.least,), T0 + MINUTES.least)
+
+
+def test_a_hub_that_restarts_answers_afterwards() -> None:
+    restarting = HUB._replace(restarts_until=T0 + MINUTES.least)
+    assert answers_at(restarting, SURE, T0) == T0 + MINUTES.least
+    assert answers_at(restarting, SURE, T0 + DAY) == T0 + DAY
+    assert answers_at(HUB, SURE, T0) == T0

@@ -8,9 +8,11 @@ from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.service import Consume, Service, Source, Tick
 from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_COMMAND, RELEASE_NOTIFIED, ROLLOUT_DECISION
 from chfw_device_sim.api.routes import routes
-from chfw_device_sim.domain.fate import Assumptions, Fate
-from chfw_device_sim.settings import Settings
-from chfw_device_sim.stages import activate, deliver, fence, receive_command, receive_distribution
+from chfw_device_sim.domain.capacity import Capacity
+from chfw_device_sim.domain.fate import Assumptions, Fate, Span
+from chfw_device_sim.domain.image import Radio
+from chfw_device_sim.settings import Between, Settings
+from chfw_device_sim.stages import activate, call_up, deliver, fence, hear, receive_command, receive_distribution
 from chfw_device_sim.stages.network import Network
 
 
@@ -18,15 +20,29 @@ def network_of(settings: Settings, machine_now: Callable[[], Instant]) -> Networ
     """The network that the settings describe."""
     assumed = Assumptions(
         never_answers=settings.rate_never_answers,
-        delivery_failure=settings.rate_delivery_failure,
+        out_of_reach=settings.rate_out_of_reach,
+        delivery={region: _span(time) for region, time in settings.delivery_times.items()},
+        file_transfer_failure=settings.rate_file_transfer_failure,
+        hardware_version_mismatch=settings.rate_hardware_version_mismatch,
+        firmware_image_discarded=settings.rate_firmware_image_discarded,
         no_image_held=settings.rate_no_image_held,
         hash_mismatch=settings.rate_hash_mismatch,
         activation_failure=settings.rate_activation_failure,
         lost_alert=settings.rate_lost_alert,
-        delivery_min=settings.delivery_min,
-        delivery_max=settings.delivery_max,
+        late_alert=settings.rate_late_alert,
+        late=_span(settings.late_alert),
+        repeated_alert=settings.rate_repeated_alert,
+        repeated=_span(settings.repeated_alert),
+        slow_restart=settings.rate_slow_restart,
+        restart=_span(settings.slow_restart),
     )
-    return Network(settings.edges, settings.max_skew, Fate(settings.fleet_seed, assumed), machine_now)
+    capacity = {region: Capacity(entry.per_hour, entry.in_flight) for region, entry in settings.region_capacity.items()}
+    radio = Radio(Fate(settings.fleet_seed, assumed), settings.delivery_grid)
+    return Network(settings.edges, settings.max_skew, capacity, radio, machine_now)
+
+
+def _span(between: Between) -> Span:
+    return Span(between.min, between.max)
 
 
 def build(settings: Settings, machine_now: Callable[[], Instant] = machine_now) -> Service:
@@ -42,7 +58,9 @@ def build(settings: Settings, machine_now: Callable[[], Instant] = machine_now) 
         },
         ticks=[
             Tick("deliver", partial(deliver.tick, network), deliver.next_due),
+            Tick("call_up", partial(call_up.tick, network), partial(call_up.next_due, network)),
             Tick("activate", partial(activate.tick, network), activate.next_due),
+            Tick("hear", hear.tick, hear.next_due),
         ],
         routes=[routes(network)],
     )

@@ -1,5 +1,6 @@
 """What the routes take and give."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
@@ -7,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstr
 from chfw_common.events.base import HubRef, UtcInstant
 from chfw_common.kernel.ids import HubId, hub_eui64
 from chfw_common.topology import partition_of_hub
+from chfw_device_sim.domain.capacity import Capacity
+from chfw_device_sim.domain.fate import Span
+from chfw_device_sim.domain.image import Radio
 from chfw_device_sim.store.device import NewDevice
 
 MOST = 5_000
@@ -88,17 +92,75 @@ class PageView(_Body):
     next: Eui64 | None
 
 
+class SpanView(_Body):
+    """A duration in seconds, evenly spread between two bounds."""
+
+    min: float
+    max: float
+
+
+class CapacityView(_Body):
+    """Deliveries begun per hour, and deliveries at once."""
+
+    per_hour: int
+    in_flight: int
+
+
 class AssumptionsView(_Body):
-    """What the simulated fleet is made of. Rates are shares of 1, durations ISO 8601."""
+    """What the simulated fleet is made of. Rates are shares of 1, spans seconds, mappings by region."""
 
     note: str = "Every rate is an assumption for trying things out; none is a figure of the DCC or of a network."
     edges: tuple[str, ...]
     seed: int
     never_answers: float
-    delivery_failure: float
+    out_of_reach: dict[str, float]
+    delivery: dict[str, SpanView]
+    delivery_grid_seconds: float
+    capacity: dict[str, CapacityView]
+    file_transfer_failure: float
+    hardware_version_mismatch: float
+    firmware_image_discarded: float
     no_image_held: float
     hash_mismatch: float
     activation_failure: float
     lost_alert: float
-    delivery_min_seconds: float
-    delivery_max_seconds: float
+    late_alert: float
+    late: SpanView
+    repeated_alert: float
+    repeated: SpanView
+    slow_restart: float
+    restart: SpanView
+
+
+def assumptions_view(edges: tuple[str, ...], radio: Radio, capacity: Mapping[str, Capacity]) -> AssumptionsView:
+    """What is in force."""
+    assumed = radio.fate.assumed
+    return AssumptionsView(
+        edges=edges,
+        seed=radio.fate.seed,
+        never_answers=assumed.never_answers,
+        out_of_reach=dict(assumed.out_of_reach),
+        delivery={region: _span(span) for region, span in assumed.delivery.items()},
+        delivery_grid_seconds=radio.grid.total_seconds(),
+        capacity={
+            region: CapacityView(per_hour=entry.per_hour, in_flight=entry.in_flight)
+            for region, entry in capacity.items()
+        },
+        file_transfer_failure=assumed.file_transfer_failure,
+        hardware_version_mismatch=assumed.hardware_version_mismatch,
+        firmware_image_discarded=assumed.firmware_image_discarded,
+        no_image_held=assumed.no_image_held,
+        hash_mismatch=assumed.hash_mismatch,
+        activation_failure=assumed.activation_failure,
+        lost_alert=assumed.lost_alert,
+        late_alert=assumed.late_alert,
+        late=_span(assumed.late),
+        repeated_alert=assumed.repeated_alert,
+        repeated=_span(assumed.repeated),
+        slow_restart=assumed.slow_restart,
+        restart=_span(assumed.restart),
+    )
+
+
+def _span(span: Span) -> SpanView:
+    return SpanView(min=span.least.total_seconds(), max=span.most.total_seconds())

@@ -8,7 +8,15 @@ from chfw_common.kernel.ids import InvalidIdError, parse_hub_id
 from chfw_common.runtime.http.callers import dcc
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.problems import Problem
-from chfw_device_sim.api.bodies import MOST, AssumptionsView, DeviceView, LoadBody, LoadedBody, PageView
+from chfw_device_sim.api.bodies import (
+    MOST,
+    AssumptionsView,
+    DeviceView,
+    LoadBody,
+    LoadedBody,
+    PageView,
+    assumptions_view,
+)
 from chfw_device_sim.stages import load
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.store import device
@@ -47,19 +55,7 @@ def routes(network: Network) -> APIRouter:
 
     @router.get("/fleet/assumptions")
     async def show_assumptions() -> AssumptionsView:
-        """The rates and the seed of the simulated fleet."""
-        assumed = network.fate.assumed
-        return AssumptionsView(
-            edges=network.edges,
-            seed=network.fate.seed,
-            never_answers=assumed.never_answers,
-            delivery_failure=assumed.delivery_failure,
-            no_image_held=assumed.no_image_held,
-            hash_mismatch=assumed.hash_mismatch,
-            activation_failure=assumed.activation_failure,
-            lost_alert=assumed.lost_alert,
-            delivery_min_seconds=assumed.delivery_min.total_seconds(),
-            delivery_max_seconds=assumed.delivery_max.total_seconds(),
-        )
+        """The rates, the spans, the capacities and the seed of the simulated fleet."""
+        return assumptions_view(network.edges, network.radio, network.capacity)
 
     return router

@@ -4,7 +4,6 @@ The counter decides what is new (GBCS replay protection): a command whose counte
 answered by the stored receipt and changes nothing, so a hub activates a release at most once (I8).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -55,7 +54,10 @@ class Armed(NamedTuple):
 
 
 class Hub(NamedTuple):
-    """What a hub knows of commands. `executed_counter` is that of the last activation it did, well or badly."""
+    """What a hub knows of commands. `executed_counter` is that of the last activation it did, well or badly.
+
+    Until `restarts_until` it says nothing, because it restarts.
+    """
 
     hub: HubId
     part: int
@@ -66,10 +68,10 @@ class Hub(NamedTuple):
     armed: Armed | None
     executed_counter: int
     activated_release: ReleaseId | None
+    restarts_until: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command as it reaches the hub."""
 
     asked: Asked
@@ -94,6 +96,12 @@ def obey(hub: Hub, command: Command, now: Instant) -> Hub:
     )
 
 
+def answers_at(hub: Hub, fate: Fate, now: Instant) -> Instant:
+    """When the answer of a hub is heard: after its restart, and on a day on which it is within reach."""
+    at = now if hub.restarts_until is None else max(now, hub.restarts_until)
+    return fate.within_reach(hub.hub, hub.region, at)
+
+
 def _activate(hub: Hub, command: Command, now: Instant) -> Hub:
     if command.activate_at is None:
         refused = _receipt(Answer.ACTIVATION_REFUSED, command, now, reason=NOT_FUTURE_DATED)
@@ -102,8 +110,18 @@ def _activate(hub: Hub, command: Command, now: Instant) -> Hub:
     if hub.activated_release == command.release_id:
         # Done before: the hub says yes, as to any repeat, never does it twice (I8), and it is too late to cancel.
         return hub._replace(counter=command.counter, receipt=accepted, executed_counter=command.counter)
-    armed = Armed(command.release_id, command.image_hash, command.counter, command.activate_at)
-    return hub._replace(counter=command.counter, receipt=accepted, armed=armed)
+    return Hub(  # the way of nearly all commands: in full, because `_replace` takes three times as long
+        hub.hub,
+        hub.part,
+        hub.region,
+        hub.firmware,
+        command.counter,
+        accepted,
+        Armed(command.release_id, command.image_hash, command.counter, command.activate_at),
+        hub.executed_counter,
+        hub.activated_release,
+        hub.restarts_until,
+    )
 
 
 def _cancel(hub: Hub, command: Command, now: Instant) -> Hub:
@@ -131,6 +149,7 @@ class Due(NamedTuple):
 
     hub: HubId
     part: int
+    region: str
     firmware: str
     held_firmware: str | None
     held_hash: str | None
@@ -143,17 +162,18 @@ class Due(NamedTuple):
 
 
 class Executed(NamedTuple):
-    """An activation done: what runs now, and whether the alert gets through. A lost alert uses up its counter."""
+    """An activation done: what runs now, and when its alert gets through. A lost alert uses up its counter."""
 
     hub: HubId
     outcome: int
     firmware: str
     attempt: int
     alert_counter: int
-    alert_sent: bool
+    alert_at: tuple[Instant, ...]
+    restarts_until: Instant | None
 
 
-def execute(due: Due, fate: Fate) -> Executed:
+def execute(due: Due, fate: Fate, now: Instant) -> Executed:
     """The activation, in the order of GBCS: no image, another image, then the activation itself."""
     attempt = due.activations_tried + 1 if due.activation_release == due.armed_release else 1
     if due.held_hash is None or due.held_firmware is None:
@@ -162,11 +182,14 @@ def execute(due: Due, fate: Fate) -> Executed:
         outcome = HASH_MISMATCH
     else:
         outcome = fate.activation(due.hub, due.armed_release, attempt)
+    back = now + fate.restart(due.hub, due.armed_release, attempt)
+    delays = fate.alert_delays(due.hub, due.armed_release, attempt)
     return Executed(
         hub=due.hub,
         outcome=outcome,
         firmware=due.held_firmware if outcome == SUCCESS and due.held_firmware is not None else due.firmware,
         attempt=attempt,
         alert_counter=due.alert_counter + 1,
-        alert_sent=not fate.loses_alert(due.hub, due.armed_release, attempt),
+        alert_at=tuple(fate.within_reach(due.hub, due.region, back + delay) for delay in delays),
+        restarts_until=back if back > now else None,
     )

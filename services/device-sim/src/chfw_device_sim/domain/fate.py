@@ -1,13 +1,16 @@
-"""What becomes of a hub: drawn from a seed, the hub, the release and the attempt, the same every time.
+"""What becomes of a hub: drawn from a seed, the hub, the release and the attempt or the day, the same every time.
 
 Every rate here is an assumption for trying things out. None is a figure of the DCC or of anybody's network.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from hashlib import blake2b
 
 from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.instants import Instant
 
 SUCCESS = 0
 NO_IMAGE_HELD = 1
@@ -16,20 +19,48 @@ ACTIVATION_FAILURE = 3
 """activateImageResponseCode of GBCS."""
 
 _RESOLUTION = 1 << 64
+_DAY = timedelta(days=1)
+
+
+class TransferFailure(StrEnum):
+    """Why an image does not arrive: TransferResponseCode of DUIS."""
+
+    FILE_TRANSFER_FAILURE = "FileTransferFailure"
+    HARDWARE_VERSION_MISMATCH = "HardwareVersionMismatch"
+    FIRMWARE_IMAGE_DISCARDED = "FirmwareImageDiscarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A duration between two bounds, evenly spread."""
+
+    least: timedelta = timedelta(0)
+    most: timedelta = timedelta(0)
+
+
+_AT_ONCE = Span()
 
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """One rate for each thing that can go wrong, and how long a delivery takes (evenly spread)."""
+    """One rate for each thing that can go wrong, and how long things take. A region not named has no trouble."""
 
-    never_answers: float
-    delivery_failure: float
-    no_image_held: float
-    hash_mismatch: float
-    activation_failure: float
-    lost_alert: float
-    delivery_min: timedelta
-    delivery_max: timedelta
+    never_answers: float = 0
+    out_of_reach: Mapping[str, float] = field(default_factory=dict)
+    delivery: Mapping[str, Span] = field(default_factory=dict)
+    file_transfer_failure: float = 0
+    hardware_version_mismatch: float = 0
+    firmware_image_discarded: float = 0
+    no_image_held: float = 0
+    hash_mismatch: float = 0
+    activation_failure: float = 0
+    lost_alert: float = 0
+    late_alert: float = 0
+    late: Span = _AT_ONCE
+    repeated_alert: float = 0
+    repeated: Span = _AT_ONCE
+    slow_restart: float = 0
+    restart: Span = _AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +74,39 @@ class Fate:
         """Whether this hub is out of reach for ever: no release and no attempt changes that."""
         return self._draw("never_answers", hub, "", 0) < self.assumed.never_answers
 
-    def delivery_delay(self, hub: HubId, release_id: ReleaseId, attempt: int) -> timedelta:
-        """How long the image travels."""
-        spread = self.assumed.delivery_max - self.assumed.delivery_min
-        return self.assumed.delivery_min + self._draw("delivery_delay", hub, release_id, attempt) * spread
+    def out_of_reach(self, hub: HubId, region: str, day: int) -> bool:
+        """Whether this hub cannot be heard on a day (`date.toordinal`).
 
-    def delivery_fails(self, hub: HubId, release_id: ReleaseId, attempt: int) -> bool:
-        """Whether the transfer fails."""
-        return self._draw("delivery", hub, release_id, attempt) < self.assumed.delivery_failure
+        Every hub has one such day out of two at most, at twice the rate, so who is silent today answers tomorrow.
+        """
+        rate = self.assumed.out_of_reach.get(region, 0.0)
+        if rate == 0 or self._draw("out_of_reach", hub, "", day) >= 2 * rate:
+            return False
+        return (self._draw("odd_days", hub, "", 0) < 0.5) == (day % 2 == 1)
+
+    def within_reach(self, hub: HubId, region: str, at: Instant) -> Instant:
+        """The first instant from `at` on at which the hub can be heard."""
+        if not self.out_of_reach(hub, region, at.toordinal()):
+            return at
+        return datetime(at.year, at.month, at.day, tzinfo=UTC) + _DAY
+
+    def delivery_delay(self, hub: HubId, region: str, release_id: ReleaseId, attempt: int) -> timedelta:
+        """How long the image travels."""
+        span = self.assumed.delivery.get(region, _AT_ONCE)
+        return self._within(span, "delivery_delay", hub, release_id, attempt)
+
+    def delivery(self, hub: HubId, release_id: ReleaseId, attempt: int) -> TransferFailure | None:
+        """Why the transfer fails, or None."""
+        drawn = self._draw("delivery", hub, release_id, attempt)
+        for rate, reason in (
+            (self.assumed.file_transfer_failure, TransferFailure.FILE_TRANSFER_FAILURE),
+            (self.assumed.hardware_version_mismatch, TransferFailure.HARDWARE_VERSION_MISMATCH),
+            (self.assumed.firmware_image_discarded, TransferFailure.FIRMWARE_IMAGE_DISCARDED),
+        ):
+            drawn -= rate
+            if drawn < 0:
+                return reason
+        return None
 
     def activation(self, hub: HubId, release_id: ReleaseId, attempt: int) -> int:
         """The outcome of an activation, as far as chance decides it."""
@@ -66,9 +122,26 @@ class Fate:
                 return outcome
         return SUCCESS
 
-    def loses_alert(self, hub: HubId, release_id: ReleaseId, attempt: int) -> bool:
-        """Whether the alert of an executed command gets lost on its way, whatever it says."""
-        return self._draw("lost_alert", hub, release_id, attempt) < self.assumed.lost_alert
+    def restart(self, hub: HubId, release_id: ReleaseId, attempt: int) -> timedelta:
+        """How long the hub says nothing because it restarts after an activation; mostly not worth mentioning."""
+        if self._draw("slow_restart", hub, release_id, attempt) >= self.assumed.slow_restart:
+            return timedelta(0)
+        return self._within(self.assumed.restart, "restart", hub, release_id, attempt)
+
+    def alert_delays(self, hub: HubId, release_id: ReleaseId, attempt: int) -> tuple[timedelta, ...]:
+        """When the alert of an executed command comes, after the hub is back: never, at once, late, or twice."""
+        drawn = self._draw("lost_alert", hub, release_id, attempt) - self.assumed.lost_alert
+        if drawn < 0:
+            return ()
+        drawn -= self.assumed.late_alert
+        if drawn < 0:
+            return (self._within(self.assumed.late, "late", hub, release_id, attempt),)
+        if drawn < self.assumed.repeated_alert:
+            return (timedelta(0), self._within(self.assumed.repeated, "repeated", hub, release_id, attempt))
+        return (timedelta(0),)
+
+    def _within(self, span: Span, what: str, hub: HubId, release_id: ReleaseId, attempt: int) -> timedelta:
+        return span.least + self._draw(what, hub, release_id, attempt) * (span.most - span.least)
 
     def _draw(self, what: str, hub: HubId, release_id: str, attempt: int) -> float:
         text = f"{self.seed}|{what}|{hub}|{release_id}|{attempt}"

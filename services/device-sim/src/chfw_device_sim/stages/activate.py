@@ -1,16 +1,13 @@
-"""Activate: armed hubs act at their time, never before it, and raise an alert that may get lost."""
+"""Activate: armed hubs act by themselves at their time, never before it, and raise an alert that may get lost."""
 
-from typing import NamedTuple
-
-from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem, Cs06Alert
-from chfw_common.kernel.ids import ReleaseId, hub_key
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Outgoing, TickResult, Tx, hub_events
-from chfw_common.topology import CS06_ALERT
+from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem
+from chfw_common.kernel.instants import Instant, ceil_to_grid
+from chfw_common.runtime.service import TickResult, Tx
 from chfw_device_sim.domain.cs06 import Due, Executed, execute
 from chfw_device_sim.domain.fate import SUCCESS
+from chfw_device_sim.stages.alert import Raised, alert
 from chfw_device_sim.stages.network import Network
-from chfw_device_sim.store import command
+from chfw_device_sim.store import command, later
 
 
 async def next_due(tx: Tx, _: Instant) -> Instant | None:
@@ -27,24 +24,20 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     due = await command.lock_activations(tx, earliest[0], now)
     if not due:
         return TickResult(more=True)
-    executed = [execute(entry, network.fate) for entry in due]
+    fate = network.radio.fate
+    executed = [execute(entry, fate, now) for entry in due]
     await command.end_activations(tx, executed, now)
-    alerts: dict[ReleaseId, list[tuple[int, bytes, AlertItem]]] = {}
+    raised: list[Raised] = []
+    kept: list[later.Later] = []
     for entry, done in zip(due, executed, strict=True):
-        if done.alert_sent:
-            rows = alerts.setdefault(entry.armed_release, [])
-            rows.append((entry.part, hub_key(entry.hub), _alert(entry, done, now)))
-    outgoing: list[Outgoing] = []
-    for release_id, rows in alerts.items():
-        outgoing += hub_events(CS06_ALERT, rows, _Alert(release_id).event)
-    return TickResult(outgoing, more=True)
-
-
-class _Alert(NamedTuple):
-    release_id: ReleaseId
-
-    def event(self, items: tuple[AlertItem, ...]) -> Cs06Alert:
-        return Cs06Alert(release_id=self.release_id, items=items)
+        if not done.alert_at:
+            continue
+        word = Raised(entry.armed_release, entry.part, _alert(entry, done, now))
+        if done.alert_at[0] == now:
+            raised.append(word)
+        kept += [word.later(ceil_to_grid(at, network.radio.grid)) for at in done.alert_at if at > now]
+    await later.put(tx, kept)
+    return TickResult(alert(raised), more=True)
 
 
 def _alert(due: Due, done: Executed, now: Instant) -> AlertItem:

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from chfw_common.events.response import HubResponse, ResponseItem
 from chfw_common.kernel.ids import ReleaseId, hub_key
+from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, hub_events
 from chfw_common.topology import HUB_RESPONSE
+from chfw_device_sim.store.later import Later
 
 
 class Given(NamedTuple):
@@ -15,6 +17,11 @@ class Given(NamedTuple):
     release_id: ReleaseId
     part: int
     item: ResponseItem
+
+    def later(self, due_at: Instant) -> Later:
+        """The same, heard later."""
+        item = self.item.model_dump_json()
+        return Later(self.part, due_at, self.item.hub, self.release_id, HUB_RESPONSE.name, item)
 
 
 def answer(given: Sequence[Given]) -> list[Outgoing]:

@@ -1,14 +1,13 @@
-"""Deliver: images arrive at hubs, or do not."""
+"""Deliver: images arrive at hubs, or do not, and leave room for others in their region."""
+
+from collections import Counter
 
 from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
-from chfw_device_sim.store import image
-
-TRANSFER_FAILED = "FileTransferFailure"
-"""TransferResponseCode of DUIS."""
+from chfw_device_sim.store import image, lane
 
 
 async def next_due(tx: Tx, _: Instant) -> Instant | None:
@@ -28,15 +27,18 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     given: list[Given] = []
     ended = []
     for arrival in arrivals:
-        failed = network.fate.delivery_fails(arrival.hub, arrival.release_id, arrival.attempt)
+        failure = network.radio.fate.delivery(arrival.hub, arrival.release_id, arrival.attempt)
         item = ResponseItem(
             hub=arrival.hub,
-            kind=ResponseKind.DELIVERY_FAILED if failed else ResponseKind.DELIVERED,
+            kind=ResponseKind.DELIVERED if failure is None else ResponseKind.DELIVERY_FAILED,
             at=now,
             epoch=arrival.epoch,
-            reason=TRANSFER_FAILED if failed else None,
+            reason=None if failure is None else failure.value,
         )
         given.append(Given(arrival.release_id, arrival.part, item))
-        ended.append((arrival.hub, not failed))
+        ended.append((arrival.hub, failure is None))
     await image.end_deliveries(tx, ended)
+    left = Counter(arrival.region for arrival in arrivals)
+    lanes = await lane.lock(tx, left)
+    await lane.save(tx, [entry._replace(in_flight=entry.in_flight - left[entry.region]) for entry in lanes.values()])
     return TickResult(answer(given), more=True)

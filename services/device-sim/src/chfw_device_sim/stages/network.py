@@ -1,6 +1,6 @@
 """The network as the stages know it: its edges, what is behind them, the time of the machine; and who may pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,18 +8,20 @@ from chfw_common.events.command import HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Received
+from chfw_device_sim.domain.capacity import Capacity
 from chfw_device_sim.domain.edge import Permit, Refusal, is_skewed, refusal
-from chfw_device_sim.domain.fate import Fate
+from chfw_device_sim.domain.image import Radio
 from chfw_device_sim.store.fence import Fences
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One edge per region, and what is behind them."""
+    """One edge per region, what it can carry, and what is behind it."""
 
     edges: tuple[str, ...]
     max_skew: timedelta
-    fate: Fate
+    capacity: Mapping[str, Capacity]
+    radio: Radio
     machine_now: Callable[[], Instant]
 
     def passage(

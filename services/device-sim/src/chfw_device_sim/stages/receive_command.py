@@ -2,12 +2,12 @@
 
 from chfw_common.events.command import CommandItem, CommandKind, HubCommand
 from chfw_common.events.response import ResponseItem, ResponseKind
-from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.service import Batch, Outcome, Tx
-from chfw_device_sim.domain.cs06 import Answer, Asked, Command, Receipt, obey
+from chfw_device_sim.domain.cs06 import Answer, Asked, Command, Receipt, answers_at, obey
 from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
-from chfw_device_sim.store import anomaly, command, fence
+from chfw_device_sim.store import anomaly, command, fence, later
 
 _ASKED = {
     CommandKind.ACTIVATE: Asked.ACTIVATE,
@@ -18,11 +18,16 @@ _KINDS = {entry: ResponseKind(entry.value) for entry in Answer}
 
 
 async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instant) -> Outcome:
-    """Judge at the edges under their locks; what passes is obeyed and answered in the same transaction."""
+    """Judge at the edges under their locks; what passes is obeyed and answered in the same transaction.
+
+    A hub that is out of reach today, or restarts, has got the command all the same; its answer is heard later.
+    """
+    fate, grid = network.radio.fate, network.radio.grid
     fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
     before = await command.lock(tx, (item.hub for event in batch.events for item in event.items))
     known = dict(before)
     given: list[Given] = []
+    kept: list[later.Later] = []
     odd: list[anomaly.Anomaly] = []
     for message in batch.messages:
         event = message.event
@@ -36,24 +41,30 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instan
             refused = passage[hub.region]
             if refused is not None:
                 given.append(Given(event.release_id, hub.part, _refused(event, item, refused.value, now)))
-            elif not network.fate.never_answers(item.hub):
+            elif not fate.never_answers(item.hub):
                 known[item.hub] = hub = obey(hub, _command(event, item), now)
                 if hub.receipt is not None:
-                    given.append(Given(hub.receipt.release_id, hub.part, _answered(item, hub.receipt)))
+                    word = Given(hub.receipt.release_id, hub.part, _answered(item, hub.receipt))
+                    at = answers_at(hub, fate, now)
+                    if at > now:
+                        kept.append(word.later(ceil_to_grid(at, grid)))
+                    else:
+                        given.append(word)
     await command.save(tx, [hub for key, hub in known.items() if hub is not before[key]])
+    await later.put(tx, kept)
     await anomaly.record(tx, odd, now)
     return Outcome(answer(given))
 
 
 def _command(event: HubCommand, item: CommandItem) -> Command:
     return Command(
-        asked=_ASKED[event.kind],
-        release_id=event.release_id,
-        image_hash=event.image_hash,
-        epoch=event.epoch,
-        counter=item.counter,
-        activate_at=item.activate_at,
-        cancels=item.cancels,
+        _ASKED[event.kind],
+        event.release_id,
+        event.image_hash,
+        event.epoch,
+        item.counter,
+        item.activate_at,
+        item.cancels,
     )
 
 
@@ -69,12 +80,7 @@ def _refused(event: HubCommand, item: CommandItem, reason: str, now: Instant) ->
 
 
 def _answered(item: CommandItem, receipt: Receipt) -> ResponseItem:
+    kind, _, counter, epoch, at, reason, firmware = receipt
     return ResponseItem(
-        hub=item.hub,
-        kind=_KINDS[receipt.kind],
-        at=receipt.at,
-        epoch=receipt.epoch,
-        counter=receipt.counter,
-        reason=receipt.reason,
-        firmware=receipt.firmware,
+        hub=item.hub, kind=_KINDS[kind], at=at, epoch=epoch, counter=counter, reason=reason, firmware=firmware
     )

@@ -7,7 +7,7 @@ from chfw_common.runtime.service import Batch, Outcome, Tx
 from chfw_device_sim.domain.image import Receipt, Sent, receive
 from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
-from chfw_device_sim.store import anomaly, fence, image
+from chfw_device_sim.store import anomaly, fence, image, lane
 
 
 async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], now: Instant) -> Outcome:
@@ -15,6 +15,8 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
     fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
     before = await image.lock_receptions(tx, (hub for event in batch.events for hub in event.hubs))
     known = dict(before)
+    lanes = await lane.lock(tx, {entry.region for entry in before.values() if entry.region in network.capacity})
+    full_before = dict(lanes)
     given: list[Given] = []
     odd: list[anomaly.Anomaly] = []
     for message in batch.messages:
@@ -38,11 +40,15 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
                     reason=refused.value,
                 )
             else:
-                receipt, known[hub] = receive(reception, sent, network.fate, now)
+                region = reception.region
+                receipt, known[hub], lanes[region] = receive(
+                    reception, sent, network.radio, lanes[region], capacity=network.capacity[region], now=now
+                )
                 if receipt is Receipt.HELD:
                     item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=now, epoch=event.epoch)
             if item is not None:
                 given.append(Given(event.release_id, reception.part, item))
     await image.save_receptions(tx, [entry for hub, entry in known.items() if entry != before[hub]])
+    await lane.save(tx, [entry for region, entry in lanes.items() if entry != full_before[region]])
     await anomaly.record(tx, odd, now)
     return Outcome(answer(given))

@@ -46,35 +46,24 @@ async def lock_activations(tx: Tx, part: int, now: Instant) -> list[Due]:
 async def end_activations(tx: Tx, executed: Sequence[Executed], now: Instant) -> None:
     """Write what the hubs did."""
     rows = (
-        (entry.hub, entry.outcome == SUCCESS, entry.firmware, entry.alert_counter, entry.attempt) for entry in executed
+        (entry.hub, entry.outcome == SUCCESS, entry.firmware, entry.alert_counter, entry.attempt, entry.restarts_until)
+        for entry in executed
     )
     await tx.execute(_SQL["end_activations"], *columns(rows), now)
 
 
 def _hub(row: asyncpg.Record) -> Hub:
+    (
+        hub, part, region, firmware, counter, kind, release_id, epoch, at, reason, told_firmware,
+        armed_release, armed_hash, armed_counter, activate_at, executed_counter, activated_release, restarts_until,
+    ) = row  # fmt: skip
     receipt = armed = None
-    if row["receipt_kind"] is not None:
-        receipt = Receipt(
-            kind=_ANSWERS[row["receipt_kind"]],
-            release_id=row["receipt_release"],
-            counter=row["counter"],
-            epoch=row["receipt_epoch"],
-            at=row["receipt_at"],
-            reason=row["receipt_reason"],
-            firmware=row["receipt_firmware"],
-        )
-    if row["armed_release"] is not None:
-        armed = Armed(row["armed_release"], row["armed_hash"], row["armed_counter"], row["activate_at"])
+    if kind is not None:
+        receipt = Receipt(_ANSWERS[kind], release_id, counter, epoch, at, reason, told_firmware)
+    if armed_release is not None:
+        armed = Armed(armed_release, armed_hash, armed_counter, activate_at)
     return Hub(
-        hub=row["hub"],
-        part=row["part"],
-        region=row["region"],
-        firmware=row["firmware"],
-        counter=row["counter"],
-        receipt=receipt,
-        armed=armed,
-        executed_counter=row["executed_counter"],
-        activated_release=row["activated_release"],
+        hub, part, region, firmware, counter, receipt, armed, executed_counter, activated_release, restarts_until
     )
 
 

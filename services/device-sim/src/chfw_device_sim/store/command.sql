@@ -2,7 +2,8 @@
 -- What these hubs know of commands, locked in order.
 select
     hub, part, region, firmware, counter, receipt_kind, receipt_release, receipt_epoch, receipt_at, receipt_reason,
-    receipt_firmware, armed_release, armed_hash, armed_counter, activate_at, executed_counter, activated_release
+    receipt_firmware, armed_release, armed_hash, armed_counter, activate_at, executed_counter, activated_release,
+    restarts_until
 from device where hub = any($1::bigint[]) order by hub for update;
 
 -- name: save_commanded
@@ -36,7 +37,7 @@ order by d.due, p.part limit 1;
 -- array and not by a join, whose plan would hang on how fresh the statistics of `activate_at` are; so the caller looks
 -- at `activate_at` again, in case somebody was waited for.
 select
-    hub, part, firmware, held_firmware, held_hash, armed_release, armed_hash, armed_counter, activation_release,
+    hub, part, region, firmware, held_firmware, held_hash, armed_release, armed_hash, armed_counter, activation_release,
     activations_tried, alert_counter, activate_at
 from device
 where hub = any(array(
@@ -50,16 +51,18 @@ update device set
     firmware = u.firmware,
     alert_counter = u.alert_counter,
     executed_counter = device.armed_counter,
+    restarts_until = u.restarts_until,
     activation_release = device.armed_release,
     activations_tried = u.attempt,
     activated_release = case when u.done then device.armed_release else device.activated_release end,
     activated_firmware = case when u.done then u.firmware else device.activated_firmware end,
-    activated_at = case when u.done then $6 else device.activated_at end,
+    activated_at = case when u.done then $7 else device.activated_at end,
     activations = case
         when not u.done then device.activations
         when device.activated_release = device.armed_release then device.activations + 1
         else 1
     end,
     armed_release = null, armed_hash = null, armed_counter = null, activate_at = null
-from unnest($1::bigint[], $2::boolean[], $3::text[], $4::bigint[], $5::int[]) u(hub, done, firmware, alert_counter, attempt)
+from unnest($1::bigint[], $2::boolean[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[])
+    u(hub, done, firmware, alert_counter, attempt, restarts_until)
 where device.hub = u.hub;

@@ -19,6 +19,7 @@ class Arrival(NamedTuple):
 
     hub: HubId
     part: int
+    region: str
     release_id: ReleaseId
     epoch: int
     attempt: int
@@ -31,7 +32,7 @@ async def lock_receptions(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Receptio
 
 
 async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
-    """Write which images travel."""
+    """Write which images travel or wait."""
     if receptions:
         rows = (
             (
@@ -41,12 +42,18 @@ async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
                 entry.coming_hash,
                 entry.coming_epoch,
                 entry.deliver_at,
+                entry.queue_no,
                 entry.delivery_release,
                 entry.deliveries,
             )
             for entry in receptions
         )
         await tx.execute(_SQL["save_receptions"], *columns(rows))
+
+
+async def find_waiting(tx: Tx, region: str, limit: int) -> list[tuple[HubId, ReleaseId]]:
+    """The first in the queue of a region, in order, and what they wait for. Nothing is locked."""
+    return [(row[0], row[1]) for row in await tx.fetch(_SQL["find_waiting"], region, limit)]
 
 
 async def next_due(tx: Tx) -> tuple[int, Instant] | None:

@@ -1,18 +1,19 @@
 -- name: lock_receptions
 -- What these hubs know of images, locked in order.
 select
-    hub, part, region, coming_release, coming_firmware, coming_hash, coming_epoch, deliver_at, held_hash,
+    hub, part, region, coming_release, coming_firmware, coming_hash, coming_epoch, deliver_at, queue_no, held_hash,
     delivery_release, deliveries
 from device where hub = any($1::bigint[]) order by hub for update;
 
 -- name: save_receptions
--- Images that travel from now on.
+-- Images that travel or wait from now on, and those that do so no longer.
 update device set
     coming_release = u.release_id, coming_firmware = u.firmware, coming_hash = u.hash, coming_epoch = u.epoch,
-    deliver_at = u.deliver_at, delivery_release = u.delivery_release, deliveries = u.deliveries
+    deliver_at = u.deliver_at, queue_no = u.queue_no, delivery_release = u.delivery_release, deliveries = u.deliveries
 from unnest(
-    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[], $8::int[]
-) u(hub, release_id, firmware, hash, epoch, deliver_at, delivery_release, deliveries)
+    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::text[],
+    $9::int[]
+) u(hub, release_id, firmware, hash, epoch, deliver_at, queue_no, delivery_release, deliveries)
 where device.hub = u.hub;
 
 -- name: next_delivery
@@ -29,12 +30,16 @@ order by d.due, p.part limit 1;
 -- Images of one partition that arrive now, the earliest first as far as the limit goes, locked in order of hubs. By an
 -- array and not by a join, whose plan would hang on how fresh the statistics of `deliver_at` are; so the caller looks
 -- at `deliver_at` again, in case somebody was waited for.
-select hub, part, coming_release, coming_epoch, deliveries, deliver_at
+select hub, part, region, coming_release, coming_epoch, deliveries, deliver_at
 from device
 where hub = any(array(
     select hub from device where part = $1 and deliver_at <= $2 order by deliver_at, hub limit $3
 ))
 order by hub for update;
+
+-- name: find_waiting
+-- The first that wait in the queue of a region, and the releases they wait for; not locked.
+select hub, coming_release from device where region = $1 and queue_no is not null order by queue_no limit $2;
 
 -- name: end_deliveries
 -- Images that have arrived are held; those that failed are gone.

@@ -1,5 +1,6 @@
 """What the routes take and give."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
@@ -8,7 +9,7 @@ from chfw_common.events.base import HubRef, UtcInstant
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
 from chfw_common.kernel.roles import Role
-from chfw_smi.domain.inventory import Claimed, Line, Loaded, SupplierChange
+from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
@@ -136,8 +137,19 @@ class ChangedBody(_Body):
     unknown: tuple[Eui64, ...]
 
 
+class FormerStatusView(_Body):
+    """A status that applied once."""
+
+    status: DeviceStatus
+    since: UtcInstant
+    until: UtcInstant
+
+
 class HubView(_Body):
-    """What a caller may see of a hub. `smi_version` is the DCC's alone: it would count what another Supplier does."""
+    """What a caller may see of a hub. `smi_version` is the DCC's alone: it would count what another Supplier does.
+
+    So are the former statuses, which may be older than a Supplier's responsibility.
+    """
 
     hub: Eui64
     device_type: DeviceType
@@ -153,11 +165,13 @@ class HubView(_Body):
     second_supplier: bool
     gpf: Eui64 | None = None
     smi_version: int | None = None
+    former_statuses: tuple[FormerStatusView, ...] | None = None
 
 
-def view_for_dcc(line: Line) -> HubView:
+def view_for_dcc(line: Line, former: Sequence[FormerStatus] = ()) -> HubView:
     """All there is."""
-    return _view(line, None, None)
+    statuses = tuple(FormerStatusView(status=entry.status, since=entry.since, until=entry.until) for entry in former)
+    return _view(line, None, None).model_copy(update={"former_statuses": statuses})
 
 
 def view_for_supplier(line: Line, party: PartyId, user_id: UserId) -> HubView | None:

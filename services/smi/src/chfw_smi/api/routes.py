@@ -20,7 +20,7 @@ from chfw_smi.api.bodies import (
 )
 from chfw_smi.domain.inventory import GpfTakenError
 from chfw_smi.stages import change_supplier, load
-from chfw_smi.store import hub
+from chfw_smi.store import hub, status
 
 router = APIRouter(prefix="/v1")
 
@@ -57,9 +57,10 @@ async def show_hub(
         raise Problem(422, "malformed_id", "A hub id is an EUI-64: eight hex pairs joined by hyphens.") from error
     async with run.reading() as tx:
         line = await hub.find(tx, number)
+        former = await status.find(tx, number) if who.role is Role.DCC else []
     view = None
     if line is not None:
-        view = view_for_dcc(line) if who.role is Role.DCC else view_for_supplier(line, who.party, who.user_id)
+        view = view_for_dcc(line, former) if who.role is Role.DCC else view_for_supplier(line, who.party, who.user_id)
     if view is None:
         raise Problem(404, "unknown_hub", "There is no such hub.")
     return view

@@ -7,6 +7,7 @@ absorbed.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
@@ -20,12 +21,20 @@ class GpfTakenError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A hub as the inventory keeps it: what everybody sees of it, and what it remembers to absorb repeats."""
+    """A hub as the inventory keeps it. `firmware_at` is when it ran its version for certain."""
 
     record: HubRecord
     gpf: HubId | None
     status_since: Instant
     firmware_at: Instant | None = None
+
+
+class Heard(NamedTuple):
+    """What a hub has said of itself, and what absorbs repeats of it. A tuple, as every alert makes one."""
+
+    firmware: str
+    firmware_at: Instant | None
+    smi_version: int
     alert_release: ReleaseId | None = None
     alert_counter: int = 0
     read_release: ReleaseId | None = None
@@ -39,8 +48,7 @@ class Sight(StrEnum):
     READ = "read"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A hub's own word: it ran `firmware` at an instant.
 
     `own_counter` is what a repeat shows again: the alert's own counter, or that of the read command.
@@ -56,29 +64,24 @@ class Observation:
     outcome: int | None = None
 
 
-def observe(line: Line, seen: Observation) -> Line | None:
-    """The line after an observation; None when it was observed before (I18).
+def observe(heard: Heard, seen: Observation) -> Heard | None:
+    """What was heard after an observation; None when it was observed before (I18).
 
     Alerts and reads come over two topics, so a read can be overtaken by a later alert: an older word never replaces
     the version of a younger one. At the same instant the alert counts, because a hub that has activated no longer
     reads the old version.
     """
+    firmware, at, version, alert_release, alert_counter, read_release, read_counter = heard
     is_alert = seen.sight is Sight.ALERT
-    if seen.own_counter <= (line.alert_counter if is_alert else line.read_counter):
+    if seen.own_counter <= (alert_counter if is_alert else read_counter):
         return None
-    known_at = line.firmware_at
-    counts = known_at is None or seen.at > known_at or (is_alert and seen.at == known_at)
-    record = replace(
-        line.record,
-        firmware=seen.firmware if counts else line.record.firmware,
-        smi_version=line.record.smi_version + 1,
-    )
-    at = seen.at if counts else known_at
+    if at is None or seen.at > at or (is_alert and seen.at == at):
+        firmware, at = seen.firmware, seen.at
     if is_alert:
-        return replace(
-            line, record=record, firmware_at=at, alert_release=seen.release_id, alert_counter=seen.own_counter
-        )
-    return replace(line, record=record, firmware_at=at, read_release=seen.release_id, read_counter=seen.own_counter)
+        alert_release, alert_counter = seen.release_id, seen.own_counter
+    else:
+        read_release, read_counter = seen.release_id, seen.own_counter
+    return Heard(firmware, at, version + 1, alert_release, alert_counter, read_release, read_counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def load(known: Line | None, loaded: Loaded, part: int, now: Instant) -> Line | 
         firmware=loaded.firmware,
         gbcs=loaded.gbcs,
         region=loaded.region,
-        responsible=_in_order([_since(before, claim, now) for claim in loaded.responsible]),
+        responsible=_unbroken(before, loaded.responsible, [_since(before, claim, now) for claim in loaded.responsible]),
         smi_version=known.record.smi_version if known else 1,
     )
     if known is None:
@@ -138,6 +141,29 @@ def load(known: Line | None, loaded: Loaded, part: int, now: Instant) -> Line | 
         gpf=loaded.gpf,
         status_since=status_since,
         firmware_at=known.firmware_at if record.firmware == known.record.firmware else now,
+    )
+
+
+class FormerStatus(NamedTuple):
+    """A status that applied once, from when and until when. What applies now stands in the line itself."""
+
+    hub: HubId
+    smi_version: int
+    status: DeviceStatus
+    since: Instant
+    until: Instant
+
+
+def former_status(before: Line, after: Line) -> FormerStatus | None:
+    """The status that a change has ended, if it has; the version is the one that ended it."""
+    if before.record.status is after.record.status:
+        return None
+    return FormerStatus(
+        after.record.hub,
+        after.record.smi_version,
+        before.record.status,
+        before.status_since,
+        after.status_since,
     )
 
 
@@ -159,7 +185,8 @@ def change_suppliers(line: Line, changes: Sequence[SupplierChange], now: Instant
             by_role.pop(change.role, None)
         else:
             by_role[change.role] = _since(before, change.claim, now)
-    after = _in_order(list(by_role.values()))
+    claims = [change.claim for change in changes if change.claim is not None]
+    after = _unbroken(before, claims, list(by_role.values()))
     if after == before:
         return None
     record = replace(line.record, responsible=after, smi_version=line.record.smi_version + 1)
@@ -176,6 +203,26 @@ def _since(before: Sequence[Responsibility], claim: Claimed, now: Instant) -> Re
         now,
     )
     return Responsibility(claim.party, claim.user_id, claim.role, claim.since or known)
+
+
+def _unbroken(
+    before: Sequence[Responsibility], claims: Sequence[Claimed], after: Sequence[Responsibility]
+) -> tuple[Responsibility, ...]:
+    """The responsibilities with the earlier start carried over to what a Party keeps when it gives up what began first.
+
+    `since` means the unbroken period in which the Party answered for the hub, in whatever role and under whatever User
+    ID (ADR 0011). A start that is stated counts as it is stated.
+    """
+    earliest: dict[PartyId, Instant] = {}
+    for entry in before:
+        earliest[entry.party] = min(entry.since, earliest.get(entry.party, entry.since))
+    stated = {claim.role for claim in claims if claim.since is not None}
+    kept = list(_in_order(after))
+    for party, since in earliest.items():
+        free = [n for n, entry in enumerate(kept) if entry.party == party and entry.role not in stated]
+        if free and min(entry.since for entry in kept if entry.party == party) > since:
+            kept[free[0]] = replace(kept[free[0]], since=since)
+    return tuple(kept)
 
 
 def _in_order(entries: Sequence[Responsibility]) -> tuple[Responsibility, ...]:

@@ -31,6 +31,17 @@ create table hub (
 ) with (fillfactor = 70);
 create index hub_model on hub (manufacturer, model, hub);
 
+-- The statuses that applied once to a hub, each with the date from which it applied; the present one stands in its row.
+-- Written only when a status changes; `smi_version` is the change that ended it.
+create table former_status (
+    hub bigint not null references hub,
+    smi_version bigint not null,
+    status text not null,
+    since timestamptz not null,
+    until timestamptz not null,
+    primary key (hub, smi_version)
+);
+
 -- The Gas Proxy Function of a hub: the same box, so the same maker, model and firmware.
 create table gpf (
     gpf bigint primary key,

@@ -7,9 +7,9 @@ from chfw_common.events.smi import CauseKind, SmiCause
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Answered, Tx
 from chfw_common.topology import partition_of_hub
-from chfw_smi.domain.inventory import Loaded, load
+from chfw_smi.domain.inventory import Loaded, former_status, load
 from chfw_smi.stages.tell import name_of, tell
-from chfw_smi.store import hub
+from chfw_smi.store import hub, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ async def command(tx: Tx, records: Sequence[Loaded], now: Instant) -> Answered[L
         if line is not None:
             after.append(line)
     await hub.save_loaded(tx, before, after)
+    known_lines = ((before[line.record.hub], line) for line in after if line.record.hub in before)
+    ended = (former_status(known, line) for known, line in known_lines)
+    await status.keep(tx, [entry for entry in ended if entry is not None])
     new = len(records) - len(before)
     answer = LoadAnswer(new=new, changed=len(after) - new, unchanged=len(records) - len(after))
     cause = SmiCause(kind=CauseKind.LOAD, at=now)

@@ -8,8 +8,8 @@ from chfw_common.events.smi import CauseKind, SmiCause
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Outcome, Tx
-from chfw_smi.domain.inventory import Line, Observation, Sight, observe
-from chfw_smi.stages.tell import Told, tell
+from chfw_smi.domain.inventory import Heard, Observation, Sight, observe
+from chfw_smi.stages.tell import tell_heard
 from chfw_smi.store import anomaly, hub
 
 
@@ -64,22 +64,22 @@ async def handle_responses(tx: Tx, batch: Batch[HubResponse], now: Instant) -> O
 async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anomaly], now: Instant) -> Outcome:
     if not seen and not odd:
         return Outcome()
-    before = await hub.lock(tx, (entry.hub for entry in seen))
-    lines: dict[HubId, Line] = dict(before)
-    told: list[Told] = []
+    before = await hub.lock_heard(tx, [entry.hub for entry in seen])
+    changed: dict[HubId, Heard] = {}
+    told: list[tuple[hub.Fixed, Heard, SmiCause]] = []
     unknown: list[anomaly.Anomaly] = []
     for entry in seen:
-        line = lines.get(entry.hub)
-        if line is None:
+        known = before.get(entry.hub)
+        if known is None:
             unknown.append(anomaly.Anomaly(anomaly.UNKNOWN_HUB, entry.hub, entry.release_id, entry.own_counter))
             continue
-        after = observe(line, entry)
+        after = observe(changed.get(entry.hub, known[1]), entry)
         if after is not None:
-            lines[entry.hub] = after
-            told.append((after, _cause(entry)))
-    await hub.save_observed(tx, before, [line for key, line in lines.items() if line is not before[key]])
+            changed[entry.hub] = after
+            told.append((known[0], after, _cause(entry)))
+    await hub.save_heard(tx, before, changed)
     await anomaly.record(tx, [*odd, *unknown], now)
-    return Outcome(tell(told))
+    return Outcome(tell_heard(told))
 
 
 def _cause(seen: Observation) -> SmiCause:

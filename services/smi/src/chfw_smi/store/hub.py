@@ -1,23 +1,48 @@
 """The lines of the inventory, and the GPF rows that follow them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from chfw_common.kernel.hubs import HubRecord, Responsibility
-from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.published.smi import hub_record
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
-from chfw_smi.domain.inventory import GpfTakenError, Line
+from chfw_smi.domain.inventory import GpfTakenError, Heard, Line
 
 ONE_HUB_PER_GPF = "hub_gpf_is_of_one_hub"
 
 _SQL = load_queries("chfw_smi.store", "hub.sql")
 _LOAD_LOCK = lock_key("smi", "load", "hubs")
+
+
+class Fixed(NamedTuple):
+    """What no word of a hub changes, as the row spells it: alerts come by the thousand, so nothing is made of it."""
+
+    hub: HubId
+    part: int
+    gpf: HubId | None
+    device_type: str
+    status: str
+    manufacturer: str
+    model: str
+    hardware: str
+    gbcs: str
+    region: str
+    import_party: PartyId | None
+    import_user: UserId | None
+    import_since: Instant | None
+    gas_party: PartyId | None
+    gas_user: UserId | None
+    gas_since: Instant | None
+
+
+_WIDTH = len(Fixed._fields)
 
 
 async def lock_loading(tx: Tx) -> None:
@@ -29,6 +54,12 @@ async def lock(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Line]:
     """The known ones of these hubs, locked in signed order."""
     rows = await tx.fetch(_SQL["lock_hubs"], sorted(set(hubs)))
     return {row["hub"]: _line(row) for row in rows}
+
+
+async def lock_heard(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, tuple[Fixed, Heard]]:
+    """What the known ones of these hubs have said, locked in signed order."""
+    rows = await tx.fetch(_SQL["lock_heard"], sorted(set(hubs)))
+    return {row[0]: (Fixed._make(row[:_WIDTH]), Heard._make(row[_WIDTH:])) for row in rows}
 
 
 async def find(tx: Tx, hub: HubId) -> Line | None:
@@ -69,29 +100,16 @@ async def save_suppliers(tx: Tx, lines: Sequence[Line]) -> None:
         await tx.execute(_SQL["update_suppliers"], *_columns(rows))
 
 
-async def save_observed(tx: Tx, before: dict[HubId, Line], after: Sequence[Line]) -> None:
+async def save_heard(tx: Tx, before: Mapping[HubId, tuple[Fixed, Heard]], after: Mapping[HubId, Heard]) -> None:
     """Write what hubs said: the CHF row, and the GPF row where the version has changed."""
     if not after:
         return
-    rows = (
-        (
-            line.record.hub,
-            line.record.firmware,
-            line.firmware_at,
-            line.record.smi_version,
-            line.alert_release,
-            line.alert_counter,
-            line.read_release,
-            line.read_counter,
-        )
-        for line in after
-    )
-    await tx.execute(_SQL["update_observed"], *_columns(rows))
-    gpfs = [
-        (line.gpf, line.record.firmware)
-        for line in after
-        if line.gpf is not None and line.record.firmware != before[line.record.hub].record.firmware
-    ]
+    await tx.execute(_SQL["update_heard"], list(after), *_columns(after.values()))
+    gpfs = []
+    for hub, heard in after.items():
+        fixed, known = before[hub]
+        if fixed.gpf is not None and heard.firmware != known.firmware:
+            gpfs.append((fixed.gpf, heard.firmware))
     if gpfs:
         await tx.execute(_SQL["update_gpf_firmware"], *_columns(gpfs))
 
@@ -102,10 +120,6 @@ def _line(row: asyncpg.Record) -> Line:
         gpf=row["gpf"],
         status_since=row["status_since"],
         firmware_at=row["firmware_at"],
-        alert_release=row["alert_release"],
-        alert_counter=row["alert_counter"],
-        read_release=row["read_release"],
-        read_counter=row["read_counter"],
     )
 
 

@@ -2,6 +2,14 @@
 -- The lines of these hubs, locked in order until the transaction ends.
 select * from hub where hub = any($1::bigint[]) order by hub for update;
 
+-- name: lock_heard
+-- What no word of these hubs changes, then what they have said, locked in order until the transaction ends.
+select
+    hub, part, gpf, device_type, status, manufacturer, model, hardware, gbcs, region, import_party, import_user,
+    import_since, gas_party, gas_user, gas_since,
+    firmware, firmware_at, smi_version, alert_release, alert_counter, read_release, read_counter
+from hub where hub = any($1::bigint[]) order by hub for update;
+
 -- name: find_hub
 -- One line, to look at.
 select * from hub where hub = $1;
@@ -50,7 +58,7 @@ from unnest(
 ) u(hub, import_party, import_user, import_since, gas_party, gas_user, gas_since, smi_version)
 where hub.hub = u.hub;
 
--- name: update_observed
+-- name: update_heard
 -- What alerts and reads said: the CHF's version, and what absorbs their repeats. No indexed column changes.
 update hub set
     firmware = u.firmware, firmware_at = u.firmware_at, smi_version = u.smi_version, alert_release = u.alert_release,

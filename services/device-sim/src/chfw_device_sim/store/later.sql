@@ -1,0 +1,23 @@
+-- name: put_later
+-- Words that are heard later.
+insert into later (part, due_at, hub, release_id, topic, item)
+select u.part, u.due_at, u.hub, u.release_id, u.topic, u.item
+from unnest($1::smallint[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+    with ordinality u(part, due_at, hub, release_id, topic, item, n)
+order by u.n;
+
+-- name: next_later
+-- The partition with the earliest word that waits, and when it is due.
+select p.part, d.due
+from generate_series(0, $1::int - 1) p(part)
+cross join lateral (select due_at as due from later where later.part = p.part order by due_at limit 1) d
+order by d.due, p.part limit 1;
+
+-- name: take_later
+-- Words of one partition that are due, the earliest first as far as the limit goes. They are gone when they are told.
+with taken as (
+    delete from later
+    where id = any(array(select id from later where part = $1 and due_at <= $2 order by due_at, id limit $3))
+    returning id, due_at, hub, release_id, topic, item
+)
+select hub, release_id, topic, item from taken order by due_at, id;

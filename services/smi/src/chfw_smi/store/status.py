@@ -1,0 +1,26 @@
+"""The statuses that applied once to hubs."""
+
+from collections.abc import Sequence
+
+from chfw_common.kernel.hubs import DeviceStatus
+from chfw_common.kernel.ids import HubId
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.service import Tx
+from chfw_smi.domain.inventory import FormerStatus
+
+_SQL = load_queries("chfw_smi.store", "status.sql")
+
+
+async def keep(tx: Tx, ended: Sequence[FormerStatus]) -> None:
+    """Keep statuses that have ended."""
+    if ended:
+        await tx.execute(_SQL["keep_statuses"], *map(list, zip(*ended, strict=True)))
+
+
+async def find(tx: Tx, hub: HubId) -> list[FormerStatus]:
+    """The former statuses of a hub, the oldest first."""
+    rows = await tx.fetch(_SQL["find_statuses"], hub)
+    return [
+        FormerStatus(row["hub"], row["smi_version"], DeviceStatus(row["status"]), row["since"], row["until"])
+        for row in rows
+    ]
