@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from chfw_cli.simulated import COMPOSITIONS
 from chfw_common.published.readers import READERS
@@ -154,7 +155,7 @@ def _default(field: FieldInfo) -> str:
         return f"`{_duration(value)}`"
     if isinstance(value, str | StrEnum):
         return f"`{value}`"
-    return f"`{json.dumps(value)}`"
+    return f"`{json.dumps(to_jsonable_python(value))}`"
 
 
 def _duration(value: timedelta) -> str:

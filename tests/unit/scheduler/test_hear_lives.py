@@ -40,6 +40,8 @@ class World:
     activations: int = 0
     outbound: list[tuple[Action, int, Instant]] = field(default_factory=list)
     inbound: list[Response] = field(default_factory=list)
+    certain: list[Response] = field(default_factory=list)
+    """What the inventory says comes through the log, which loses nothing; only a hub's own word can get lost."""
     failures: list[int] = field(default_factory=list)
     lost_alerts: list[bool] = field(default_factory=list)
 
@@ -114,7 +116,9 @@ class World:
     def _inventory(self, firmware: str) -> None:
         self.smi += 1
         said_by_smi = Inventory(self.smi, firmware, DeviceStatus.COMMISSIONED, BOTH)
-        self.inbound.append(lambda f: (hear.inventory_says(f, said_by_smi), None))
+        word: Response = lambda f: (hear.inventory_says(f, said_by_smi), None)  # noqa: E731 - one of many like it
+        self.inbound.append(word)
+        self.certain.append(word)
 
     def fire(self) -> None:
         """The hub acts when its time has come, well or badly; the alert may get lost."""
@@ -132,8 +136,16 @@ class World:
             activated_release=RELEASE if code == 0 else self.hub.activated_release,
         )
         if not (self.lost_alerts and self.lost_alerts.pop()):
-            self.inbound.append(lambda f: hear.outcome(f, counter, code, now))
+            word: Response = lambda f: hear.outcome(f, counter, code, now)  # noqa: E731 - one of many like it
+            self.inbound.append(word)
+            self.certain.append(word)
             self._inventory(self.hub.firmware)
+
+    def lose(self, place: int) -> None:
+        """A hub's word gets lost on its way."""
+        losable = [word for word in self.inbound if word not in self.certain]
+        if losable:
+            self.inbound.remove(losable[place % len(losable)])
 
     def respond(self, place: int, *, repeat: bool = False) -> None:
         """The ledger hears one of the answers under way."""
@@ -182,7 +194,7 @@ def act(world: World, step: tuple[str, int]) -> None:
         "lose command": lambda: world.outbound and world.outbound.pop(0),
         "respond": lambda: world.respond(n),
         "respond again": lambda: world.respond(n, repeat=True),
-        "lose answer": lambda: world.inbound and world.inbound.pop(n % len(world.inbound)),
+        "lose answer": lambda: world.lose(n),
         "decide": lambda: world.decide((Mode.PAUSE, Mode.RUN, Mode.STOP)[n]),
         "fire": world.fire,
     }

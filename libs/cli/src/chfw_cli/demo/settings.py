@@ -9,6 +9,7 @@ def service_settings(seed: int) -> dict[str, Any]:
     return {
         "permit_ttl": timedelta(hours=12),
         "asap_lead": timedelta(hours=12),
+        "delivery_grid": timedelta(hours=6),
         "fleet_seed": seed,
     }
 
