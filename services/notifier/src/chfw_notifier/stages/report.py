@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.roles import Role
@@ -35,7 +37,7 @@ async def feed(tx: Tx, party: PartyId, *, after: int, limit: int) -> tuple[list[
             "kind": row["kind"],
             "release_id": row["release_id"],
             "at": format_instant(row["at"]),
-            "data": row["payload"],
+            "data": orjson.loads(row["payload"]),
         }
         for row in rows
     ]

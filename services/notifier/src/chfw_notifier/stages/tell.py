@@ -12,7 +12,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.runtime.service import Batch, Outcome, Received, Tx
-from chfw_notifier.domain.view import parties_of, view_of
+from chfw_notifier.domain.view import parties_of, views_of
 from chfw_notifier.stages import enrol
 from chfw_notifier.store import feeds, releases
 from chfw_notifier.store.feeds import Told
@@ -28,13 +28,18 @@ async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Ins
 
 
 async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:
-    """Tell every Party of a hub how it stands, each in its own view (R2-6, R3-4, R4-0)."""
+    """Tell every Party of a hub how it stands, each in its own view (R2-6, R3-4, R4-0).
+
+    The busiest handler of all: when every Party is known and nobody's instruction has lapsed, it takes two statements.
+    """
     named = parties_of(item for event in batch.events for item in event.items)
-    await enrol.ensure(tx, dict.fromkeys(named, enrol.SUPPLIER), now)
+    if not await feeds.lock_parties(tx, named):
+        await enrol.ensure(tx, dict.fromkeys(named, enrol.SUPPLIER), now)
+        await feeds.lock_parties(tx, named)
     told: list[Told] = []
     for message in batch.messages:
         told += _progress(message, await _news_of_lapses(tx, message.event), now)
-    await feeds.append(tx, told)
+    await feeds.append_locked(tx, told)
     return Outcome()
 
 
@@ -103,15 +108,17 @@ async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, Part
 
 
 def _progress(message: Received[HubProgressed], news: set[tuple[HubId, PartyId]], now: Instant) -> list[Told]:
-    views: dict[PartyId, list[object]] = {}
-    for item in message.event.items:
-        for party in parties_of([item]):
+    event = message.event
+    seen: dict[PartyId, list[dict[str, Any]]] = {}
+    for item in event.items:
+        for party, view in views_of(item).items():
             if party in item.answers or (item.hub, party) in news:
-                views.setdefault(party, []).append(view_of(party, item))
-    release_id, firmware = message.event.release_id, message.event.firmware
+                seen.setdefault(party, []).append(view)
     return [
-        Told(party, message.event_id, "hub_progressed", release_id, now, {"firmware": firmware, "hubs": hubs})
-        for party, hubs in sorted(views.items())
+        Told(
+            party, message.event_id, "hub_progressed", event.release_id, now, {"firmware": event.firmware, "hubs": hubs}
+        )
+        for party, hubs in sorted(seen.items())
     ]
 
 
