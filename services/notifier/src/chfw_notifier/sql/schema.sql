@@ -40,6 +40,13 @@ create table feed (
     constraint feed_told_once unique (party, event_id)
 );
 
+-- Which parts of a request its Party has a receipt for: one receipt covers several, so their ids are kept here.
+create table receipt_told (
+    party text not null,
+    event_id uuid not null,
+    primary key (party, event_id)
+);
+
 -- Which former Suppliers know that their instruction lapsed: few, and told once, not at every later step of the hub.
 create table lapse_told (
     release_id text not null,

@@ -1,5 +1,6 @@
 """Tell each Party its own part of what happened. One feed row per Party and event; repeats are absorbed there."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +22,19 @@ _FORWARDED = frozenset({CauseKind.ALERT, CauseKind.READ})
 
 
 async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Instant) -> Outcome:
-    """Tell the sender that these hubs of its request were taken (R4-1). Nobody else hears of it from here."""
-    await enrol.ensure(tx, {event.party: enrol.SUPPLIER for event in batch.events}, now)
-    await feeds.append(tx, [_receipt(message, now) for message in batch.messages])
+    """Tell the sender that these hubs of its request were taken (R4-1): one receipt for all its parts in the batch.
+
+    Nobody else hears of it from here.
+    """
+    parties = sorted({event.party for event in batch.events})
+    await _lock(tx, parties, now)
+    parts = [(message.event.party, message.event_id) for message in batch.messages]
+    news = await feeds.tell_receipts(tx, parts)
+    requests: dict[tuple[PartyId, str], list[Received[InstructionReceived]]] = {}
+    for message in {message.event_id: message for message in batch.messages}.values():
+        if message.event_id in news:
+            requests.setdefault((message.event.party, message.event.request_id), []).append(message)
+    await feeds.append_locked(tx, [_receipt(found, now) for found in requests.values()])
     return Outcome()
 
 
@@ -33,9 +44,7 @@ async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> 
     The busiest handler of all: when every Party is known and nobody's instruction has lapsed, it takes two statements.
     """
     named = parties_of(item for event in batch.events for item in event.items)
-    if not await feeds.lock_parties(tx, named):
-        await enrol.ensure(tx, dict.fromkeys(named, enrol.SUPPLIER), now)
-        await feeds.lock_parties(tx, named)
+    await _lock(tx, named, now)
     told: list[Told] = []
     for message in batch.messages:
         told += _progress(message, await _news_of_lapses(tx, message.event), now)
@@ -96,10 +105,18 @@ async def _everybody(
     return [Told(party, event_id, kind, release_id, now, payload) for party in parties]
 
 
-def _receipt(message: Received[InstructionReceived], now: Instant) -> Told:
-    event = message.event
-    payload = {"request_id": event.request_id, "answer": event.kind.value, "hubs": len(event.hubs)}
-    return Told(event.party, message.event_id, "instruction_received", event.release_id, now, payload)
+async def _lock(tx: Tx, suppliers: Sequence[PartyId], now: Instant) -> None:
+    """Lock the feeds of Suppliers; who is new joins before."""
+    if not await feeds.lock_parties(tx, suppliers):
+        await enrol.ensure(tx, dict.fromkeys(suppliers, enrol.SUPPLIER), now)
+        await feeds.lock_parties(tx, suppliers)
+
+
+def _receipt(parts: Sequence[Received[InstructionReceived]], now: Instant) -> Told:
+    first = parts[0].event
+    hubs = sum(len(part.event.hubs) for part in parts)
+    payload = {"request_id": first.request_id, "answer": first.kind.value, "hubs": hubs}
+    return Told(first.party, parts[0].event_id, "instruction_received", first.release_id, now, payload)
 
 
 async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, PartyId]]:
