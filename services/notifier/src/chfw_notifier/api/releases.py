@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chfw_common.events.base import UtcInstant
@@ -14,9 +13,11 @@ from chfw_common.kernel.rollout import Rule
 from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
+from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
+from chfw_notifier.api.exports import Exports
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import announce, report, revise
+from chfw_notifier.store.estate import Scope
 
 Dcc = Annotated[Caller, Depends(dcc)]
 Supplier = Annotated[Caller, Depends(supplier)]
@@ -27,7 +28,6 @@ Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
 Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=183))]
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
-LIST_LIMIT = 10_000
 
 
 class CplBody(BaseModel):
@@ -80,7 +80,7 @@ class RevisionBody(BaseModel):
         return self
 
 
-def build_router(settings: Settings) -> APIRouter:
+def build_router(settings: Settings, exports: Exports) -> APIRouter:
     """The routes about releases."""
     router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
@@ -125,19 +125,11 @@ def build_router(settings: Settings) -> APIRouter:
         request: Request,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
-    ) -> dict[str, Any] | StreamingResponse:
-        position = read_cursor(after)
-
-        async def page(start: int | None, size: int = LIST_LIMIT) -> Page:
-            async with work.reading() as tx:
-                return await report.eligible(tx, ReleaseId(release_id), who.party, after=start, limit=size)
-
+    ) -> Listing:
         async with work.reading() as tx:
             await report.notice(tx, ReleaseId(release_id), work.now())
-        if wants_ndjson(request):
-            return ndjson(page, position)
-        hubs, following = await page(position, limit)
-        return {"hubs": hubs, "next": None if following is None else write_cursor(following)}
+        scope = Scope(who.party, ReleaseId(release_id))
+        return await hub_list(request, work, exports, scope, after=after, limit=limit)
 
     return router
 

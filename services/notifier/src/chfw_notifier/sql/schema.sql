@@ -63,3 +63,12 @@ create table answered_request (
     answer jsonb not null,
     constraint answered_once primary key (party, key)
 );
+
+-- The spellings of reports: a hub id and an instant as kernel/ids.py and kernel/instants.py write them.
+create function eui64(hub bigint) returns text language sql immutable strict parallel safe as $$
+    select upper(regexp_replace(encode(int8send(hub), 'hex'), '(..)(?=.)', '\1-', 'g'))
+$$;
+create function rfc3339(at timestamptz) returns text language sql stable strict parallel safe as $$
+    select to_char(at at time zone 'UTC', case when date_trunc('second', at) = at then 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
+                                               else 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' end)
+$$;
