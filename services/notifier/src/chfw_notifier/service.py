@@ -8,7 +8,7 @@ from chfw_common.topology import (
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
 )
-from chfw_notifier.api import estate, events, releases
+from chfw_notifier.api import estate, events, pilots, releases
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import tell
@@ -28,5 +28,5 @@ def build(settings: Settings) -> Service:
             ROLLOUT_DECISION: Consume(tell.handle_decision, source=Source.CONTROL),
             ROLLOUT_PROGRESSED: Consume(tell.handle_totals),
         },
-        routes=[releases.build_router(settings, exports), estate.build_router(exports), events.router],
+        routes=[releases.build_router(settings, exports), estate.build_router(exports), pilots.router, events.router],
     )
