@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any, cast
 
+import asyncpg
 import pytest
 
 from chfw_common.kernel.ids import HubId, hub_eui64
@@ -194,3 +195,15 @@ async def test_only_suppliers_have_an_estate(stand: Stand) -> None:
         unknown = await stand.client.get("/v1/releases/x/eligibility", headers={**bearer(ELEC), "Accept": accept})
         assert unknown.status_code == 404
     assert await table(stand, ESTATE, "nobody") == []
+
+
+async def test_the_notifier_s_own_role_may_read_what_the_lists_need(chfw_dsn: str) -> None:
+    connection = await asyncpg.connect(chfw_dsn)
+    try:
+        await connection.execute("set role chfw_notifier; set search_path to notifier")
+        async with connection.transaction():
+            for scope in (Scope(ELEC), Scope(ELEC, RELEASE)):
+                assert await estate.page(connection, scope, after=None, limit=1) == []
+            assert await estate.pilot_candidates(connection, ELEC, RELEASE, regions=None, models=None) == []
+    finally:
+        await connection.close()

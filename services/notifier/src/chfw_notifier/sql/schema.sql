@@ -64,11 +64,15 @@ create table answered_request (
     constraint answered_once primary key (party, key)
 );
 
--- The spellings of reports: a hub id and an instant as kernel/ids.py and kernel/instants.py write them.
+-- The spellings of reports: a hub id and an instant as kernel/ids.py and kernel/instants.py write them. One expression
+-- each, so that Postgres writes them into the query; hyphens are put in one after the other, which a pattern does in
+-- twice the time.
 create function eui64(hub bigint) returns text language sql immutable strict parallel safe as $$
-    select upper(regexp_replace(encode(int8send(hub), 'hex'), '(..)(?=.)', '\1-', 'g'))
+    select upper(overlay(overlay(overlay(overlay(overlay(overlay(overlay(encode(int8send(hub), 'hex')
+        placing '-' from 15 for 0) placing '-' from 13 for 0) placing '-' from 11 for 0) placing '-' from 9 for 0)
+        placing '-' from 7 for 0) placing '-' from 5 for 0) placing '-' from 3 for 0))
 $$;
 create function rfc3339(at timestamptz) returns text language sql stable strict parallel safe as $$
-    select to_char(at at time zone 'UTC', case when date_trunc('second', at) = at then 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
-                                               else 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' end)
+    select to_char(at at time zone 'UTC', case when date_trunc('second', at at time zone 'UTC') = at at time zone 'UTC'
+                                               then 'YYYY-MM-DD"T"HH24:MI:SS"Z"' else 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' end)
 $$;
