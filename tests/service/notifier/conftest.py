@@ -1,4 +1,4 @@
-"""A stand of the notifier for each test, with a table in the place of the scheduler's view."""
+"""A stand of the notifier for each test, with the inventory and the ledger whose views it reads."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,19 +16,11 @@ from chfw_notifier.settings import Settings
 from tests.service.instruction.stand import NOW, Stand, StoryClock, app_of
 from tests.support.databases import Databases
 
-LEDGER = """
-create schema scheduler_published;
-create table scheduler_published.ledger (
-    release_id text, hub bigint, part int, version bigint, state text, reason text, import_party text, gas_party text,
-    activate_at timestamptz, answer_by timestamptz, pilot boolean, smi_firmware text
-);
-"""
-
 
 async def install(tx: Tx, _database: str) -> None:
-    """The schema of the notifier, and what it reads of the scheduler."""
-    await migrate(tx, NAME)
-    await tx.execute(LEDGER)
+    """The schema of the notifier, and those whose views it reads."""
+    for service in ("smi", "scheduler", NAME):
+        await migrate(tx, service)
 
 
 @pytest.fixture

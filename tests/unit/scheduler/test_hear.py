@@ -202,6 +202,17 @@ def test_the_answer_to_our_read_ends_the_silence_whatever_the_clocks_say(lag: in
     assert (show(late, ROLLOUT).state, show(late, ROLLOUT).reason) == (S.DELIVERY_FAILED, "timed_out")
 
 
+def test_a_read_that_an_edge_refused_did_not_reach_the_hub() -> None:
+    """It gives its attempt back, once, and a hub that nobody has asked is not unreachable."""
+    gone = under(ARMED, silence={**SILENT, "reads": 3, "unreachable_at": T + 4 * DAY})
+    refused, anomaly = hear.command_refused(gone, 12, T + 5 * DAY, "permit_expired")
+    assert anomaly is None
+    assert (show(refused, ROLLOUT).state, refused.silence.reads) == (S.SILENT, 2)
+    assert hear.command_refused(refused, 12, T + 6 * DAY, "permit_expired") == (refused, None)
+    older, _ = hear.command_refused(gone, 11, T + 5 * DAY, "permit_expired")
+    assert show(older, ROLLOUT).state is S.UNREACHABLE
+
+
 def test_a_late_word_revives_an_unreachable_hub() -> None:
     """Unreachable stays open."""
     gone = under(ARMED, silence={**SILENT, "unreachable_at": T + 4 * DAY})

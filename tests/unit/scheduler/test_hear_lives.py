@@ -37,6 +37,8 @@ class World:
     hub: Hub = field(default_factory=lambda: Hub(HubId(7), 3, "North", "OLD", 0, None, None, 0, None))
     min_epoch: int = 0
     smi: int = 1
+    smi_at: Instant = RECEIVED
+    smi_read: int = 0
     activations: int = 0
     outbound: list[tuple[Action, int, Instant]] = field(default_factory=list)
     inbound: list[Response] = field(default_factory=list)
@@ -78,7 +80,8 @@ class World:
         self.job()
 
     def forward(self, *, repeat: bool = False) -> None:
-        """The edge judges the oldest message and the hub obeys."""
+        """The edge judges the oldest message and the hub obeys. What a hub was to do before, it has done by then."""
+        self.fire()
         if not self.outbound:
             return
         action, epoch, until = self.outbound[0] if repeat else self.outbound.pop(0)
@@ -110,11 +113,15 @@ class World:
             Answer.VERSION_READ: lambda f: hear.version_read(f, counter, at, new_firmware=firmware == "NEW"),
         }
         self.inbound.append(answers[kind])
-        if kind is Answer.VERSION_READ and firmware is not None:
-            self._inventory(firmware)
+        if kind is Answer.VERSION_READ and firmware is not None and counter > self.smi_read:
+            self.smi_read = counter
+            self._inventory(firmware, at)
 
-    def _inventory(self, firmware: str) -> None:
-        self.smi += 1
+    def _inventory(self, firmware: str, at: Instant) -> None:
+        """The inventory takes a read once, and an older word never replaces the version of a younger one."""
+        if at < self.smi_at:
+            return
+        self.smi, self.smi_at = self.smi + 1, at
         said_by_smi = Inventory(self.smi, firmware, DeviceStatus.COMMISSIONED, BOTH)
         word: Response = lambda f: (hear.inventory_says(f, said_by_smi), None)  # noqa: E731 - one of many like it
         self.inbound.append(word)
@@ -139,7 +146,7 @@ class World:
             word: Response = lambda f: hear.outcome(f, counter, code, now)  # noqa: E731 - one of many like it
             self.inbound.append(word)
             self.certain.append(word)
-            self._inventory(self.hub.firmware)
+            self._inventory(self.hub.firmware, now)
 
     def lose(self, place: int) -> None:
         """A hub's word gets lost on its way."""

@@ -226,6 +226,7 @@ def test_nothing_is_armed_while_the_second_party_is_waited_for() -> None:
         (under({**CALLED, "too_late_at": T + 2 * HOUR}), ROLLOUT, T + DAY + 2 * HOUR),
         (under(ARMED, silence=SILENT), ROLLOUT, T + 2 * DAY),
         (under(ARMED, silence={**SILENT, "last_word_at": T + DAY}), ROLLOUT, T + 2 * DAY),
+        (under(ARMED, silence={**SILENT, "read_refused_at": T + DAY}), ROLLOUT, T + DAY + HOUR),
         (under(ARMED, silence={**SILENT, "unreachable_at": T + 4 * DAY}), ROLLOUT, None),
         (under({**ARMED, "outcome": 0}), ROLLOUT, None),
         (BLANK, STOPPED, None),

@@ -8,8 +8,8 @@ from chfw_common.topology import (
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
 )
-from chfw_notifier.api import events
-from chfw_notifier.api.releases import build_router
+from chfw_notifier.api import estate, events, pilots, releases
+from chfw_notifier.api.exports import Exports
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import tell
 
@@ -18,6 +18,7 @@ NAME = "notifier"
 
 def build(settings: Settings) -> Service:
     """Compose the service."""
+    exports = Exports()
     return Service(
         name=NAME,
         consumes={
@@ -27,5 +28,5 @@ def build(settings: Settings) -> Service:
             ROLLOUT_DECISION: Consume(tell.handle_decision, source=Source.CONTROL),
             ROLLOUT_PROGRESSED: Consume(tell.handle_totals),
         },
-        routes=[build_router(settings), events.router],
+        routes=[releases.build_router(settings, exports), estate.build_router(exports), pilots.router, events.router],
     )

@@ -1,11 +1,10 @@
-"""/v1/releases: announce, read the notices, list one's own eligible hubs."""
+"""/v1/releases: announce, revise, read the notices, list one's own eligible hubs."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chfw_common.events.base import UtcInstant
 from chfw_common.events.release import CplEntry
@@ -14,9 +13,11 @@ from chfw_common.kernel.rollout import Rule
 from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
+from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
+from chfw_notifier.api.exports import Exports
 from chfw_notifier.settings import Settings
-from chfw_notifier.stages import announce, report
+from chfw_notifier.stages import announce, report, revise
+from chfw_notifier.store.estate import Scope
 
 Dcc = Annotated[Caller, Depends(dcc)]
 Supplier = Annotated[Caller, Depends(supplier)]
@@ -26,7 +27,7 @@ Key = Annotated[str, Depends(idempotency_key)]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
 Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=183))]
-LIST_LIMIT = 10_000
+CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
 
 
 class CplBody(BaseModel):
@@ -41,7 +42,7 @@ class CplBody(BaseModel):
     image_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     predecessors: Texts = ()
     gbcs_versions: Texts = ()
-    state: Literal["Active", "Cancelled", "Expired", "Withdrawn"] = "Active"
+    state: CplState = "Active"
 
 
 class ReleaseBody(BaseModel):
@@ -64,7 +65,22 @@ class ReleaseBody(BaseModel):
     pilot_closes: UtcInstant | None = None
 
 
-def build_router(settings: Settings) -> APIRouter:
+class RevisionBody(BaseModel):
+    """What changes of a notice; the rest stays as it was announced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    note_reference: Text | None = None
+    cpl_state: CplState | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.note_reference is None and self.cpl_state is None:
+            raise ValueError("state note_reference, cpl_state, or both")
+        return self
+
+
+def build_router(settings: Settings, exports: Exports) -> APIRouter:
     """The routes about releases."""
     router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
@@ -72,6 +88,22 @@ def build_router(settings: Settings) -> APIRouter:
     async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
         answer = await work.run(announce.command, _announcement(body, who, key, settings))
         response.headers["Location"] = f"/v1/releases/{body.release_id}"
+        response.headers.update(REPLAYED if answer.replayed else {})
+        return answer.body
+
+    @router.patch("/{release_id}", operation_id="reviseRelease")
+    async def patch(
+        release_id: str, body: RevisionBody, who: Dcc, key: Key, work: Work, response: Response
+    ) -> dict[str, Any]:
+        revision = revise.Revision(
+            caller=who,
+            key=key,
+            digest=digest_of(body, "revise", release_id),
+            release_id=ReleaseId(release_id),
+            note_reference=body.note_reference,
+            cpl_state=body.cpl_state,
+        )
+        answer = await work.run(revise.command, revision)
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
@@ -93,19 +125,11 @@ def build_router(settings: Settings) -> APIRouter:
         request: Request,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
-    ) -> dict[str, Any] | StreamingResponse:
-        position = read_cursor(after)
-
-        async def page(start: int | None, size: int = LIST_LIMIT) -> Page:
-            async with work.reading() as tx:
-                return await report.eligible(tx, ReleaseId(release_id), who.party, after=start, limit=size)
-
+    ) -> Listing:
         async with work.reading() as tx:
             await report.notice(tx, ReleaseId(release_id), work.now())
-        if wants_ndjson(request):
-            return ndjson(page, position)
-        hubs, following = await page(position, limit)
-        return {"hubs": hubs, "next": None if following is None else write_cursor(following)}
+        scope = Scope(who.party, ReleaseId(release_id))
+        return await hub_list(request, work, exports, scope, after=after, limit=limit)
 
     return router
 

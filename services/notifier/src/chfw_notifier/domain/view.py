@@ -4,13 +4,12 @@ Every view is built from nothing, field by field, so that whatever else a fact c
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from chfw_common.kernel.ids import HubId, PartyId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
-
-_INSTRUCTED = frozenset({AnswerKind.INSTRUCT, AnswerKind.AGREE})
 
 
 class Progress(Protocol):
@@ -41,30 +40,51 @@ def parties_of(items: Iterable[Progress]) -> list[PartyId]:
     return sorted({party for item in items for party in (*item.answers, *item.lapsed)})
 
 
-def view_of(party: PartyId, progress: Progress) -> dict[str, Any] | None:
-    """The hub as its Party sees it. A Party that answers for it no longer learns that its instruction lapsed, no more.
+def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
+    """The hub as each of its Parties sees it.
 
-    None when the hub is none of the Party's business.
+    A Party that answers for it no longer learns that its instruction lapsed, no more. What all who answer for it may
+    see is the same for each; beside it stand a Party's own answer, and two facts about the other.
     """
-    lapsed = party in progress.lapsed
-    if party not in progress.answers:
-        return {"hub": hub_eui64(progress.hub), "lapsed": True} if lapsed else None
-    own = progress.answers[party]
-    others = [answer for other, answer in progress.answers.items() if other != party]
-    return {
-        "hub": hub_eui64(progress.hub),
-        "state": progress.state.value,
+    hub = hub_eui64(progress.hub)
+    views: dict[PartyId, dict[str, Any]] = {
+        party: {"hub": hub, "lapsed": True} for party in progress.lapsed if party not in progress.answers
+    }
+    shared = {
+        "hub": hub,
+        "state": progress.state,
         "reason": progress.reason,
         "activate_at": _instant(progress.activate_at),
         "answer_by": _instant(progress.answer_by),
         "proposed_at": _instant(progress.proposed_at),
         "pilot": progress.pilot,
-        "answer": None if own is None else own.value,
-        "lapsed": lapsed,
-        "second_supplier": bool(others),
-        "second_has_instructed": any(answer in _INSTRUCTED for answer in others),
     }
+    instructed = sum(map(_instructs, progress.answers.values()))
+    for party, own in progress.answers.items():
+        views[party] = {
+            **shared,
+            "answer": own,
+            "lapsed": party in progress.lapsed,
+            "second_supplier": len(progress.answers) > 1,
+            "second_has_instructed": instructed > _instructs(own),
+        }
+    return views
+
+
+def view_of(party: PartyId, progress: Progress) -> dict[str, Any] | None:
+    """The hub as one Party sees it; None when the hub is none of its business."""
+    return views_of(progress).get(party)
+
+
+def _instructs(answer: AnswerKind | None) -> bool:
+    return answer is AnswerKind.INSTRUCT or answer is AnswerKind.AGREE
+
+
+@lru_cache(maxsize=4_096)
+def _written(value: Instant) -> str:
+    """Hubs of a release share few instants."""
+    return format_instant(value)
 
 
 def _instant(value: Instant | None) -> str | None:
-    return None if value is None else format_instant(value)
+    return None if value is None else _written(value)

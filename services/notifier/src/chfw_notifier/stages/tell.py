@@ -1,5 +1,6 @@
 """Tell each Party its own part of what happened. One feed row per Party and event; repeats are absorbed there."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.runtime.service import Batch, Outcome, Received, Tx
-from chfw_notifier.domain.view import parties_of, view_of
+from chfw_notifier.domain.view import parties_of, views_of
 from chfw_notifier.stages import enrol
 from chfw_notifier.store import feeds, releases
 from chfw_notifier.store.feeds import Told
@@ -21,20 +22,33 @@ _FORWARDED = frozenset({CauseKind.ALERT, CauseKind.READ})
 
 
 async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Instant) -> Outcome:
-    """Tell the sender that these hubs of its request were taken (R4-1). Nobody else hears of it from here."""
-    await enrol.ensure(tx, {event.party: enrol.SUPPLIER for event in batch.events}, now)
-    await feeds.append(tx, [_receipt(message, now) for message in batch.messages])
+    """Tell the sender that these hubs of its request were taken (R4-1): one receipt for all its parts in the batch.
+
+    Nobody else hears of it from here.
+    """
+    parties = sorted({event.party for event in batch.events})
+    await _lock(tx, parties, now)
+    parts = [(message.event.party, message.event_id) for message in batch.messages]
+    news = await feeds.tell_receipts(tx, parts)
+    requests: dict[tuple[PartyId, str], list[Received[InstructionReceived]]] = {}
+    for message in {message.event_id: message for message in batch.messages}.values():
+        if message.event_id in news:
+            requests.setdefault((message.event.party, message.event.request_id), []).append(message)
+    await feeds.append_locked(tx, [_receipt(found, now) for found in requests.values()])
     return Outcome()
 
 
 async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:
-    """Tell every Party of a hub how it stands, each in its own view (R2-6, R3-4, R4-0)."""
+    """Tell every Party of a hub how it stands, each in its own view (R2-6, R3-4, R4-0).
+
+    The busiest handler of all: when every Party is known and nobody's instruction has lapsed, it takes two statements.
+    """
     named = parties_of(item for event in batch.events for item in event.items)
-    await enrol.ensure(tx, dict.fromkeys(named, enrol.SUPPLIER), now)
+    await _lock(tx, named, now)
     told: list[Told] = []
     for message in batch.messages:
         told += _progress(message, await _news_of_lapses(tx, message.event), now)
-    await feeds.append(tx, told)
+    await feeds.append_locked(tx, told)
     return Outcome()
 
 
@@ -91,10 +105,18 @@ async def _everybody(
     return [Told(party, event_id, kind, release_id, now, payload) for party in parties]
 
 
-def _receipt(message: Received[InstructionReceived], now: Instant) -> Told:
-    event = message.event
-    payload = {"request_id": event.request_id, "answer": event.kind.value, "hubs": len(event.hubs)}
-    return Told(event.party, message.event_id, "instruction_received", event.release_id, now, payload)
+async def _lock(tx: Tx, suppliers: Sequence[PartyId], now: Instant) -> None:
+    """Lock the feeds of Suppliers; who is new joins before."""
+    if not await feeds.lock_parties(tx, suppliers):
+        await enrol.ensure(tx, dict.fromkeys(suppliers, enrol.SUPPLIER), now)
+        await feeds.lock_parties(tx, suppliers)
+
+
+def _receipt(parts: Sequence[Received[InstructionReceived]], now: Instant) -> Told:
+    first = parts[0].event
+    hubs = sum(len(part.event.hubs) for part in parts)
+    payload = {"request_id": first.request_id, "answer": first.kind.value, "hubs": hubs}
+    return Told(first.party, parts[0].event_id, "instruction_received", first.release_id, now, payload)
 
 
 async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, PartyId]]:
@@ -103,15 +125,17 @@ async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, Part
 
 
 def _progress(message: Received[HubProgressed], news: set[tuple[HubId, PartyId]], now: Instant) -> list[Told]:
-    views: dict[PartyId, list[object]] = {}
-    for item in message.event.items:
-        for party in parties_of([item]):
+    event = message.event
+    seen: dict[PartyId, list[dict[str, Any]]] = {}
+    for item in event.items:
+        for party, view in views_of(item).items():
             if party in item.answers or (item.hub, party) in news:
-                views.setdefault(party, []).append(view_of(party, item))
-    release_id, firmware = message.event.release_id, message.event.firmware
+                seen.setdefault(party, []).append(view)
     return [
-        Told(party, message.event_id, "hub_progressed", release_id, now, {"firmware": firmware, "hubs": hubs})
-        for party, hubs in sorted(views.items())
+        Told(
+            party, message.event_id, "hub_progressed", event.release_id, now, {"firmware": event.firmware, "hubs": hubs}
+        )
+        for party, hubs in sorted(seen.items())
     ]
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.advisory import lock_key
@@ -49,27 +51,33 @@ async def all_parties(tx: Tx) -> list[PartyId]:
     return [row["party"] for row in await tx.fetch(SQL["all_parties"])]
 
 
+async def lock_parties(tx: Tx, parties: Sequence[PartyId]) -> bool:
+    """Lock the feeds of these Parties; False, with nothing locked, when one of them is unknown."""
+    return len(await tx.fetch(SQL["lock_parties"], parties)) == len(parties)
+
+
 async def append(tx: Tx, told: Sequence[Told]) -> None:
     """Append to the feeds in the order given; what a Party was told before is left out. All Parties are known."""
-    if not told:
-        return
-    parties = sorted({one.party for one in told})
-    last = {row["party"]: row["last_seq"] for row in await tx.fetch(SQL["lock_parties"], parties)}
-    pairs = ([one.party for one in told], [one.event_id for one in told])
-    seen = {(row["party"], row["event_id"]) for row in await tx.fetch(SQL["told_before"], *pairs)}
-    records = []
-    for one in told:
-        if (one.party, one.event_id) in seen:
-            continue
-        seen.add((one.party, one.event_id))
-        last[one.party] += 1
-        records.append((one.party, last[one.party], one.event_id, one.kind, one.release_id, one.at, one.payload))
-    await tx.copy_records_to_table(
-        "feed",
-        columns=["party", "seq", "event_id", "kind", "release_id", "at", "payload"],
-        records=records,
-    )
-    await tx.execute(SQL["move_parties"], list(last.keys()), list(last.values()))
+    if told:
+        parties = sorted({one.party for one in told})
+        if not await lock_parties(tx, parties):
+            raise LookupError(f"one of {parties} was never added")
+        await append_locked(tx, told)
+
+
+async def append_locked(tx: Tx, told: Sequence[Told]) -> None:
+    """As `append`, where the Parties' feeds are locked already."""
+    once = list({(one.party, one.event_id): one for one in reversed(told)}.values())[::-1]
+    if once:
+        await tx.execute(
+            SQL["append"],
+            [one.party for one in once],
+            [one.event_id for one in once],
+            [one.kind for one in once],
+            [one.release_id for one in once],
+            [one.at for one in once],
+            [orjson.dumps(one.payload).decode() for one in once],
+        )
 
 
 async def load(tx: Tx, party: PartyId, *, after: int, limit: int) -> list[Any]:
@@ -85,3 +93,9 @@ async def tell_lapses(
         return set()
     rows = await tx.fetch(SQL["tell_lapses"], release_id, [hub for hub, _ in lapses], [party for _, party in lapses])
     return {(row["hub"], row["party"]) for row in rows}
+
+
+async def tell_receipts(tx: Tx, parts: Sequence[tuple[PartyId, UUID]]) -> set[UUID]:
+    """Which of these parts of requests their Parties have no receipt for; they are noted."""
+    rows = await tx.fetch(SQL["tell_receipts"], [party for party, _ in parts], [event_id for _, event_id in parts])
+    return {row["event_id"] for row in rows}

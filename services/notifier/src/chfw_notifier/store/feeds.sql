@@ -17,19 +17,29 @@ on conflict do nothing returning party
 select party from party order by party
 
 -- name: lock_parties
--- The last number of each feed, locked until the transaction ends: numbers become visible in their order.
-select party, last_seq from party where party = any($1::text[]) order by party for update
+-- The feeds of these Parties, locked until the transaction ends, so that numbers become visible in their order. Locks
+-- nothing and gives no rows when one of them is unknown: to join, a Party needs the fan-out lock, which comes before.
+select party from party
+where party = any($1::text[])
+  and (select count(*) from party known where known.party = any($1::text[])) = cardinality($1::text[])
+order by party for update
 
--- name: told_before
--- Which of these were told before.
-select f.party, f.event_id
-from unnest($1::text[], $2::uuid[]) asked(party, event_id) join feed f using (party, event_id)
-order by f.party, f.event_id
-
--- name: move_parties
--- The last number of each feed after an append.
-update party set last_seq = moved.last_seq
-from unnest($1::text[], $2::bigint[]) moved(party, last_seq) where party.party = moved.party
+-- name: append
+-- Append in the order given; what a Party was told before is left out. In a statement after lock_parties: only then are
+-- the last numbers, and what others told meanwhile, those of the moment.
+with asked as (
+    select * from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::json[])
+        with ordinality u(party, event_id, kind, release_id, at, payload, n)
+), fresh as (
+    select a.*, row_number() over (partition by a.party order by a.n) as more from asked a
+    where not exists (select from feed f where f.party = a.party and f.event_id = a.event_id)
+), appended as (
+    insert into feed (party, seq, event_id, kind, release_id, at, payload)
+    select f.party, p.last_seq + f.more, f.event_id, f.kind, f.release_id, f.at, f.payload
+    from fresh f join party p using (party) order by f.n
+)
+update party set last_seq = last_seq + counted.more
+from (select party, count(*) as more from fresh group by party) counted where party.party = counted.party
 
 -- name: feed
 -- What a Party was told after a number, in its order.
@@ -40,3 +50,9 @@ select seq, kind, release_id, at, payload from feed where party = $1 and seq > $
 insert into lapse_told (release_id, hub, party)
 select $1, u.hub, u.party from unnest($2::bigint[], $3::text[]) u(hub, party) order by u.hub, u.party
 on conflict do nothing returning hub, party
+
+-- name: tell_receipts
+-- Note parts of requests; gives back those that their Party has no receipt for.
+insert into receipt_told (party, event_id)
+select u.party, u.event_id from unnest($1::text[], $2::uuid[]) u(party, event_id) order by u.party, u.event_id
+on conflict do nothing returning event_id

@@ -39,6 +39,11 @@ async def add(tx: Tx, notice: ReleaseNotified) -> bool:
     return added is not None
 
 
+async def revise(tx: Tx, notice: ReleaseNotified) -> None:
+    """Put a notice in the place of the version before it. Needs the fan-out lock."""
+    await tx.execute(SQL["revise_release"], notice.release_id, notice.version, notice.model_dump(mode="json"))
+
+
 async def move(tx: Tx, decision: RolloutDecision) -> None:
     """Keep the decision unless a newer one is known."""
     await tx.execute(SQL["move_release"], decision.release_id, decision.epoch, decision.mode, decision.automatic_date)

@@ -3,6 +3,10 @@
 insert into release (release_id, version, notice, notified_at, automatic_date) values ($1, $2, $3, $4, $5)
 on conflict (release_id) do nothing returning release_id
 
+-- name: revise_release
+-- The next version of a notice.
+update release set version = $2, notice = $3 where release_id = $1 and version = $2 - 1
+
 -- name: move_release
 -- Keep the decision in force: the highest epoch.
 update release set epoch = $2, mode = $3, automatic_date = $4 where release_id = $1 and epoch < $2

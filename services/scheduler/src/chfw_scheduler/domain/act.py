@@ -136,5 +136,12 @@ def _close_waits(facts: Facts, rollout: Rollout, now: Instant) -> Facts:
 
 def _read(facts: Facts, now: Instant) -> tuple[Facts, Action]:
     silence, counter = facts.silence, next_counter(facts, now)
-    asked = replace(silence, reads=silence.reads + 1, read_counter=counter, read_at=now, unreachable_at=None)
+    asked = replace(
+        silence,
+        reads=silence.reads + 1,
+        read_counter=counter,
+        read_at=now,
+        read_refused_at=None,
+        unreachable_at=None,
+    )
     return replace(facts, silence=asked), Read(counter)

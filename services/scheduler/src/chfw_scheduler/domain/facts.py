@@ -115,6 +115,8 @@ class Arming:
 class Silence:
     """No word from the hub: since when, when it last spoke, and the reading back of its version.
 
+    A read that an edge refused did not reach the hub: it is not among `reads`.
+
     Handing over the image or arming begins a new conversation: `since` is None again.
     """
 
@@ -123,6 +125,7 @@ class Silence:
     reads: int = 0
     read_counter: int = 0
     read_at: Instant | None = None
+    read_refused_at: Instant | None = None
     unreachable_at: Instant | None = None
 
     @property

@@ -115,9 +115,14 @@ def activation_refused(facts: Facts, counter: int | None, at: Instant, reason: s
 def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
     """An edge did not forward a CS06, a cancellation or a read. The hub has said nothing, and no try is counted.
 
-    A refused read is as good as an unanswered one: the next follows in its time.
+    A hub that no read has reached is not unreachable: the read is tried again.
     """
-    arming = facts.arming
+    arming, silence = facts.arming, facts.silence
+    if counter is not None and counter == silence.read_counter:
+        if silence.read_refused_at is not None or not facts.silent:
+            return facts, None
+        again = replace(silence, reads=max(silence.reads - 1, 0), read_refused_at=at, unreachable_at=None)
+        return replace(facts, silence=again), None
     if counter is not None and counter == arming.cancel_counter:
         if arming.cancel_at is None or not arming.cancelling:
             return facts, None

@@ -183,6 +183,8 @@ def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
     if state is HubState.ACTIVATED and arming.outcome is None and arming.too_late_at is not None:
         return _if_unheard(facts, pacing, arming.too_late_at + pacing.silent_after)
     if state is HubState.SILENT:
+        if silence.read_refused_at is not None:
+            return silence.read_refused_at + pacing.asap_lead
         return silence.since if silence.read_at is None else silence.read_at + pacing.silent_after
     return None
 

@@ -91,6 +91,7 @@ create table ledger (
     reads smallint not null,
     read_counter bigint not null,
     read_at timestamptz,
+    read_refused_at timestamptz,
     unreachable_at timestamptz,
     -- what the facts amount to
     state text not null,
@@ -130,5 +131,16 @@ create table anomaly (
 
 create view scheduler_published.ledger as
 select release_id, hub, part, version, state, reason, import_party, gas_party, activate_at, arm_fires_at as fires_at,
-       answer_by, proposed_at, pilot, smi_firmware
+       answer_by, proposed_at, pilot, smi_firmware,
+       -- Whether the Party that holds the role now has instructed since it answers for the hub (R3-4).
+       answers <> '[]' and exists (
+           select from jsonb_array_elements(answers) a
+           where a->>0 = import_party and a->>2 in ('instruct', 'agree') and (a->>4)::timestamptz
+               >= case when gas_party = import_party then least(import_since, gas_since) else import_since end
+       ) as import_instructed,
+       answers <> '[]' and exists (
+           select from jsonb_array_elements(answers) a
+           where a->>0 = gas_party and a->>2 in ('instruct', 'agree') and (a->>4)::timestamptz
+               >= case when gas_party = import_party then least(import_since, gas_since) else gas_since end
+       ) as gas_instructed
 from ledger;

@@ -66,7 +66,7 @@ _GROUPS: dict[str, _Columns] = {
     ),
     "silence": _columns(
         "silent_since:timestamptz last_word_at:timestamptz reads:smallint read_counter:bigint read_at:timestamptz "
-        "unreachable_at:timestamptz"
+        "read_refused_at:timestamptz unreachable_at:timestamptz"
     ),
 }
 _SHOWN = _columns(
@@ -248,7 +248,15 @@ _VALUES: dict[str, Any] = {
     "consent": lambda c: (_answers_out(c.answers), c.answer_closed, c.automatic_due),
     "delivery": lambda d: (d.epoch, d.at, d.tries, d.delivered_at, d.failed_at, d.refused_at, d.reason),
     "arming": _arming_values,
-    "silence": lambda s: (s.since, s.last_word_at, s.reads, s.read_counter, s.read_at, s.unreachable_at),
+    "silence": lambda s: (
+        s.since,
+        s.last_word_at,
+        s.reads,
+        s.read_counter,
+        s.read_at,
+        s.read_refused_at,
+        s.unreachable_at,
+    ),
 }
 
 
@@ -286,7 +294,7 @@ def _row(r: Any) -> Row:
             r["outcome_at"], r["arm_tries"],
         ),
         silence=Silence(
-            r["silent_since"], r["last_word_at"], r["reads"], r["read_counter"], r["read_at"], r["unreachable_at"]
+            r["silent_since"], r["last_word_at"], r["reads"], r["read_counter"], r["read_at"], r["read_refused_at"], r["unreachable_at"]
         ),
     )  # fmt: skip
     shown = Shown(

@@ -30,6 +30,9 @@ create table hub (
     check ((gas_party is null) = (gas_user is null) and (gas_party is null) = (gas_since is null))
 ) with (fillfactor = 70);
 create index hub_model on hub (manufacturer, model, hub);
+-- A Supplier's estate, page by page. These columns change with the Supplier only, so a new firmware stays in place.
+create index hub_import_party on hub (import_party, hub);
+create index hub_gas_party on hub (gas_party, hub);
 
 -- The statuses that applied once to a hub, each with the date from which it applied; the present one stands in its row.
 -- Written only when a status changes; `smi_version` is the change that ended it.

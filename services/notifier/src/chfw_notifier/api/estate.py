@@ -1,0 +1,56 @@
+"""Lists of a Supplier's own hubs in three forms: pages, NDJSON, CSV. /v1/estate is the whole estate (R4-3)."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from chfw_common.runtime.http.callers import Caller, supplier
+from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
+from chfw_notifier.api.exports import Exports, Write, wants_csv
+from chfw_notifier.stages import report
+from chfw_notifier.store.estate import Scope
+
+LIST_LIMIT = 10_000
+
+Listing = dict[str, Any] | StreamingResponse
+
+
+async def hub_list(
+    request: Request, work: Commands, exports: Exports, scope: Scope, *, after: str | None, limit: int
+) -> Listing:
+    """The hubs of a scope in the form that the client accepts."""
+    position = read_cursor(after)
+
+    async def page(start: int | None, size: int = LIST_LIMIT) -> Page:
+        async with work.reading() as tx:
+            return await report.own_hubs(tx, scope, after=start, limit=size)
+
+    async def all_of_it(write: Write) -> None:
+        async with work.reading() as tx:
+            await report.own_hubs_csv(tx, scope, write)
+
+    if wants_csv(request):
+        return exports.csv(scope.party, all_of_it, scope.release_id or "estate")
+    if wants_ndjson(request):
+        return ndjson(page, position)
+    hubs, following = await page(position, limit)
+    return {"hubs": hubs, "next": None if following is None else write_cursor(following)}
+
+
+def build_router(exports: Exports) -> APIRouter:
+    """The route of the whole estate."""
+    router = APIRouter(prefix="/v1/estate", tags=["estate"])
+
+    @router.get("", operation_id="listEstate", response_model=None)
+    async def estate(
+        who: Annotated[Caller, Depends(supplier)],
+        work: Annotated[Commands, Depends(commands)],
+        request: Request,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
+    ) -> Listing:
+        return await hub_list(request, work, exports, Scope(who.party), after=after, limit=limit)
+
+    return router

@@ -1,0 +1,60 @@
+"""/v1/releases/{id}/pilot:preview: let rules choose a pilot, look at it, and instruct it or not."""
+
+import asyncio
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from chfw_common.kernel.ids import ReleaseId
+from chfw_common.runtime.http.callers import Caller, supplier
+from chfw_common.runtime.http.commands import Commands, commands
+from chfw_notifier.domain.pilot import Candidate, Rules, choose
+from chfw_notifier.stages import preview
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Names = Annotated[tuple[Name, ...], Field(max_length=200)]
+
+router = APIRouter(prefix="/v1/releases", tags=["pilot"])
+
+
+class RulesBody(BaseModel):
+    """The rules. The smaller of share (rounded up) and size counts; without either, the cap of the release does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    share: Annotated[Decimal, Field(gt=0, le=1, max_digits=12)] | None = None
+    size: Annotated[int, Field(ge=1, le=250_000)] | None = None
+    regions: Names = ()
+    models: Names = ()
+    seed: Annotated[str, Field(max_length=200)] = ""
+    stratified: bool = True
+
+
+@router.post("/{release_id}/pilot:preview", operation_id="previewPilot")
+async def post(
+    release_id: str,
+    body: RulesBody,
+    who: Annotated[Caller, Depends(supplier)],
+    work: Annotated[Commands, Depends(commands)],
+) -> dict[str, Any]:
+    """The hubs these rules choose from the caller's own of which nothing is under way. The same seed, the same hubs."""
+    wish = preview.Wish(
+        party=who.party,
+        release_id=ReleaseId(release_id),
+        share=body.share,
+        size=body.size,
+        regions=body.regions,
+        models=body.models,
+        seed=body.seed,
+        stratified=body.stratified,
+    )
+    async with work.reading() as tx:
+        candidates, rules = await preview.load(tx, wish)
+    # Off the loop: a lot for each hub of a large estate takes longer than anybody else should wait.
+    return await asyncio.to_thread(_chosen, candidates, rules)
+
+
+def _chosen(candidates: list[Candidate], rules: Rules) -> dict[str, Any]:
+    return preview.render(choose(candidates, rules))

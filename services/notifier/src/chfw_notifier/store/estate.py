@@ -1,0 +1,73 @@
+"""A Party's own hubs: the inventory's record beside what the ledger says, as pages and as CSV."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.service import Tx
+
+SQL = load_queries("chfw_notifier.store", "estate.sql")
+COLUMNS = (
+    "hub",
+    "roles",
+    "second_supplier",
+    "second_has_instructed",
+    "release_id",
+    "state",
+    "activate_at",
+    "answer_by",
+    "pilot",
+    "model",
+    "hardware",
+    "firmware",
+    "region",
+)
+_FLAGS = frozenset({"second_supplier", "second_has_instructed", "pilot"})
+_LEAST = -(1 << 63)
+_GREATEST = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose hubs: all of a Party, or those in one release."""
+
+    party: PartyId
+    release_id: ReleaseId | None = None
+
+
+async def page(tx: Tx, scope: Scope, *, after: HubId | None, limit: int) -> list[Any]:
+    """Own hubs behind one of them, in signed order of ids: the columns, and `position` to go on from."""
+    if after == _GREATEST:
+        return []
+    statement, arguments = _query(scope, _LEAST if after is None else after + 1, limit)
+    return list(await tx.fetch(statement, *arguments))
+
+
+async def write_csv(tx: Tx, scope: Scope, write: Callable[[bytes], Awaitable[None]]) -> None:
+    """All own hubs as CSV with a header, as of one instant; `write` is awaited, so nothing piles up here."""
+    statement, arguments = _query(scope, _LEAST, None)
+    shown = ", ".join(f"{name}::text" if name in _FLAGS else name for name in COLUMNS)
+
+    async def as_bytes(piece: bytearray) -> None:
+        await write(bytes(piece))
+
+    # The clock of a statement includes the time its reader takes.
+    await tx.execute("set local statement_timeout = '15min'")
+    await tx.copy_from_query(
+        f"select {shown} from ({statement}) own", *arguments, output=as_bytes, format="csv", header=True
+    )
+
+
+async def pilot_candidates(
+    tx: Tx, party: PartyId, release_id: ReleaseId, *, regions: list[str] | None, models: list[str] | None
+) -> list[Any]:
+    """What a Party may choose its pilot from: (hub, model, region, second_supplier)."""
+    return list(await tx.fetch(SQL["pilot_candidates"], party, release_id, regions, models))
+
+
+def _query(scope: Scope, first: int, limit: int | None) -> tuple[str, tuple[Any, ...]]:
+    if scope.release_id is None:
+        return SQL["estate"], (scope.party, first, limit)
+    return SQL["eligibility"], (scope.party, first, limit, scope.release_id)

@@ -1,0 +1,63 @@
+-- name: estate
+-- A Party's own hubs from hub $2 on, at most $3, each with where it stands in the release that concerns it most: one
+-- that is still open, else the newest. Of the second Supplier: that there is one, and whether it has instructed.
+select h.hub as position, eui64(h.hub) as hub,
+       concat_ws(' ', case when h.import_party = $1 then 'IS' end, case when h.gas_party = $1 then 'GS' end) as roles,
+       coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
+       coalesce(h.import_party <> $1 and l.import_party = h.import_party and l.import_instructed, false)
+           or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
+           as second_has_instructed,
+       l.release_id, l.state, rfc3339(l.activate_at) as activate_at, rfc3339(l.answer_by) as answer_by,
+       coalesce(l.pilot, false) as pilot, h.model, h.hardware, h.firmware, h.region
+from (
+    (select hub from smi_published.hub where import_party = $1 and hub >= $2 order by hub limit $3)
+    union
+    (select hub from smi_published.hub where gas_party = $1 and hub >= $2 order by hub limit $3)
+    order by hub limit $3
+) own
+join smi_published.hub h using (hub)
+left join lateral (
+    select stand.* from release r
+    join scheduler_published.ledger stand
+        on stand.release_id = r.release_id and stand.part = h.part and stand.hub = h.hub
+    where $1 in (stand.import_party, stand.gas_party)
+    order by stand.state in ('confirmed', 'failed_final', 'cancelled', 'superseded', 'departed'), r.notified_at desc,
+             r.release_id
+    limit 1
+) l on true
+order by h.hub
+
+-- name: eligibility
+-- A Party's own hubs in release $4 from hub $2 on, at most $3, as `estate` shows them (R1-4).
+select h.hub as position, eui64(h.hub) as hub,
+       concat_ws(' ', case when h.import_party = $1 then 'IS' end, case when h.gas_party = $1 then 'GS' end) as roles,
+       coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
+       coalesce(h.import_party <> $1 and l.import_party = h.import_party and l.import_instructed, false)
+           or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
+           as second_has_instructed,
+       l.release_id, l.state, rfc3339(l.activate_at) as activate_at, rfc3339(l.answer_by) as answer_by,
+       l.pilot, h.model, h.hardware, h.firmware, h.region
+from (
+    (select h.hub from smi_published.hub h
+     join scheduler_published.ledger l on l.release_id = $4 and l.part = h.part and l.hub = h.hub
+     where h.import_party = $1 and h.hub >= $2 and $1 in (l.import_party, l.gas_party) order by h.hub limit $3)
+    union
+    (select h.hub from smi_published.hub h
+     join scheduler_published.ledger l on l.release_id = $4 and l.part = h.part and l.hub = h.hub
+     where h.gas_party = $1 and h.hub >= $2 and $1 in (l.import_party, l.gas_party) order by h.hub limit $3)
+    order by hub limit $3
+) own
+join smi_published.hub h using (hub)
+join scheduler_published.ledger l on l.release_id = $4 and l.part = h.part and l.hub = h.hub
+order by h.hub
+
+-- name: pilot_candidates
+-- A Party's own hubs in release $2 of which nothing is under way: what a pilot may be chosen from.
+select h.hub, h.model, h.region,
+       coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier
+from smi_published.hub h
+join scheduler_published.ledger l on l.release_id = $2 and l.part = h.part and l.hub = h.hub
+where (h.import_party = $1 or h.gas_party = $1) and $1 in (l.import_party, l.gas_party)
+  and l.state in ('eligible', 'awaiting_consent', 'scheduled')
+  and ($3::text[] is null or h.region = any($3)) and ($4::text[] is null or h.model = any($4))
+order by h.hub
