@@ -14,7 +14,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId, hub_eui64,
 from chfw_common.kernel.instants import parse_instant
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState
 from chfw_instruction.domain.entries import CHUNK_ENTRIES, Listing, TooManyEntriesError, read_entries
-from chfw_instruction.domain.standing import Standing, StateClass, class_of, standing
+from chfw_instruction.domain.standing import Standing, StateClass, Told, class_of, newest, standing
 from chfw_instruction.domain.verdict import Asked, Known, Verdict, judge
 
 D = parse_instant("2027-03-31T12:00:00Z")
@@ -158,6 +158,12 @@ def test_what_the_ledger_refuses(rows: list[tuple[ReleaseId, StateClass]], expec
 def test_every_state_has_its_class() -> None:
     open_states = {state for state in HubState if class_of(state) is StateClass.OPEN}
     assert open_states == {HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.SCHEDULED}
+
+
+def test_of_several_words_on_a_hub_the_highest_version_counts() -> None:
+    words = [Told(HUB, 3, StateClass.ARMED), Told(HubId(2), 1, StateClass.OPEN), Told(HUB, 2, StateClass.HOLDS)]
+    assert newest(words) == [Told(HUB, 3, StateClass.ARMED, moved=True), words[1]]
+    assert newest([words[0], words[0]]) == [words[0]]
 
 
 @pytest.mark.parametrize("sizes", [[25_001], [1, 9_999, 10_000, 5_001], [12_345, 12_656]])

@@ -6,8 +6,7 @@ A reader takes bytes and hands texts on; what it cannot read it refuses with the
 import codecs
 import csv
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 RECORD_LIMIT = 1 << 14
 """Characters one row may have."""
@@ -48,10 +47,13 @@ class _Rows:
         if "\0" in text:
             raise MalformedListError(self.row + 1, "a NUL character")
         cut = len(text) if final else self.boundary(text)
-        if len(text) - cut > RECORD_LIMIT:
-            raise MalformedListError(self.row + 1, f"longer than {RECORD_LIMIT} characters, or a quote is not closed")
         self._rest = text[cut:]
         return text[:cut]
+
+    def refuse_long(self) -> None:
+        """Refuse a row that has no end yet and is too long already."""
+        if len(self._rest) > RECORD_LIMIT:
+            raise MalformedListError(self.row + 1, f"longer than {RECORD_LIMIT} characters, or a quote is not closed")
 
     def boundary(self, text: str) -> int:
         """Where the last whole row ends."""
@@ -85,6 +87,7 @@ class NdjsonReader:
                     raise MalformedListError(rows.row, f"longer than {RECORD_LIMIT} characters")
                 texts.append(_hub_of(line, rows.row))
         rows.row -= 1  # what follows the last line end
+        rows.refuse_long()
         self._add(texts, ())
 
 
@@ -121,6 +124,7 @@ class CsvReader:
             else:
                 cells.append(row[self._column])
                 records.append(record)
+        self._rows.refuse_long()
         if final and not self.header:
             raise MalformedListError(1, "no header")
         self._add(cells, records if len(self.header) > 1 else ())
@@ -134,27 +138,27 @@ class CsvReader:
             raise MalformedListError(self._rows.row, f"the header has the column `{names[found[0]]}` twice")
         self.header, self._column = row, found[0]
 
-    def _parse(self, text: str) -> "list[tuple[str, list[str]]]":
+    def _parse(self, text: str) -> Iterator[tuple[str, list[str]]]:
         """(the row as it stands, its cells) of each row that is not blank."""
-        lines = text.split("\n")
         taken: list[str] = []
-        found: list[tuple[str, list[str]]] = []
 
-        def offered() -> Any:
-            for line in lines:
+        def offered() -> Iterator[str]:
+            for line in text.split("\n"):
                 taken.append(line)
                 yield line + "\n"
 
         rows = csv.reader(offered(), strict=True)
-        try:
-            for row in rows:
-                record = "\n".join(taken).removesuffix("\r")
-                taken.clear()
-                if record:
-                    self._rows.row += 1
-                    if len(record) > RECORD_LIMIT:
-                        raise MalformedListError(self._rows.row, f"longer than {RECORD_LIMIT} characters")
-                    found.append((record, row))
-        except csv.Error as error:
-            raise MalformedListError(self._rows.row + 1, f"not CSV ({error})") from error
-        return found
+        while True:
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                raise MalformedListError(self._rows.row + 1, f"not CSV ({error})") from error
+            if row is None:
+                return
+            record = "\n".join(taken).removesuffix("\r")
+            taken.clear()
+            if record:
+                self._rows.row += 1
+                if len(record) > RECORD_LIMIT:
+                    raise MalformedListError(self._rows.row, f"longer than {RECORD_LIMIT} characters")
+                yield record, row

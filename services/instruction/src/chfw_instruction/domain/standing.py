@@ -1,9 +1,10 @@
 """Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
 
 
@@ -61,3 +62,23 @@ def standing(asked_for: ReleaseId, rows: Iterable[tuple[ReleaseId, StateClass]])
             return Standing.OTHER_HOLDS
         finished |= release_id == asked_for and state in {StateClass.ARMED, StateClass.FINAL}
     return Standing.FINISHED if finished else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The newest word on a hub in one batch; `moved`: the batch told of more than one class."""
+
+    hub: HubId
+    version: int
+    state: StateClass
+    moved: bool = False
+
+
+def newest(words: Iterable[Told]) -> list[Told]:
+    """One word for each hub, that of the highest version."""
+    found: dict[HubId, Told] = {}
+    for word in words:
+        known = found.get(word.hub, word)
+        last = max(known, word, key=lambda one: one.version)
+        found[word.hub] = Told(last.hub, last.version, last.state, known.moved or known.state is not word.state)
+    return list(found.values())

@@ -3,10 +3,10 @@
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.release import ReleaseNotified
-from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Outcome, Tx
-from chfw_instruction.domain.standing import StateClass, class_of
+from chfw_instruction.domain.standing import Told, class_of, newest
 from chfw_instruction.store import releases, standings
 
 
@@ -26,12 +26,10 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -
 
 async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:  # noqa: ARG001
     """Keep which hubs a release holds, has armed or has finished."""
-    newest: dict[ReleaseId, dict[HubId, tuple[int, StateClass]]] = {}
+    told: dict[ReleaseId, list[Told]] = {}
     for event in batch.events:
-        rows = newest.setdefault(event.release_id, {})
-        for item in event.items:
-            if item.hub not in rows or rows[item.hub][0] < item.version:
-                rows[item.hub] = (item.version, class_of(item.state))
-    for release_id, rows in sorted(newest.items()):
-        await standings.keep(tx, release_id, rows)
+        words = told.setdefault(event.release_id, [])
+        words += (Told(item.hub, item.version, class_of(item.state)) for item in event.items)
+    for release_id, words in sorted(told.items()):
+        await standings.keep(tx, release_id, newest(words))
     return Outcome()

@@ -1,19 +1,19 @@
 """Where hubs stand in releases, as the ledger's events told it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
-from chfw_instruction.domain.standing import StateClass
+from chfw_instruction.domain.standing import StateClass, Told
 
 SQL = load_queries("chfw_instruction.store", "standings.sql")
 
 
-async def keep(tx: Tx, release_id: ReleaseId, rows: Mapping[HubId, tuple[int, StateClass]]) -> None:
-    """Keep (version, class) of hubs of a release, unless something newer is known."""
-    versions = [version for version, _ in rows.values()]
-    await tx.execute(SQL["keep"], release_id, list(rows), versions, [state.value for _, state in rows.values()])
+async def keep(tx: Tx, release_id: ReleaseId, told: Sequence[Told]) -> None:
+    """Keep what was told of hubs of a release, each once, unless something newer is known."""
+    columns = zip(*((one.hub, one.version, one.state.value, one.moved) for one in told), strict=True)
+    await tx.execute(SQL["keep"], release_id, *map(list, columns))
 
 
 async def of_hubs(tx: Tx, hubs: Sequence[HubId]) -> dict[HubId, list[tuple[ReleaseId, StateClass]]]:
