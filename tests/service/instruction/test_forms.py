@@ -158,6 +158,14 @@ async def test_what_is_wrong_with_a_body_is_a_problem_and_nothing_is_stored(
     assert await stand.fetch("select count(*) from request") == [(0,)]
 
 
+async def test_the_document_of_the_routes_shows_the_three_forms(stand: Stand) -> None:
+    document = (await stand.client.get("/openapi.json")).json()
+    content = document["paths"]["/v1/releases/{release_id}/instructions"]["post"]["requestBody"]["content"]
+    assert sorted(content) == [JSON, NDJSON, CSV]
+    names = {part["$ref"].rpartition("/")[2] for part in (content[JSON]["schema"]["properties"][f] for f in ("kind",))}
+    assert names <= set(document["components"]["schemas"])
+
+
 async def test_the_row_at_fault_is_named(stand: Stand) -> None:
     answer = await send(stand, NDJSON, b'"x"\n"y"\n{}\n')
     assert answer.json()["errors"][0]["row"] == 3

@@ -26,11 +26,13 @@ Key = Annotated[str, Depends(idempotency_key)]
 PAGE_LIMIT = 10_000
 
 
+# The two enums it refers to are in the document already: the query has them too.
+_SCHEMA = InstructionBody.model_json_schema(ref_template="#/components/schemas/{model}")
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            JSON: {"schema": InstructionBody.model_json_schema()},
+            JSON: {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}},
             NDJSON: {"schema": {"type": "string", "description": "A line an entry: a string, or an object with hub"}},
             CSV: {"schema": {"type": "string", "description": "A header with a column hub or device_id"}},
         },
