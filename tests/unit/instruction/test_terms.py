@@ -12,9 +12,19 @@ from chfw_common.kernel.rollout import AnswerKind, Mode, Rule
 from chfw_instruction.domain.terms import Terms, WholeRefusal, refuse_whole
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
+DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 IMAGE = Image("Acme", "CH9", frozenset({"H1"}), "9.2", frozenset(), frozenset())
-TERMS = Terms(ReleaseId("CH-9-2"), IMAGE, True, Rule.VOLUNTARY, Mode.HELD, NOW + timedelta(days=180))
+TERMS = Terms(
+    ReleaseId("CH-9-2"),
+    IMAGE,
+    True,
+    Rule.VOLUNTARY,
+    Mode.HELD,
+    NOW + timedelta(days=180),
+    NOW + timedelta(days=14),
+    300,
+)
 MANDATORY = replace(TERMS, rule=Rule.MANDATORY)
 ASKED: dict[str, object] = {"kind": AnswerKind.INSTRUCT, "activate_at": NOW, "entries": 3, "limit": 3, "now": NOW}
 BLANK: dict[str, object] = {"activate_at": None}

@@ -121,7 +121,7 @@ HUB_PROGRESSED = Topic(
     progressed.HubProgressed,
     Key.HUB,
     "scheduler",
-    ("notifier",),
+    ("notifier", "instruction"),
     "where these hubs stand in a release",
 )
 ROLLOUT_DECISION = Topic(

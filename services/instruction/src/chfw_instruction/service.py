@@ -2,7 +2,7 @@
 
 from chfw_common.runtime.jobs import jobs_tick
 from chfw_common.runtime.service import Consume, Service, Source
-from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION
+from chfw_common.topology import HUB_PROGRESSED, RELEASE_NOTIFIED, ROLLOUT_DECISION
 from chfw_instruction.api.instructions import build_router
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages import learn
@@ -18,6 +18,7 @@ def build(settings: Settings) -> Service:
         consumes={
             RELEASE_NOTIFIED: Consume(learn.handle_notice),
             ROLLOUT_DECISION: Consume(learn.handle_decision, source=Source.CONTROL),
+            HUB_PROGRESSED: Consume(learn.handle_progress),
         },
         ticks=[jobs_tick([JUDGE])],
         jobs=[JUDGE],

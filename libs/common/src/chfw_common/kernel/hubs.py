@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.instants import Instant
@@ -61,3 +62,24 @@ class HubRecord:
     region: str
     responsible: tuple[Responsibility, ...]
     smi_version: int
+
+
+class HubFields(NamedTuple):
+    """What intake asks of a hub, column by column: tens of thousands are looked up for one request.
+
+    From `device_type` on it is what an image is compared with.
+    """
+
+    hub: HubId
+    part: int
+    import_party: PartyId | None
+    import_user: UserId | None
+    gas_party: PartyId | None
+    gas_user: UserId | None
+    device_type: str
+    status: str
+    manufacturer: str
+    model: str
+    hardware: str
+    firmware: str
+    gbcs: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Responsibility
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubFields, HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.roles import Role
 
@@ -17,6 +17,11 @@ _STATUSES = {entry.value: entry for entry in DeviceStatus}
 _LOOKUP = """
 select h.* from unnest($1::bigint[]) asked(hub) join smi_published.hub h on h.hub = asked.hub order by h.hub
 """
+_FIELDS = """
+select h.hub, h.part, h.import_party, h.import_user, h.gas_party, h.gas_user, h.device_type, h.status, h.manufacturer,
+       h.model, h.hardware, h.firmware, h.gbcs
+from smi_published.hub h where h.hub = any($1::bigint[]) order by h.hub
+"""
 _PAGE = """
 select * from smi_published.hub
 where manufacturer = $1 and model = $2 and hub >= $4 and hardware = any($3::text[])
@@ -27,6 +32,12 @@ order by hub limit $5
 async def lookup(tx: "asyncpg.Connection[Any]", hubs: Sequence[HubId]) -> dict[HubId, HubRecord]:
     """The records of these hubs in signed order of their ids; a hub that the inventory does not know is left out."""
     return {row["hub"]: hub_record(row) for row in await tx.fetch(_LOOKUP, hubs)}
+
+
+async def lookup_fields(tx: "asyncpg.Connection[Any]", hubs: Sequence[HubId]) -> dict[HubId, HubFields]:
+    """What intake asks of these hubs; a hub that the inventory does not know is left out."""
+    make = HubFields._make
+    return {row[0]: make(row) for row in await tx.fetch(_FIELDS, hubs)}
 
 
 async def page_of_model(

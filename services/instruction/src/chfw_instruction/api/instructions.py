@@ -1,24 +1,22 @@
 """/v1/instructions: hand in, look up, download the verdicts."""
 
-import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.ids import ReleaseId, hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
-from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
+from chfw_common.runtime.http.idempotency import REPLAYED, idempotency_key
+from chfw_common.runtime.http.paging import NDJSON, Page, ndjson, read_cursor, wants_ndjson, write_cursor
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.service import Tx
-from chfw_instruction.domain.entries import read_entries
+from chfw_instruction.api.downloads import csv_response, wants_csv
+from chfw_instruction.api.submissions import CSV, JSON, InstructionBody, Terms, UtcTime, read_submission
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages import accept, report
 
@@ -28,27 +26,40 @@ Key = Annotated[str, Depends(idempotency_key)]
 PAGE_LIMIT = 10_000
 
 
-class InstructionBody(BaseModel):
-    """What a Party says of hubs. A blank time states no preference."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: AnswerKind
-    group: Group = Group.SAFE_LAUNCH
-    activate_at: UtcInstant | None = None
-    hubs: list[str]
+# The two enums it refers to are in the document already: the query has them too.
+_SCHEMA = InstructionBody.model_json_schema(ref_template="#/components/schemas/{model}")
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}},
+            NDJSON: {"schema": {"type": "string", "description": "A line an entry: a string, or an object with hub"}},
+            CSV: {"schema": {"type": "string", "description": "A header with a column hub or device_id"}},
+        },
+    }
+}
 
 
 def build_router(settings: Settings) -> APIRouter:
     """The routes of intake."""
     router = APIRouter(prefix="/v1", tags=["instructions"])
 
-    @router.post("/releases/{release_id}/instructions", status_code=202, operation_id="instruct")
+    @router.post("/releases/{release_id}/instructions", status_code=202, operation_id="instruct", openapi_extra=_BODY)
     async def instruct(
-        release_id: str, body: InstructionBody, caller: Supplier, key: Key, work: Work, response: Response
+        release_id: str,
+        request: Request,
+        caller: Supplier,
+        key: Key,
+        work: Work,
+        response: Response,
+        kind: AnswerKind | None = None,
+        group: Group | None = None,
+        activate_at: UtcTime | None = None,
     ) -> dict[str, Any]:
-        # Off the loop: a quarter of a million ids take longer than anybody else should wait.
-        submission = await asyncio.to_thread(_submission, ReleaseId(release_id), body, caller, key, settings)
+        if not (release_id.isascii() and release_id.isprintable()):
+            raise Problem(404, "unknown_release", "No such release is known here.")
+        query = Terms(kind, group, activate_at)
+        submission = await read_submission(request, ReleaseId(release_id), query, caller, key, settings)
         receipt = await work.run(accept.command, submission)
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
@@ -59,10 +70,18 @@ def build_router(settings: Settings) -> APIRouter:
             "received_at": format_instant(receipt.received_at),
         }
 
+    _serve_reports(router)
+    return router
+
+
+def _serve_reports(router: APIRouter) -> None:
     @router.get("/instructions/{instruction_id}", operation_id="getInstruction")
-    async def status(instruction_id: UUID, caller: Supplier, work: Work) -> dict[str, Any]:
+    async def status(instruction_id: UUID, caller: Supplier, work: Work, response: Response) -> dict[str, Any]:
         async with work.reading() as tx:
-            return report.render(await _own(tx, instruction_id, caller))
+            shown, seconds = await report.progress(tx, await _own(tx, instruction_id, caller), work.now())
+        if seconds is not None:
+            response.headers["Retry-After"] = str(seconds)
+        return shown
 
     @router.get("/instructions/{instruction_id}/results", operation_id="listVerdicts", response_model=None)
     async def results(
@@ -81,8 +100,14 @@ def build_router(settings: Settings) -> APIRouter:
             shown = [{"pos": p, "hub": _eui(hub), "as_sent": raw, "verdict": v} for p, raw, hub, v in rows]
             return shown, (rows[-1][0] if len(rows) == size else None)
 
+        async def part(chunk: int) -> report.Judged | None:
+            async with work.reading() as tx:
+                return await report.judged(tx, instruction_id, chunk)
+
         async with work.reading() as tx:
             known = await _own(tx, instruction_id, caller)
+        if wants_csv(request):
+            return csv_response(part, known.header, str(known.id))
         if wants_ndjson(request):
             return ndjson(page, position)
         items, _ = await page(position, limit)
@@ -90,24 +115,6 @@ def build_router(settings: Settings) -> APIRouter:
         more = last is None or last + 1 < known.entries
         following = write_cursor(-1 if last is None else last) if more else None
         return {"state": report.state(known), "results": items, "next": following}
-
-    return router
-
-
-def _submission(
-    release_id: ReleaseId, body: InstructionBody, caller: Caller, key: str, settings: Settings
-) -> accept.Submission:
-    return accept.Submission(
-        caller=caller,
-        key=key,
-        digest=digest_of(body, release_id, caller.user_id),
-        release_id=release_id,
-        kind=body.kind,
-        group=body.group,
-        activate_at=body.activate_at,
-        entries=read_entries(body.hubs),
-        limit=settings.request_limit,
-    )
 
 
 async def _own(tx: Tx, instruction_id: UUID, caller: Caller) -> report.Known:

@@ -22,6 +22,8 @@ class Terms:
     rule: Rule
     mode: Mode
     automatic_date: Instant
+    pilot_opens: Instant
+    pilot_cap: int
 
 
 class WholeRefusal(StrEnum):

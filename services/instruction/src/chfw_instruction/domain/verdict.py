@@ -1,18 +1,19 @@
-"""The verdict of one entry: the first row of the table of REQUIREMENTS that matches, top to bottom.
+"""The verdict of each entry: the first row of the table of REQUIREMENTS that matches, top to bottom.
 
-The rows that look at another release, at the ledger, at waves and at the pilot's cap are not judged here yet.
+`before_group_opens` is missing: it needs waves, which do not exist yet.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from chfw_common.kernel.applicability import Image, inapplicable
-from chfw_common.kernel.hubs import HubRecord
-from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubFields, HubRecord
+from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.months import cut_off
-from chfw_common.kernel.roles import SUPPLIER_ROLES
-from chfw_instruction.domain.entries import Entry
+from chfw_common.kernel.rollout import AnswerKind, Group
+from chfw_instruction.domain.standing import Standing
 
 
 class Verdict(StrEnum):
@@ -28,16 +29,27 @@ class Verdict(StrEnum):
     MODEL_NOT_APPLICABLE = "model_not_applicable"
     NOT_UPGRADEABLE = "not_upgradeable"
     GBCS_INCOMPATIBLE = "gbcs_incompatible"
+    OTHER_REQUEST_IN_PROGRESS = "other_request_in_progress"
+    FINISHED = "finished"
     AFTER_CUT_OFF = "after_cut_off"
     TIME_NOT_BEFORE_DATE = "time_not_before_date"
+    PILOT_CLOSED = "pilot_closed"
+    PILOT_FULL = "pilot_full"
     ACCEPTED = "accepted"
+
+
+_STANDING = {
+    Standing.OTHER_HOLDS: Verdict.OTHER_REQUEST_IN_PROGRESS,
+    Standing.FINISHED: Verdict.FINISHED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What all entries of a request share: who asks, for what image and time, and what is laid down.
 
-    `automatic_date` is the date in force when the request was received; verdicts are as of then.
+    `automatic_date`, `pilot_opens` and `pilot_cap` are those in force when the request was received; dates are judged
+    as of then.
     """
 
     party: PartyId
@@ -46,6 +58,15 @@ class Asked:
     automatic_date: Instant
     received_at: Instant
     activate_at: Instant | None
+    kind: AnswerKind
+    group: Group
+    pilot_opens: Instant
+    pilot_cap: int
+
+    @property
+    def for_pilot(self) -> bool:
+        """Whether this is a pilot list. Who declines or withdraws names no hub for the pilot."""
+        return self.group is Group.PILOT and self.kind in {AnswerKind.INSTRUCT, AnswerKind.AGREE}
 
     @property
     def refused_by_date(self) -> Verdict | None:
@@ -54,28 +75,80 @@ class Asked:
             return Verdict.AFTER_CUT_OFF
         if self.activate_at is not None and self.activate_at >= self.automatic_date:
             return Verdict.TIME_NOT_BEFORE_DATE
+        if self.for_pilot and self.received_at >= self.pilot_opens:
+            return Verdict.PILOT_CLOSED
         return None
 
 
-def judge(asked: Asked, entry: Entry, hub: HubRecord | None, by_date: Verdict | None) -> Verdict:
-    """The verdict of one entry, given what the inventory says and `asked.refused_by_date`, found once."""
-    if entry.hub is None:
-        return Verdict.MALFORMED_ID
-    if entry.duplicate:
-        return Verdict.DUPLICATE_IN_REQUEST
-    if hub is None:
-        return Verdict.UNKNOWN_HUB
-    if not _responsible(asked, hub):
-        return Verdict.NOT_RESPONSIBLE
-    reason = inapplicable(asked.image, hub)
-    if reason is not None:
-        return Verdict(reason.value)
-    return by_date or Verdict.ACCEPTED
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the hubs of a chunk when it is judged. `pilot` and `pilot_size` matter to a pilot list only.
+
+    `pilot`: the hubs among them that are in the pilot already. `pilot_size`: all hubs in it.
+    """
+
+    inventory: Mapping[HubId, HubFields]
+    standing: Mapping[HubId, Standing]
+    pilot: Collection[HubId] = frozenset()
+    pilot_size: int = 0
 
 
-def _responsible(asked: Asked, hub: HubRecord) -> bool:
-    # A plain loop: this runs fifty thousand times for one request.
-    for one in hub.responsible:
-        if one.user_id == asked.user_id and one.party == asked.party and one.role in SUPPLIER_ROLES:
-            return True
-    return False
+def judge(asked: Asked, hubs: Sequence[HubId | None], duplicates: Collection[int], known: Known) -> list[Verdict]:
+    """One verdict for each entry, in order."""
+    rows = _Rows(asked, known)
+    verdicts = []
+    for n, hub in enumerate(hubs):
+        if hub is None:
+            verdicts.append(Verdict.MALFORMED_ID)
+        elif n in duplicates:
+            verdicts.append(Verdict.DUPLICATE_IN_REQUEST)
+        else:
+            verdicts.append(rows.of_hub(hub))
+    return verdicts
+
+
+class _Rows:
+    """The rows of the table that look at a hub; hubs that are alike are compared with the image once."""
+
+    def __init__(self, asked: Asked, known: Known) -> None:
+        self._image = asked.image
+        self._sender = (asked.party, asked.user_id)
+        self._by_date = asked.refused_by_date
+        self._known = known
+        self._alike: dict[tuple[str, ...], Verdict | None] = {}
+        self._pilot = set(known.pilot)
+        self._room = asked.pilot_cap - known.pilot_size if asked.for_pilot else None
+
+    def of_hub(self, hub: HubId) -> Verdict:
+        found = self._known.inventory.get(hub)
+        if found is None:
+            return Verdict.UNKNOWN_HUB
+        if self._sender not in ((found[2], found[3]), (found[4], found[5])):
+            return Verdict.NOT_RESPONSIBLE
+        by_image = self._by_image(hub, found)
+        if by_image is not None:
+            return by_image
+        standing = self._known.standing.get(hub)
+        if standing is not None:
+            return _STANDING[standing]
+        return self._by_date or self._by_room(hub)
+
+    def _by_image(self, hub: HubId, found: HubFields) -> Verdict | None:
+        kind = found[6:]
+        if kind not in self._alike:
+            device_type, status, manufacturer, model, hardware, firmware, gbcs = kind
+            record = HubRecord(
+                hub, found.part, DeviceType(device_type), DeviceStatus(status),
+                manufacturer, model, hardware, firmware, gbcs, "", (), 0,
+            )  # fmt: skip
+            reason = inapplicable(self._image, record)
+            self._alike[kind] = None if reason is None else Verdict(reason.value)
+        return self._alike[kind]
+
+    def _by_room(self, hub: HubId) -> Verdict:
+        if self._room is None or hub in self._pilot:
+            return Verdict.ACCEPTED
+        if self._room <= 0:
+            return Verdict.PILOT_FULL
+        self._room -= 1
+        return Verdict.ACCEPTED

@@ -7,7 +7,9 @@ create table release (
     image jsonb not null,
     cpl_active boolean not null,
     rule text not null,
-    automatic_date timestamptz not null
+    automatic_date timestamptz not null,
+    pilot_opens timestamptz not null,
+    pilot_cap int not null
 );
 
 -- The decision in force on a release: the highest epoch seen. May be known before the release is.
@@ -18,13 +20,24 @@ create table decision (
     automatic_date timestamptz not null
 );
 
+-- Hubs that a release has ever held (distributing or later), armed or finished with, as the ledger told it; hubs that it
+-- never touched have no row. `class` is rewritten only when it changes, so most progress of a hub writes nothing.
+create table hub_standing (
+    hub bigint not null,
+    release_id text not null,
+    version int not null,
+    class text not null check (class in ('open', 'holds', 'armed', 'final')),
+    primary key (hub, release_id)
+) with (fillfactor = 70);
+
 -- One line of acceptance per Party: its row is the lock under which party_seq is given.
 create table party (
     party text primary key,
     last_seq bigint not null check (last_seq >= 0)
 );
 
--- An accepted request. The id is uuid5 of Party and key; image and automatic_date are those at received_at.
+-- An accepted request. The id is uuid5 of Party and key; what the release lays down is as it was at received_at.
+-- A CSV file keeps its header; its rows stand in the chunks.
 create table request (
     id uuid primary key,
     party text not null references party,
@@ -38,31 +51,46 @@ create table request (
     activate_at timestamptz,
     received_at timestamptz not null,
     entries int not null check (entries > 0),
+    header text[],
     image jsonb not null,
     automatic_date timestamptz not null,
+    pilot_opens timestamptz not null,
+    pilot_cap int not null,
     answered int not null default 0 check (answered <= entries),
     counts jsonb not null default '{}',
     done_at timestamptz,
     constraint request_once_per_key unique (party, key),
     constraint request_in_one_line unique (party, party_seq)
 );
+create index request_open on request (received_at) where done_at is null;
 
--- The content of a request, once, in the order in which it was listed. A malformed entry has no hub.
+-- The content of a request, once, in the order in which it was listed: `raw` is what was written, a line an entry;
+-- a malformed entry has no hub; `duplicates` are places in the chunk from 0 on; `record` are the rows of a CSV file.
+-- The verdicts, one an entry, are written once and never changed. What is long stays out of the row: to add the
+-- verdicts copies none of it.
 create table request_chunk (
     request_id uuid not null references request,
     chunk int not null,
-    raw text[] not null,
+    raw text not null,
     hub bigint[] not null,
-    duplicate boolean[] not null,
+    duplicates int[] not null,
+    record text[],
+    verdict text[] check (cardinality(verdict) = cardinality(hub)),
     primary key (request_id, chunk)
 );
+alter table request_chunk alter column raw set storage external, alter column hub set storage external;
 
--- One verdict per entry, written once and never changed.
-create table verdict (
-    request_id uuid not null,
-    pos int not null,
-    raw text not null,
-    hub bigint,
-    verdict text not null,
-    primary key (request_id, pos)
+-- One row an entry, for people and reports.
+create view verdict as
+select c.request_id, c.chunk * 10000 + (n.n - 1)::int as pos, n.raw, n.hub, n.verdict
+from request_chunk c
+cross join lateral unnest(string_to_array(c.raw, e'\n'), c.hub, c.verdict) with ordinality n(raw, hub, verdict, n)
+where c.verdict is not null;
+
+-- The pilot of each release: which Party's accepted list names which hub. The cap counts hubs, not rows.
+create table pilot_hub (
+    release_id text not null references release,
+    hub bigint not null,
+    party text not null references party,
+    primary key (release_id, hub, party)
 );

@@ -15,7 +15,7 @@ from chfw_common.runtime.http.idempotency import reused_key
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Answered, Tx
-from chfw_instruction.domain.entries import Entry
+from chfw_instruction.domain.entries import Chunk
 from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
 from chfw_instruction.stages import judge
 from chfw_instruction.store import releases, requests
@@ -23,7 +23,10 @@ from chfw_instruction.store import releases, requests
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request as it came in. `digest` is that of its content, `limit` the most entries taken."""
+    """A request as it came in. `digest` is that of its content, `limit` the most entries taken.
+
+    `header` names the columns of a CSV file.
+    """
 
     caller: Caller
     key: str
@@ -32,8 +35,14 @@ class Submission:
     kind: AnswerKind
     group: Group
     activate_at: Instant | None
-    entries: Sequence[Entry]
+    chunks: Sequence[Chunk]
+    header: Sequence[str] | None
     limit: int
+
+    @property
+    def entries(self) -> int:
+        """How many entries were listed."""
+        return sum(map(len, self.chunks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,8 @@ _SAID: dict[WholeRefusal, tuple[int, str]] = {
     WholeRefusal.TIME_REQUIRED: (422, "To agree, repeat the time that was shown in `activate_at`."),
     WholeRefusal.TIME_NOT_ALLOWED: (422, "A decline or a withdrawal takes no `activate_at`."),
     WholeRefusal.TIME_IN_PAST: (422, "`activate_at` is in the past."),
-    WholeRefusal.EMPTY_LIST: (422, "`hubs` is empty."),
-    WholeRefusal.TOO_MANY_ENTRIES: (413, "`hubs` has more entries than one request may."),
+    WholeRefusal.EMPTY_LIST: (422, "The list of hubs is empty."),
+    WholeRefusal.TOO_MANY_ENTRIES: (413, "The list of hubs has more entries than one request may."),
 }
 
 
@@ -75,7 +84,7 @@ async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Rece
         terms,
         kind=submission.kind,
         activate_at=submission.activate_at,
-        entries=len(submission.entries),
+        entries=submission.entries,
         limit=submission.limit,
         now=now,
     )
@@ -92,9 +101,11 @@ async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Rece
         group=submission.group,
         activate_at=submission.activate_at,
         received_at=now,
+        entries=submission.entries,
+        header=submission.header,
         terms=terms,
     )
-    await requests.add(tx, accepted, submission.entries)
+    await requests.add(tx, accepted, submission.chunks)
     await start_job(tx, judge.JOB, str(accepted.id), {"request": str(accepted.id)}, now)
-    receipt = Receipt(accepted.id, len(submission.entries), now, replayed=False)
+    receipt = Receipt(accepted.id, submission.entries, now, replayed=False)
     return Answered(receipt, f"request|{receipt.id}")

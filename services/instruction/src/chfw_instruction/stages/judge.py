@@ -1,20 +1,21 @@
 """Judge the entries of an accepted request, one stored chunk a step, and pass on the accepted ones."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from chfw_common.events.instruction import InstructionReceived
-from chfw_common.kernel.hubs import HubRecord
+from chfw_common.kernel.hubs import HubFields
 from chfw_common.kernel.ids import HubId, hub_key
 from chfw_common.kernel.instants import Instant
 from chfw_common.published import smi
 from chfw_common.runtime.service import JobKind, JobStep, Outgoing, Tx, hub_events
 from chfw_common.topology import INSTRUCTION_RECEIVED
-from chfw_instruction.domain.entries import Entry
-from chfw_instruction.domain.verdict import Verdict, judge
-from chfw_instruction.store import requests
+from chfw_instruction.domain import verdict
+from chfw_instruction.domain.standing import standing
+from chfw_instruction.domain.verdict import Verdict
+from chfw_instruction.store import pilot, requests, standings
 from chfw_instruction.store.requests import Known
 
 JOB = "judge"
@@ -23,41 +24,56 @@ JOB = "judge"
 async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
     """Judge the next chunk. Cursor, verdicts and events commit together, so a restart repeats nothing."""
     chunk = int(cursor.get("chunk", 0))
-    known = await requests.lock(tx, UUID(args["request"]))
-    entries = await requests.load_chunk(tx, known.id, chunk)
-    hubs = await smi.lookup(tx, [entry.hub for entry in entries if entry.hub is not None and not entry.duplicate])
-    by_date = known.asked.refused_by_date
-    judged = [
-        (entry, judge(known.asked, entry, hubs.get(entry.hub) if entry.hub is not None else None, by_date))
-        for entry in entries
-    ]
-    counts = Counter(known.counts)
-    counts.update(verdict.value for _, verdict in judged)
-    await requests.add_verdicts(tx, known, judged, dict(sorted(counts.items())), now)
-    finished = known.answered + len(judged) == known.entries
-    return JobStep(None if finished else {"chunk": chunk + 1}, _outgoing(known, judged, hubs))
+    request = await requests.lock(tx, UUID(args["request"]))
+    hubs, duplicates = await requests.load_chunk(tx, request.id, chunk)
+    known = await _look(tx, request, [hub for hub in hubs if hub is not None])
+    verdicts = verdict.judge(request.asked, hubs, duplicates, known)
+    accepted = [hub for hub, said in zip(hubs, verdicts, strict=True) if said is Verdict.ACCEPTED and hub is not None]
+    await _move_pilot(tx, request, accepted)
+    counts = Counter(request.counts)
+    counts.update(said.value for said in verdicts)
+    await requests.add_verdicts(tx, request, chunk, verdicts, dict(sorted(counts.items())), now)
+    finished = request.answered + len(verdicts) == request.entries
+    return JobStep(None if finished else {"chunk": chunk + 1}, _outgoing(request, accepted, known.inventory))
 
 
-def _outgoing(
-    known: Known, judged: Sequence[tuple[Entry, Verdict]], hubs: dict[HubId, HubRecord]
-) -> Sequence[Outgoing]:
-    accepted = [entry.hub for entry, verdict in judged if verdict is Verdict.ACCEPTED and entry.hub is not None]
+async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:
+    inventory = await smi.lookup_fields(tx, hubs)
+    standing_of = {
+        hub: found
+        for hub, rows in (await standings.of_hubs(tx, hubs)).items()
+        if (found := standing(request.release_id, rows)) is not None
+    }
+    if not request.asked.for_pilot:
+        return verdict.Known(inventory, standing_of)
+    members, size = await pilot.lock(tx, request.release_id, hubs)
+    return verdict.Known(inventory, standing_of, members, size)
 
+
+async def _move_pilot(tx: Tx, request: Known, accepted: Sequence[HubId]) -> None:
+    if request.asked.for_pilot:
+        await pilot.enter(tx, request.release_id, request.party, accepted)
+    else:
+        await pilot.leave(tx, request.release_id, request.party, accepted)
+
+
+def _outgoing(request: Known, accepted: Sequence[HubId], inventory: Mapping[HubId, HubFields]) -> Sequence[Outgoing]:
     def make(chunk: tuple[HubId, ...]) -> InstructionReceived:
-        return InstructionReceived(
-            request_id=str(known.id),
-            release_id=known.release_id,
-            party=known.party,
-            user_id=known.user_id,
-            party_seq=known.party_seq,
-            kind=known.kind,
-            group=known.group,
-            received_at=known.asked.received_at,
-            activate_at=known.asked.activate_at,
+        # Everything in it was read from typed rows a moment ago: it is not checked again, hub by hub.
+        return InstructionReceived.model_construct(
+            request_id=str(request.id),
+            release_id=request.release_id,
+            party=request.party,
+            user_id=request.user_id,
+            party_seq=request.party_seq,
+            kind=request.kind,
+            group=request.group,
+            received_at=request.asked.received_at,
+            activate_at=request.asked.activate_at,
             hubs=chunk,
         )
 
-    return hub_events(INSTRUCTION_RECEIVED, [(hubs[hub].part, hub_key(hub), hub) for hub in accepted], make)
+    return hub_events(INSTRUCTION_RECEIVED, [(inventory[hub].part, hub_key(hub), hub) for hub in accepted], make)
 
 
 JUDGE = JobKind(JOB, step)

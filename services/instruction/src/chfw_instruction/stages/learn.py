@@ -1,10 +1,13 @@
-"""Learn what is laid down: notices and decisions, each absorbed by version or epoch."""
+"""Learn what is laid down, and where hubs stand: notices, decisions, progress, absorbed by version or epoch."""
 
 from chfw_common.events.decision import RolloutDecision
+from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.release import ReleaseNotified
+from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Outcome, Tx
-from chfw_instruction.store import releases
+from chfw_instruction.domain.standing import Told, class_of, newest
+from chfw_instruction.store import releases, standings
 
 
 async def handle_notice(tx: Tx, batch: Batch[ReleaseNotified], now: Instant) -> Outcome:  # noqa: ARG001
@@ -18,4 +21,15 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -
     """Keep the newest decision of each release."""
     for decision in batch.events:
         await releases.save_decision(tx, decision)
+    return Outcome()
+
+
+async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:  # noqa: ARG001
+    """Keep which hubs a release holds, has armed or has finished."""
+    told: dict[ReleaseId, list[Told]] = {}
+    for event in batch.events:
+        words = told.setdefault(event.release_id, [])
+        words += (Told(item.hub, item.version, class_of(item.state)) for item in event.items)
+    for release_id, words in sorted(told.items()):
+        await standings.keep(tx, release_id, newest(words))
     return Outcome()

@@ -35,6 +35,8 @@ async def save_notice(tx: Tx, notice: ReleaseNotified) -> None:
         active,
         notice.rule,
         notice.automatic_date,
+        notice.pilot_opens,
+        notice.pilot_cap,
     )
 
 
@@ -55,6 +57,8 @@ async def load_terms(tx: Tx, release_id: ReleaseId) -> Terms | None:
         rule=Rule(row["rule"]),
         mode=Mode(row["mode"]),
         automatic_date=row["automatic_date"],
+        pilot_opens=row["pilot_opens"],
+        pilot_cap=row["pilot_cap"],
     )
 
 

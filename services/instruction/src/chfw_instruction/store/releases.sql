@@ -1,10 +1,10 @@
 -- name: save_notice
 -- Keep a notice unless a newer version is known.
-insert into release (release_id, version, image, cpl_active, rule, automatic_date)
-values ($1, $2, $3, $4, $5, $6)
+insert into release (release_id, version, image, cpl_active, rule, automatic_date, pilot_opens, pilot_cap)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (release_id) do update
 set version = excluded.version, image = excluded.image, cpl_active = excluded.cpl_active, rule = excluded.rule,
-    automatic_date = excluded.automatic_date
+    automatic_date = excluded.automatic_date, pilot_opens = excluded.pilot_opens, pilot_cap = excluded.pilot_cap
 where release.version < excluded.version
 
 -- name: save_decision
@@ -17,7 +17,7 @@ where decision.epoch < excluded.epoch
 
 -- name: terms
 -- A release with the decision in force; without one it is held, and the date is that of its notice.
-select r.release_id, r.image, r.cpl_active, r.rule, coalesce(d.mode, 'held') as mode,
+select r.release_id, r.image, r.cpl_active, r.rule, r.pilot_opens, r.pilot_cap, coalesce(d.mode, 'held') as mode,
        coalesce(d.automatic_date, r.automatic_date) as automatic_date
 from release r left join decision d using (release_id)
 where r.release_id = $1

@@ -10,14 +10,12 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
-from chfw_instruction.domain.entries import Entry
+from chfw_instruction.domain.entries import Chunk
 from chfw_instruction.domain.terms import Terms
 from chfw_instruction.domain.verdict import Asked, Verdict
 from chfw_instruction.store.releases import image_from_json, image_to_json
 
 SQL = load_queries("chfw_instruction.store", "requests.sql")
-CHUNK_ENTRIES = 10_000
-"""Entries of one stored chunk, which one step of the job judges in one transaction."""
 _NAMESPACE = uuid5(NAMESPACE_URL, "chfw/instruction")
 
 
@@ -34,6 +32,8 @@ class Accepted:
     group: Group
     activate_at: Instant | None
     received_at: Instant
+    entries: int
+    header: Sequence[str] | None
     terms: Terms
 
     @property
@@ -56,6 +56,7 @@ class Known:
     entries: int
     answered: int
     counts: dict[str, int]
+    header: list[str] | None
     done_at: Instant | None
     asked: Asked
 
@@ -70,7 +71,7 @@ async def find_by_key(tx: Tx, party: PartyId, key: str) -> Any | None:
     return await tx.fetchrow(SQL["by_key"], party, key)
 
 
-async def add(tx: Tx, accepted: Accepted, entries: Sequence[Entry]) -> None:
+async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
     """Write a request and its whole content, and move the Party's line on."""
     terms = accepted.terms
     await tx.execute(SQL["move_party"], accepted.party, accepted.party_seq)
@@ -87,66 +88,58 @@ async def add(tx: Tx, accepted: Accepted, entries: Sequence[Entry]) -> None:
         accepted.group,
         accepted.activate_at,
         accepted.received_at,
-        len(entries),
+        accepted.entries,
+        accepted.header,
         image_to_json(terms.image),
         terms.automatic_date,
+        terms.pilot_opens,
+        terms.pilot_cap,
     )
-    chunks = [entries[i : i + CHUNK_ENTRIES] for i in range(0, len(entries), CHUNK_ENTRIES)]
     await tx.copy_records_to_table(
         "request_chunk",
-        columns=["request_id", "chunk", "raw", "hub", "duplicate"],
-        records=[
-            (accepted.id, number, [e.raw for e in chunk], [e.hub for e in chunk], [e.duplicate for e in chunk])
-            for number, chunk in enumerate(chunks)
-        ],
+        columns=["request_id", "chunk", "raw", "hub", "duplicates", "record"],
+        # One chunk at a time is unpacked.
+        records=(
+            (accepted.id, n, chunk.packed, chunk.hubs, sorted(chunk.duplicates), chunk.records)
+            for n, chunk in enumerate(chunks)
+        ),
     )
 
 
 async def lock(tx: Tx, request_id: UUID) -> Known:
-    """A request, locked. Raises LookupError when there is none: a job without its request cannot be."""
-    row = await tx.fetchrow(SQL["lock_request"], request_id)
-    if row is None:
-        raise LookupError(f"request {request_id} is not here")
-    return _known(row)
+    """A request to be judged on, locked."""
+    return _known(await tx.fetchrow(SQL["lock_request"], request_id))
 
 
 async def find_own(tx: Tx, request_id: UUID, party: PartyId) -> Known | None:
-    """A request of the Party itself; that of another is not there."""
+    """A request of the Party itself."""
     row = await tx.fetchrow(SQL["own_request"], request_id, party)
-    return _known(row) if row else None
+    return None if row is None else _known(row)
 
 
-async def load_chunk(tx: Tx, request_id: UUID, chunk: int) -> list[Entry]:
-    """One part of the content; empty beyond the last."""
+async def load_chunk(tx: Tx, request_id: UUID, chunk: int) -> tuple[list[HubId | None], frozenset[int]]:
+    """The hubs of a part of the content, and which places are duplicates."""
     row = await tx.fetchrow(SQL["chunk"], request_id, chunk)
-    if row is None:
-        return []
-    columns = zip(row["raw"], row["hub"], row["duplicate"], strict=True)
-    return [Entry(raw, hub, duplicate=duplicate) for raw, hub, duplicate in columns]
+    return row["hub"], frozenset(row["duplicates"])
 
 
 async def add_verdicts(
-    tx: Tx, known: Known, judged: Sequence[tuple[Entry, Verdict]], counts: dict[str, int], now: Instant
+    tx: Tx, known: Known, chunk: int, verdicts: Sequence[Verdict], counts: dict[str, int], now: Instant
 ) -> None:
-    """Append the verdicts of the next entries and take them into the counts."""
-    answered = known.answered + len(judged)
-    await tx.copy_records_to_table(
-        "verdict",
-        columns=["request_id", "pos", "raw", "hub", "verdict"],
-        records=(
-            (known.id, pos, entry.raw, entry.hub, verdict.value)
-            for pos, (entry, verdict) in enumerate(judged, start=known.answered)
-        ),
-    )
+    """Write the verdicts of a part and take them into the counts."""
+    answered = known.answered + len(verdicts)
+    await tx.execute(SQL["add_verdicts"], known.id, chunk, verdicts)
     await tx.execute(SQL["count_verdicts"], known.id, answered, counts, now if answered == known.entries else None)
 
 
-async def load_verdicts(
-    tx: Tx, request_id: UUID, *, after: int, limit: int
-) -> list[tuple[int, str, HubId | None, str]]:
-    """(position, what was written, hub, verdict) in listed order."""
-    rows = await tx.fetch(SQL["verdicts"], request_id, after, limit)
-    return [(row["pos"], row["raw"], row["hub"], row["verdict"]) for row in rows]
+async def load_judged(tx: Tx, request_id: UUID, chunk: int) -> Any | None:
+    """A part with its verdicts (raw, hub, verdict, record: one list each), or None while it has none."""
+    return await tx.fetchrow(SQL["judged_chunk"], request_id, chunk)
+
+
+async def count_waiting(tx: Tx, received_at: Instant) -> int:
+    """Entries without a verdict, of the requests received up to then."""
+    return int(await tx.fetchval(SQL["waiting_before"], received_at))
 
 
 def _known(row: Any) -> Known:
@@ -161,6 +154,7 @@ def _known(row: Any) -> Known:
         entries=row["entries"],
         answered=row["answered"],
         counts=row["counts"],
+        header=row["header"],
         done_at=row["done_at"],
         asked=Asked(
             party=row["party"],
@@ -169,5 +163,9 @@ def _known(row: Any) -> Known:
             automatic_date=row["automatic_date"],
             received_at=row["received_at"],
             activate_at=row["activate_at"],
+            kind=AnswerKind(row["kind"]),
+            group=Group(row["group"]),
+            pilot_opens=row["pilot_opens"],
+            pilot_cap=row["pilot_cap"],
         ),
     )

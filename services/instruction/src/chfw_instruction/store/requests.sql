@@ -15,8 +15,8 @@ select id, digest, entries, received_at from request where party = $1 and key = 
 -- name: add_request
 -- Write an accepted request down.
 insert into request (id, party, key, digest, user_id, party_seq, release_id, kind, "group", activate_at, received_at,
-                     entries, image, automatic_date)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                     entries, header, image, automatic_date, pilot_opens, pilot_cap)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 
 -- name: lock_request
 -- A request to be judged on, locked: nobody else counts its verdicts.
@@ -24,7 +24,11 @@ select * from request where id = $1 for update
 
 -- name: chunk
 -- One part of the content.
-select raw, hub, duplicate from request_chunk where request_id = $1 and chunk = $2
+select hub, duplicates from request_chunk where request_id = $1 and chunk = $2
+
+-- name: add_verdicts
+-- The verdicts of a part, once.
+update request_chunk set verdict = $3 where request_id = $1 and chunk = $2 and verdict is null
 
 -- name: count_verdicts
 -- Take the verdicts of a part into the counts.
@@ -34,6 +38,12 @@ update request set answered = $2, counts = $3, done_at = $4 where id = $1
 -- A request as its own Party may see it.
 select * from request where id = $1 and party = $2
 
--- name: verdicts
--- Verdicts of a request in listed order, after a position.
-select pos, raw, hub, verdict from verdict where request_id = $1 and pos > $2 order by pos limit $3
+-- name: judged_chunk
+-- A part of the content with its verdicts, once it has them.
+select string_to_array(raw, e'\n') as raw, hub, verdict, record
+from request_chunk
+where request_id = $1 and chunk = $2 and verdict is not null
+
+-- name: waiting_before
+-- Entries still without a verdict in this request and those received before it.
+select coalesce(sum(entries - answered), 0) from request where done_at is null and received_at <= $1

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from chfw_common.kernel.ids import PartyId
 from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.http.bodies import only_header
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.service import Tx
 
@@ -19,7 +20,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 async def idempotency_key(request: Request) -> str:
     """The key of a request (a dependency). Raises Problem 400 when it is missing or not 1 to 200 visible characters."""
-    key = request.headers.get(HEADER, "").strip().strip('"')
+    key = only_header(request, HEADER).strip('"')
     if _KEY.fullmatch(key) is None:
         raise Problem(400, "idempotency_key_required", f"{HEADER} is needed: 1 to 200 visible ASCII characters.")
     return key

@@ -1,0 +1,71 @@
+"""Verdicts as CSV: the list as it was sent, each row with its hub and its verdict in front."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+
+from chfw_common.kernel.ids import hub_eui64
+from chfw_instruction.api.submissions import CSV
+from chfw_instruction.stages.report import Judged
+
+OURS = ("hub", "verdict")
+AS_SENT = "as_sent"
+_LINES = 2_000
+
+
+def wants_csv(request: Request) -> bool:
+    """Whether the client asks for CSV."""
+    return CSV in request.headers.get("accept", "")
+
+
+def csv_response(
+    load: Callable[[int], Awaitable[Judged | None]], header: Sequence[str] | None, name: str
+) -> StreamingResponse:
+    """All that is judged, one stored part after the other; each is read when it is due, so memory stays flat."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield _line([*OURS, *(renamed(header) if header else [AS_SENT])]).encode()
+        chunk = 0
+        while (part := await load(chunk)) is not None:
+            for start in range(0, len(part.raw), _LINES):
+                yield _rows(part, slice(start, start + _LINES)).encode()
+            chunk += 1
+
+    disposition = f'attachment; filename="{name}.csv"'
+    return StreamingResponse(
+        lines(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
+    )
+
+
+def renamed(header: Sequence[str]) -> list[str]:
+    """The sender's columns; a name that is taken already gets `_as_sent` behind it."""
+    taken = set(OURS)
+    names = []
+    for name in header:
+        while name in taken:
+            name = f"{name}_{AS_SENT}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _rows(part: Judged, cut: slice) -> str:
+    hubs = ["" if hub is None else hub_eui64(hub) for hub in part.hubs[cut]]
+    said = part.verdicts[cut]
+    if part.records is not None:
+        # The row stands there as it was sent: it was CSV then.
+        return "".join(f"{h},{v},{r}\r\n" for h, v, r in zip(hubs, said, part.records[cut], strict=True))
+    return "".join(
+        f"{h},{v},{r}\r\n" if r.isalnum() or r.replace("-", "").isalnum() else _line([h, v, r])
+        for h, v, r in zip(hubs, said, part.raw[cut], strict=True)
+    )
+
+
+def _line(cells: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()

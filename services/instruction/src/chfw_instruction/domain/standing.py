@@ -1,0 +1,84 @@
+"""Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.rollout import FINAL_STATES, HubState
+
+
+class StateClass(StrEnum):
+    """What a state means to an instruction."""
+
+    OPEN = "open"
+    HOLDS = "holds"
+    ARMED = "armed"
+    FINAL = "final"
+
+
+class Standing(StrEnum):
+    """Why a hub takes no instruction."""
+
+    OTHER_HOLDS = "other_holds"
+    FINISHED = "finished"
+
+
+_HOLDS = frozenset(
+    {
+        HubState.DISTRIBUTING,
+        HubState.DELIVERED,
+        HubState.DELIVERY_FAILED,
+        HubState.ACTIVATION_FAILED,
+        HubState.NOT_APPLIED,
+    }
+)
+_ARMED = frozenset(
+    {
+        HubState.ARMING,
+        HubState.ARMED,
+        HubState.CANCELLING,
+        HubState.ACTIVATED,
+        HubState.SILENT,
+        HubState.UNREACHABLE,
+    }
+)
+
+
+def class_of(state: HubState) -> StateClass:
+    """The class of a state. A failed attempt leaves the hub with its release, but no longer armed."""
+    if state in FINAL_STATES:
+        return StateClass.FINAL
+    if state in _ARMED:
+        return StateClass.ARMED
+    return StateClass.HOLDS if state in _HOLDS else StateClass.OPEN
+
+
+def standing(asked_for: ReleaseId, rows: Iterable[tuple[ReleaseId, StateClass]]) -> Standing | None:
+    """What refuses an instruction for a release, given where the hub stands in those that are not ended."""
+    finished = False
+    for release_id, state in rows:
+        if release_id != asked_for and state in {StateClass.HOLDS, StateClass.ARMED}:
+            return Standing.OTHER_HOLDS
+        finished |= release_id == asked_for and state in {StateClass.ARMED, StateClass.FINAL}
+    return Standing.FINISHED if finished else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The newest word on a hub in one batch; `moved`: the batch told of more than one class."""
+
+    hub: HubId
+    version: int
+    state: StateClass
+    moved: bool = False
+
+
+def newest(words: Iterable[Told]) -> list[Told]:
+    """One word for each hub, that of the highest version."""
+    found: dict[HubId, Told] = {}
+    for word in words:
+        known = found.get(word.hub, word)
+        last = max(known, word, key=lambda one: one.version)
+        found[word.hub] = Told(last.hub, last.version, last.state, known.moved or known.state is not word.state)
+    return list(found.values())

@@ -1,0 +1,24 @@
+"""Where hubs stand in releases, as the ledger's events told it."""
+
+from collections.abc import Sequence
+
+from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.service import Tx
+from chfw_instruction.domain.standing import StateClass, Told
+
+SQL = load_queries("chfw_instruction.store", "standings.sql")
+
+
+async def keep(tx: Tx, release_id: ReleaseId, told: Sequence[Told]) -> None:
+    """Keep what was told of hubs of a release, each once, unless something newer is known."""
+    columns = zip(*((one.hub, one.version, one.state.value, one.moved) for one in told), strict=True)
+    await tx.execute(SQL["keep"], release_id, *map(list, columns))
+
+
+async def of_hubs(tx: Tx, hubs: Sequence[HubId]) -> dict[HubId, list[tuple[ReleaseId, StateClass]]]:
+    """The releases that hold, have armed or have finished these hubs, less those that are stopped or revoked."""
+    found: dict[HubId, list[tuple[ReleaseId, StateClass]]] = {}
+    for hub, release_id, state in await tx.fetch(SQL["of_hubs"], hubs):
+        found.setdefault(hub, []).append((release_id, StateClass(state)))
+    return found
