@@ -144,7 +144,7 @@ async def test_an_answer_that_meets_an_armed_hub_is_kept_apart_for_good(stand: S
     late = instruction("elec", [hub], seq=2, at=T + 9 * DAY)
     await stand.instruct(late)
     item = (await stand.told())[hub]
-    assert (item.state, item.reason, item.activate_at) == (HubState.ARMED, "too_late", T)
+    assert (item.state, item.too_late, item.activate_at) == (HubState.ARMED, ("elec",), T)
     await stand.instruct(late)
     assert await stand.told() == {}
     assert await stand.fetch("select hub, party, party_seq from late_answer") == [(hub, "elec", 2)]

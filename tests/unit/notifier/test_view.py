@@ -10,7 +10,7 @@ from chfw_common.events.progressed import HubProgress
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import parse_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
-from chfw_notifier.domain.view import parties_of, view_of
+from chfw_notifier.domain.view import parties_of, view_of, views_of
 
 T = parse_instant("2026-12-01T02:00:00Z")
 ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
@@ -93,3 +93,10 @@ def test_who_the_other_is_makes_no_difference(
         update={"answers": {someone_else: answer, ELEC: item.answers[ELEC]}, "version": item.version + 1}
     )
     assert view_of(ELEC, swapped) == view_of(ELEC, item)
+
+
+def test_only_the_party_whose_answer_came_too_late_hears_of_it() -> None:
+    late = ITEM.model_copy(update={"too_late": (ELEC,)})
+    assert parties_of([late]) == [ELEC]
+    assert set(views_of(late)) == {ELEC}
+    assert views_of(late)[ELEC] == {**views_of(ITEM)[ELEC], "reason": "too_late"}

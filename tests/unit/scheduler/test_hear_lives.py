@@ -40,6 +40,7 @@ class World:
     smi_at: Instant = RECEIVED
     smi_read: int = 0
     activations: int = 0
+    lost: int = 0
     outbound: list[tuple[Action, int, Instant]] = field(default_factory=list)
     inbound: list[Response] = field(default_factory=list)
     certain: list[Response] = field(default_factory=list)
@@ -80,7 +81,11 @@ class World:
         self.job()
 
     def forward(self, *, repeat: bool = False) -> None:
-        """The edge judges the oldest message and the hub obeys. What a hub was to do before, it has done by then."""
+        """The edge judges the oldest message and the hub obeys. What a hub was to do before, it has done by then.
+
+        A command that passes twice is answered at least once: that both a repeat is refused and the first answer is
+        lost is one fault too many for a halted release.
+        """
         self.fire()
         if not self.outbound:
             return
@@ -104,6 +109,8 @@ class World:
         self.hub = obey(self.hub, Command(asked, RELEASE, "h", epoch, counter, at, cancels), now)
         assert self.hub.receipt is not None
         self._answer(self.hub.receipt.kind, self.hub.receipt.counter, self.hub.receipt.at, self.hub.receipt.firmware)
+        if repeat:
+            self.certain.append(self.inbound[-1])
 
     def _answer(self, kind: Answer, counter: int, at: Instant, firmware: str | None) -> None:
         answers: dict[Answer, Response] = {
@@ -112,10 +119,10 @@ class World:
             Answer.CANCEL_TOO_LATE: lambda f: hear.cancel_too_late(f, counter, at),
             Answer.VERSION_READ: lambda f: hear.version_read(f, counter, at, new_firmware=firmware == "NEW"),
         }
-        self.inbound.append(answers[kind])
         if kind is Answer.VERSION_READ and firmware is not None and counter > self.smi_read:
             self.smi_read = counter
             self._inventory(firmware, at)
+        self.inbound.append(answers[kind])
 
     def _inventory(self, firmware: str, at: Instant) -> None:
         """The inventory takes a read once, and an older word never replaces the version of a younger one."""
@@ -152,7 +159,14 @@ class World:
         """A hub's word gets lost on its way."""
         losable = [word for word in self.inbound if word not in self.certain]
         if losable:
+            self.lost += 1
             self.inbound.remove(losable[place % len(losable)])
+
+    def lose_command(self) -> None:
+        """A command gets lost behind the edge."""
+        if self.outbound:
+            self.lost += 1
+            self.outbound.pop(0)
 
     def respond(self, place: int, *, repeat: bool = False) -> None:
         """The ledger hears one of the answers under way."""
@@ -198,7 +212,7 @@ def act(world: World, step: tuple[str, int]) -> None:
         "tick": world.tick,
         "forward": world.forward,
         "forward again": lambda: world.forward(repeat=True),
-        "lose command": lambda: world.outbound and world.outbound.pop(0),
+        "lose command": world.lose_command,
         "respond": lambda: world.respond(n),
         "respond again": lambda: world.respond(n, repeat=True),
         "lose answer": lambda: world.lose(n),
@@ -233,7 +247,10 @@ def test_every_life_comes_to_an_end_that_agrees_with_the_hub(
         act(world, step)
     world.settle()
     state = show(world.facts, world.rollout).state
-    assert (state is HubState.CONFIRMED) == (world.hub.firmware == "NEW")
+    if state is HubState.UNREACHABLE:
+        assert world.lost, "every read was answered or refused"
+    else:
+        assert (state is HubState.CONFIRMED) == (world.hub.firmware == "NEW")
     assert world.hub.armed is None
     if world.rollout.decision.mode is Mode.RUN:
         assert state in ENDS, state

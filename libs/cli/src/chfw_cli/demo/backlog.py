@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from chfw_common.runtime.clock import machine_now, read_pace
+from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, schema_of
@@ -29,13 +29,22 @@ _WRITTEN = """
 select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint from pg_stat_user_tables where schemaname = any($1)
 """
 _DUE = """
-select count(*) from (
-    (select 1 from scheduler.ledger l join scheduler.decision d using (release_id)
-     where l.claim_at <= $1 and d.mode in ('pilot', 'run') and (d.mode = 'run' or l.pilot) limit 1)
-    union all (select 1 from scheduler.ledger where check_at <= $1 limit 1)
-    union all (select 1 from device_sim.device where deliver_at <= $1 limit 1)
-    union all (select 1 from device_sim.device where activate_at <= $1 limit 1)) due
+select exists (select 1 from scheduler.ledger l join scheduler.decision d using (release_id)
+               where l.claim_at <= $1 and (d.mode = 'run' or d.mode = 'pilot' and l.pilot))
+    or exists (select 1 from scheduler.ledger where check_at <= $1)
+    or exists (select 1 from device_sim.device where deliver_at <= $1)
+    or exists (select 1 from device_sim.device where activate_at <= $1)
+    or exists (select 1 from device_sim.later where due_at <= $1)
 """
+_OPEN = """
+select count(*) from scheduler.ledger
+where state not in ('confirmed', 'failed_final', 'cancelled', 'superseded', 'departed', 'unreachable')
+"""
+
+
+async def count_open(connection: Any) -> int:
+    """Hubs that have not come to an end, those that nobody can reach left aside."""
+    return int(await connection.fetchval(_OPEN))
 
 
 class Backlog:
@@ -58,13 +67,18 @@ class Backlog:
         if connection is not None:
             connection.terminate()
 
-    async def none(self) -> bool:
+    async def none(self, now: Instant) -> bool:
         """Whether nothing at all is under way or due."""
-        if await self.count() > 0:
-            return False
+        return await self.count() == 0 and not await self.due(now) and await self.count() == 0
+
+    async def due(self, at: Instant) -> bool:
+        """Whether anything that was due at that time has not been done."""
         connection = await self.connection()
-        now = (await read_pace(connection)).at(machine_now())
-        return int(await connection.fetchval(_DUE, now)) == 0 and await self.count() == 0
+        return bool(await connection.fetchval(_DUE, at))
+
+    async def open_hubs(self) -> int:
+        """Hubs that have not come to an end, those that nobody can reach left aside."""
+        return await count_open(await self.connection())
 
     async def rows_written(self) -> int:
         """Rows that all services have inserted, updated or deleted so far, as Postgres counts them."""

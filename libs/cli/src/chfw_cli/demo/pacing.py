@@ -49,6 +49,10 @@ class Timeline(Protocol):
         """Return when every accepted answer is in the scheduler's ledger."""
         ...
 
+    async def open_hubs(self) -> int:
+        """Hubs that have not come to an end, those that nobody can reach left aside."""
+        ...
+
     async def effort(self) -> Effort:
         """What it has cost so far."""
         ...
@@ -91,6 +95,10 @@ class PacedTimeline:
                     return
             await asyncio.sleep(LOOK_EVERY)
 
+    async def open_hubs(self) -> int:
+        """Hubs that have not come to an end, those that nobody can reach left aside."""
+        return await self.backlog.open_hubs()
+
     async def effort(self) -> Effort:
         """What it has cost so far."""
         return Effort(self.busy_seconds, await self.backlog.rows_written())
@@ -112,7 +120,7 @@ class PacedTimeline:
         self._note(waiting)
         idle = waiting <= SMALL
         if now >= instant:
-            return idle and await self.backlog.none()
-        if idle and now + AHEAD / 2 >= pace.hold_at:
+            return idle and await self.backlog.none(now)
+        if idle and now + AHEAD / 2 >= pace.hold_at and not await self.backlog.due(now - AHEAD / 2):
             await write_pace(connection, Pace(machine_now(), now, self.rate, min(instant, now + AHEAD)))
         return False

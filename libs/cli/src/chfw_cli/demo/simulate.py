@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import asyncpg
 import httpx2
 
+from chfw_cli.demo.backlog import count_open
 from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.pacing import Effort
@@ -35,8 +36,9 @@ NO_JOINS = {"enable_indexscan": "off", "enable_bitmapscan": "off", "enable_hashj
 class SimulatedTimeline:
     """The driver's time."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, dsn: str) -> None:
         self._simulation = simulation
+        self._dsn = dsn
 
     async def until(self, instant: Instant) -> None:
         """Settle, jump, settle, up to the instant."""
@@ -49,6 +51,14 @@ class SimulatedTimeline:
     async def work(self) -> None:
         """Move everything that can move at this instant."""
         await self._simulation.settle()
+
+    async def open_hubs(self) -> int:
+        """Hubs that have not come to an end, those that nobody can reach left aside."""
+        admin = await asyncpg.connect(self._dsn)
+        try:
+            return await count_open(admin)
+        finally:
+            await admin.close()
 
     async def effort(self) -> Effort:
         """Not measured: seconds of a simulation say nothing about the live system."""
@@ -76,7 +86,7 @@ async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans:
             setup = time.monotonic() - begun
             client = _client(simulation, issuer)
             await seed(client, story)
-            told = await tell(client, story, SimulatedTimeline(simulation), say)
+            told = await tell(client, story, SimulatedTimeline(simulation, server.dsn(DATABASE)), say)
             story_seconds = time.monotonic() - begun - setup
             admin = await asyncpg.connect(server.dsn(DATABASE))
             try:

@@ -31,7 +31,9 @@ BATCH = 50_000
 BAD_SHARE = 0.01
 DAY = timedelta(days=1)
 PILOT_OPENS, PILOT_CLOSES, RUNS, AUTOMATIC = 6 * DAY, 12 * DAY, 13 * DAY, 75 * DAY
-ENDS_BY = AUTOMATIC + 12 * DAY
+ENDS_BY = AUTOMATIC + 3 * DAY
+LONGEST = AUTOMATIC + 40 * DAY
+"""When the story is given up, should hubs still be open: retries and silence take their time."""
 IMAGE_HASH = "5f" * 32
 MALFORMED = ("", "00-DB-12-34", "not an id", "00-DB-12-34-56-78-90-G0", "00DB123456789", "00-db-12-34-56-78-90-a0-ff")
 

@@ -9,7 +9,7 @@ from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import MANUFACTURER, EstateHub, user_id
 from chfw_cli.demo.intake import Timed, instruct, instruct_timed
 from chfw_cli.demo.pacing import Effort, Timeline
-from chfw_cli.demo.story import ENDS_BY, RELEASE_ID, DecisionStep, Request, Story
+from chfw_cli.demo.story import DAY, ENDS_BY, LONGEST, RELEASE_ID, DecisionStep, Request, Story
 from chfw_common.kernel.ids import hub_hex
 from chfw_common.kernel.roles import Role
 
@@ -41,7 +41,7 @@ class Told:
 
 
 async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> Told:
-    """From the notice to the end: returns when the last day of the story is over and nothing is left undone."""
+    """From the notice to the end: returns when every hub has come to an end, or should have long ago."""
     told = Told()
     await timeline.until(story.begins)
     await client.post("notifier", "/v1/releases", story.release_body(), key="notice")
@@ -53,7 +53,11 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> To
         await _take_all(client, list(group), timeline, told, say)
     await timeline.until(story.automatic_date)
     say(f"day {(story.automatic_date - story.begins).days:>3}  the automatic date")
-    await timeline.until(story.begins + ENDS_BY)
+    ends = story.begins + ENDS_BY
+    await timeline.until(ends)
+    while await timeline.open_hubs() and ends < story.begins + LONGEST:
+        ends += DAY
+        await timeline.until(ends)
     told.after = await timeline.effort()
     return told
 

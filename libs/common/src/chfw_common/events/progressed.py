@@ -12,6 +12,8 @@ class HubProgress(Part):
 
     `answers` says what each responsible Party has answered (None: nothing); `proposed_at` is the latest stated time,
     computed by the scheduler only. The notifier builds each Party's view from it; no Party sees the whole of it.
+    `too_late` names the Party whose answer met a hub that was armed already: nothing else is new then, and nobody but
+    that Party may hear of it.
     """
 
     hub: HubRef
@@ -24,6 +26,7 @@ class HubProgress(Part):
     pilot: bool = False
     answers: dict[PartyId, AnswerKind | None]
     lapsed: tuple[PartyId, ...] = ()
+    too_late: tuple[PartyId, ...] = ()
 
 
 class HubProgressed(Event):

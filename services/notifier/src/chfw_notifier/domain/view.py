@@ -11,6 +11,9 @@ from chfw_common.kernel.ids import HubId, PartyId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
 
+TOO_LATE = "too_late"
+"""The reason shown to a Party whose answer met a hub that was armed already."""
+
 
 class Progress(Protocol):
     """What is known of one hub in one release: the shape of an item of hub.progressed."""
@@ -33,18 +36,21 @@ class Progress(Protocol):
     def answers(self) -> Mapping[PartyId, AnswerKind | None]: ...
     @property
     def lapsed(self) -> Sequence[PartyId]: ...
+    @property
+    def too_late(self) -> Sequence[PartyId]: ...
 
 
 def parties_of(items: Iterable[Progress]) -> list[PartyId]:
     """Everybody who is told something, sorted."""
-    return sorted({party for item in items for party in (*item.answers, *item.lapsed)})
+    return sorted({party for item in items for party in (item.too_late or (*item.answers, *item.lapsed))})
 
 
 def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
     """The hub as each of its Parties sees it.
 
     A Party that answers for it no longer learns that its instruction lapsed, no more. What all who answer for it may
-    see is the same for each; beside it stand a Party's own answer, and two facts about the other.
+    see is the same for each; beside it stand a Party's own answer, and two facts about the other. Of an answer that
+    came too late only its own Party hears: that the other has sent something is not for anybody else.
     """
     hub = hub_eui64(progress.hub)
     views: dict[PartyId, dict[str, Any]] = {
@@ -68,6 +74,8 @@ def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
             "second_supplier": len(progress.answers) > 1,
             "second_has_instructed": instructed > _instructs(own),
         }
+    if progress.too_late:
+        return {party: {**views.get(party, {"hub": hub}), "reason": TOO_LATE} for party in progress.too_late}
     return views
 
 

@@ -1,5 +1,6 @@
 """Decided actions as events: what goes to the edges, under the epoch and permit of the decision in force."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.kernel.ids import HubId, hub_key
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, hub_events
-from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_COMMAND
+from chfw_common.topology import CONTROL_LANE, FIRMWARE_DISTRIBUTED, HUB_COMMAND
 from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, Read
 from chfw_scheduler.domain.rollout import Rollout
 
@@ -40,7 +41,10 @@ def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> li
     )
     for kind in CommandKind:
         rows = [(c.part, hub_key(c.hub), item) for c in decided if (item := _item(c, kind)) is not None]
-        outgoing += hub_events(HUB_COMMAND, rows, lambda items, kind=kind: _command(rollout, kind, items, now))  # type: ignore[misc]
+        # A hub that must not fire waits behind nobody; should its CS06 come after the cancel, the edge refuses it.
+        lane = CONTROL_LANE if kind is CommandKind.CANCEL else None
+        make = functools.partial(_command, rollout, kind, now)
+        outgoing += hub_events(HUB_COMMAND, rows, make, lane)
     return outgoing
 
 
@@ -55,7 +59,7 @@ def _item(commanded: Commanded, kind: CommandKind) -> CommandItem | None:
     return None
 
 
-def _command(rollout: Rollout, kind: CommandKind, items: tuple[CommandItem, ...], now: Instant) -> HubCommand:
+def _command(rollout: Rollout, kind: CommandKind, now: Instant, items: tuple[CommandItem, ...]) -> HubCommand:
     return HubCommand(
         release_id=rollout.release_id,
         kind=kind,

@@ -17,8 +17,6 @@ from chfw_scheduler.stages.announce import enrol
 from chfw_scheduler.stages.progress import progressed, write_back
 from chfw_scheduler.store import ledger, releases
 
-TOO_LATE = "too_late"
-
 
 @dataclass(frozen=True, slots=True)
 class Merge:
@@ -64,7 +62,7 @@ class Merge:
                     anomalies.append((hub, anomaly))
             new = await releases.note_late_answers(tx, release_id, late, answer, event.request_id, now)
             told = [(rows[hub].facts, shown, rows[hub].version) for hub in new if (shown := rows[hub].shown)]
-            outgoing += progressed(rollout, told, TOO_LATE)
+            outgoing += progressed(rollout, told, too_late=answer.party)
         await releases.note_anomalies(tx, release_id, anomalies, now)
         outgoing += await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()])
         return outgoing

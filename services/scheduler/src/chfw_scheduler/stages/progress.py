@@ -33,12 +33,14 @@ async def write_back(tx: Tx, rollout: Rollout, part: int, changed: Sequence[tupl
     return progressed(rollout, told)
 
 
-def progressed(rollout: Rollout, rows: Sequence[tuple[Facts, Shown, int]], reason: str | None = None) -> list[Outgoing]:
-    """hub.progressed for rows, in chunks of a partition; `reason` stands in for a row that has none of its own."""
+def progressed(
+    rollout: Rollout, rows: Sequence[tuple[Facts, Shown, int]], too_late: PartyId | None = None
+) -> list[Outgoing]:
+    """hub.progressed for rows, in chunks of a partition; `too_late` is the Party alone that is to hear of it."""
     return hub_events(
         HUB_PROGRESSED,
         [
-            (facts.part, hub_key(facts.hub), _told(facts, rollout, shown, version, reason))
+            (facts.part, hub_key(facts.hub), _told(facts, rollout, shown, version, too_late))
             for facts, shown, version in rows
         ],
         lambda items: HubProgressed(release_id=rollout.release_id, firmware=rollout.image.firmware, items=items),
@@ -56,7 +58,7 @@ def _parties(facts: Facts) -> tuple[object, ...]:
     return (facts.consent.answers, facts.inventory.responsible)
 
 
-def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, reason: str | None) -> HubProgress:
+def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, too_late: PartyId | None) -> HubProgress:
     agreed = consented(facts, rollout)
     said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in facts.inventory.responsible}))
     said |= {answer.party: answer.kind for answer in agreed.counting}
@@ -64,11 +66,12 @@ def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, reason: st
         hub=facts.hub,
         version=version,
         state=shown.state,
-        reason=shown.reason or reason,
+        reason=shown.reason,
         activate_at=shown.activate_at,
         answer_by=shown.answer_by,
         proposed_at=shown.proposed_at,
         pilot=shown.pilot,
         answers=said,
         lapsed=agreed.lapsed,
+        too_late=() if too_late is None else (too_late,),
     )

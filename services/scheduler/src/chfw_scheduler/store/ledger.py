@@ -294,7 +294,8 @@ def _row(r: Any) -> Row:
             r["outcome_at"], r["arm_tries"],
         ),
         silence=Silence(
-            r["silent_since"], r["last_word_at"], r["reads"], r["read_counter"], r["read_at"], r["read_refused_at"], r["unreachable_at"]
+            r["silent_since"], r["last_word_at"], r["reads"], r["read_counter"], r["read_at"],
+            r["read_refused_at"], r["unreachable_at"],
         ),
     )  # fmt: skip
     shown = Shown(
