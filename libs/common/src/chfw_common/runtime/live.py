@@ -21,7 +21,6 @@ from chfw_common.runtime.clock import Clock, PacedClock, RealClock, read_pace, s
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.faust_source import FaustSource
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
@@ -154,6 +153,9 @@ class LiveService:
         self._contexts.append(context)
         bootstrap, instance = settings.kafka_bootstrap, settings.instance
         if kind is Source.FAUST:
+            # Faust costs every process a second and 20 MB to import; one service needs it.
+            from chfw_common.runtime.faust_source import FaustSource  # noqa: PLC0415
+
             for topic in topics:
                 group = f"chfw-{service.name}-{topic.name.replace('.', '-')}"
                 source = FaustSource(context, topic, bootstrap=bootstrap, group=group, instance=instance)
