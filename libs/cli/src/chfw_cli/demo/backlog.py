@@ -13,7 +13,14 @@ from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, 
 SMALL = 48
 """Events or records that may be under way while time goes on. Each may concern 500 hubs."""
 
-AWAY = (TransientError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+AWAY = (
+    TransientError,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 """What a look-out waits out: a server that was killed, or is starting."""
 
 _WAITING = " union all ".join(

@@ -1,9 +1,8 @@
 """Moving the story's time: the paced clock of live services, which waits while they are behind."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -74,10 +73,7 @@ class PacedTimeline:
 
     async def until(self, instant: Instant) -> None:
         """Return when the clock stands at the instant and nothing is left undone."""
-        while True:
-            with contextlib.suppress(*AWAY):
-                if await self._advance(instant):
-                    return
+        while not await self._patiently(lambda: self._advance(instant)):
             await asyncio.sleep(LOOK_EVERY)
 
     async def side_by_side(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -89,19 +85,25 @@ class PacedTimeline:
 
     async def merged(self) -> None:
         """Return when intake has published everything and the scheduler has settled it."""
-        while True:
-            with contextlib.suppress(*AWAY):
-                if await self.backlog.merged():
-                    return
+        while not await self._patiently(self.backlog.merged):
             await asyncio.sleep(LOOK_EVERY)
 
     async def open_hubs(self) -> int:
         """Hubs that have not come to an end, those that nobody can reach left aside."""
-        return await self.backlog.open_hubs()
+        return await self._patiently(self.backlog.open_hubs)
 
     async def effort(self) -> Effort:
         """What it has cost so far."""
-        return Effort(self.busy_seconds, await self.backlog.rows_written())
+        return Effort(self.busy_seconds, await self._patiently(self.backlog.rows_written))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the servers answer, each time over a fresh connection."""
+        while True:
+            try:
+                return await ask()
+            except AWAY:
+                self.backlog.forget()
+            await asyncio.sleep(LOOK_EVERY)
 
     def _note(self, waiting: int) -> None:
         looked, self.looked_at = self.looked_at, time.monotonic()
@@ -110,11 +112,7 @@ class PacedTimeline:
 
     async def _advance(self, instant: Instant) -> bool:
         connection = await self.backlog.connection()
-        try:
-            pace = await read_pace(connection)
-        except AWAY:
-            self.backlog.forget()
-            raise
+        pace = await read_pace(connection)
         now = pace.at(machine_now())
         waiting = await self.backlog.count()
         self._note(waiting)

@@ -19,6 +19,8 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.CannotConnectNowError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
+    # What asyncpg says when the server died in the middle of an exchange: the connection is of no more use.
+    asyncpg.InternalClientError,
     ConnectionError,
     TimeoutError,
     OSError,
