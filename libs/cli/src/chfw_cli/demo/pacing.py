@@ -73,8 +73,7 @@ class PacedTimeline:
 
     async def until(self, instant: Instant) -> None:
         """Return when the clock stands at the instant and nothing is left undone."""
-        while not await self._patiently(lambda: self._advance(instant)):
-            await asyncio.sleep(LOOK_EVERY)
+        await self._until(lambda: self._advance(instant))
 
     async def side_by_side(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         """Do several things at once."""
@@ -85,8 +84,7 @@ class PacedTimeline:
 
     async def merged(self) -> None:
         """Return when intake has published everything and the scheduler has settled it."""
-        while not await self._patiently(self.backlog.merged):
-            await asyncio.sleep(LOOK_EVERY)
+        await self._until(self.backlog.merged)
 
     async def open_hubs(self) -> int:
         """Hubs that have not come to an end, those that nobody can reach left aside."""
@@ -95,6 +93,13 @@ class PacedTimeline:
     async def effort(self) -> Effort:
         """What it has cost so far."""
         return Effort(self.busy_seconds, await self._patiently(self.backlog.rows_written))
+
+    async def _until(self, happens: Callable[[], Awaitable[bool]]) -> None:
+        """Look again and again until it happens."""
+        while True:
+            if await self._patiently(happens):
+                return
+            await asyncio.sleep(LOOK_EVERY)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until the servers answer, each time over a fresh connection."""
