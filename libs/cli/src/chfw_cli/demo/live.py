@@ -16,7 +16,7 @@ from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.pacing import PacedTimeline, set_clock
 from chfw_cli.demo.progress import progress_bar
-from chfw_cli.demo.report import Report, details_of, instruction_of, sustained_of, unreachable_of, writes_of
+from chfw_cli.demo.report import Report, Run, compose
 from chfw_cli.demo.settings import environment
 from chfw_cli.demo.story import Story, write_story
 from chfw_cli.demo.tell import Say, seed, tell
@@ -101,26 +101,12 @@ async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say,
             killing.cancel()
         await client.close()
         await backlog.close()
-    found = verdict.reconciliation
-    return Report(
-        ok=verdict.ok and unconsumed == 0 and monkey.empty == 0,
-        seed=story.estate.seed,
-        hubs=len(story.estate.hubs),
-        enrolled=verdict.enrolled,
-        setup_seconds=round(setup, 2),
-        story_seconds=round(story_seconds, 2),
-        mismatches=len(found.mismatches),
-        by_state=found.by_state,
-        unreachable=unreachable_of(found),
-        anomalies=verdict.anomalies,
-        parked=verdict.parked,
-        audit_findings=verdict.audit_findings,
+    run = Run(
+        setup_seconds=setup,
+        story_seconds=story_seconds,
+        peak_rss_mb=stack.peak_rss_mb(),
         unconsumed=unconsumed,
-        instruction=instruction_of(told, verdict),
-        sustained_hubs_per_second=sustained_of(told, verdict),
-        writes_per_hub=writes_of(told, verdict),
-        peak_rss_mb={name: round(mb, 1) for name, mb in sorted(stack.peak_rss_mb().items())},
-        state_hash=verdict.state_hash,
-        kills=tuple(monkey.kills),
-        details=details_of(verdict),
+        kills=monkey.kills,
+        idle_kills=monkey.empty,
     )
+    return compose(story, told, verdict, run)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 import orjson
 
-from chfw_cli.demo.reconcile import Reconciliation
+from chfw_cli.demo.story import Story
 from chfw_cli.demo.tell import Told
 from chfw_cli.demo.verify import Verdict
 from chfw_common.kernel.ids import hub_eui64
@@ -49,7 +49,9 @@ class Report:
     unconsumed: int
     instruction: InstructionReport
     sustained_hubs_per_second: float
+    """Hubs confirmed per machine second in which anything was under way, after the decision to run."""
     writes_per_hub: float
+    """Rows written after the decision to run, by all services in all their tables, per hub that was confirmed."""
     peak_rss_mb: Mapping[str, float]
     state_hash: str
     kills: Sequence[str] = field(default_factory=tuple)
@@ -72,11 +74,12 @@ class Report:
             + ("\n    ..." if len(self.unreachable) > SHOWN else ""),
             f"anomalies {self.anomalies}, parked records {self.parked}, records left unconsumed {self.unconsumed}",
             self.instruction.line(),
-            f"{self.sustained_hubs_per_second:,.0f} hubs a busy second, from the decision to run to confirmed",
-            f"{self.writes_per_hub:.1f} rows written a hub on that way",
             "peak memory: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in self.peak_rss_mb.items()),
             f"state hash {self.state_hash}",
         ]
+        if self.sustained_hubs_per_second:
+            rate = f"{self.sustained_hubs_per_second:,.0f} hubs a busy second, from the decision to run to confirmed"
+            lines.append(f"{rate}; {self.writes_per_hub:.1f} rows written a hub on that way")
         if self.kills:
             lines += ["killed:", *(f"    {kill}" for kill in self.kills)]
         if self.details:
@@ -86,35 +89,49 @@ class Report:
         return lines
 
 
-def instruction_of(told: Told, verdict: Verdict) -> InstructionReport:
-    """What became of the large requests."""
-    timed = told.timed
-    return InstructionReport(
-        entries=timed.entries,
-        answered_seconds=timed.answered_seconds,
-        merged_seconds=timed.merged_seconds,
-        verdict_mismatches=len(verdict.verdict_mismatches),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a runner measured of itself. `idle_kills` counts kills that met no claim in flight: they show nothing."""
+
+    setup_seconds: float
+    story_seconds: float
+    peak_rss_mb: Mapping[str, float]
+    unconsumed: int = 0
+    kills: Sequence[str] = ()
+    idle_kills: int = 0
 
 
-def sustained_of(told: Told, verdict: Verdict) -> float:
-    """Hubs confirmed per machine second in which anything was under way, after the decision to run."""
+def compose(story: Story, told: Told, verdict: Verdict, run: Run) -> Report:
+    """The report of a run, live or simulated."""
+    found, timed = verdict.reconciliation, told.timed
+    confirmed = found.by_state.get("confirmed", 0)
     busy = told.after.busy_seconds - told.before.busy_seconds
-    return round(verdict.reconciliation.by_state.get("confirmed", 0) / busy, 1) if busy else 0.0
-
-
-def writes_of(told: Told, verdict: Verdict) -> float:
-    """Rows written after the decision to run, by all services in all their tables, per hub that was confirmed."""
-    confirmed = verdict.reconciliation.by_state.get("confirmed", 0)
-    return round((told.after.rows_written - told.before.rows_written) / confirmed, 1) if confirmed else 0.0
-
-
-def details_of(verdict: Verdict) -> tuple[str, ...]:
-    """The first mismatches, in words."""
-    found = [*map(str, verdict.reconciliation.mismatches), *verdict.verdict_mismatches]
-    return tuple(found[:SHOWN])
-
-
-def unreachable_of(found: Reconciliation) -> tuple[str, ...]:
-    """The hubs nobody could reach."""
-    return tuple(hub_eui64(hub) for hub in found.unreachable)
+    written = told.after.rows_written - told.before.rows_written
+    details = [*map(str, found.mismatches), *verdict.verdict_mismatches]
+    return Report(
+        ok=verdict.ok and run.unconsumed == 0 and run.idle_kills == 0,
+        seed=story.estate.seed,
+        hubs=len(story.estate.hubs),
+        enrolled=verdict.enrolled,
+        setup_seconds=round(run.setup_seconds, 2),
+        story_seconds=round(run.story_seconds, 2),
+        mismatches=len(found.mismatches),
+        by_state=found.by_state,
+        unreachable=tuple(hub_eui64(hub) for hub in found.unreachable),
+        anomalies=verdict.anomalies,
+        parked=verdict.parked,
+        audit_findings=verdict.audit_findings,
+        unconsumed=run.unconsumed,
+        instruction=InstructionReport(
+            entries=timed.entries,
+            answered_seconds=timed.answered_seconds,
+            merged_seconds=timed.merged_seconds,
+            verdict_mismatches=len(verdict.verdict_mismatches),
+        ),
+        sustained_hubs_per_second=round(confirmed / busy, 1) if busy else 0.0,
+        writes_per_hub=round(written / confirmed, 1) if confirmed else 0.0,
+        peak_rss_mb={name: round(mb, 1) for name, mb in sorted(run.peak_rss_mb.items())},
+        state_hash=verdict.state_hash,
+        kills=tuple(run.kills),
+        details=tuple(details[:SHOWN]),
+    )

@@ -13,7 +13,7 @@ from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import draw_estate
 from chfw_cli.demo.pacing import Effort
 from chfw_cli.demo.proc import own_peak_mb
-from chfw_cli.demo.report import Report, details_of, instruction_of, sustained_of, unreachable_of, writes_of
+from chfw_cli.demo.report import Report, Run, compose
 from chfw_cli.demo.settings import service_settings
 from chfw_cli.demo.story import write_story
 from chfw_cli.demo.tell import Say, seed, tell
@@ -94,28 +94,8 @@ async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans:
             finally:
                 await admin.close()
                 await client.close()
-    found = verdict.reconciliation
-    return Report(
-        ok=verdict.ok,
-        seed=seed_number,
-        hubs=hubs,
-        enrolled=verdict.enrolled,
-        setup_seconds=round(setup, 2),
-        story_seconds=round(story_seconds, 2),
-        mismatches=len(found.mismatches),
-        by_state=found.by_state,
-        unreachable=unreachable_of(found),
-        anomalies=verdict.anomalies,
-        parked=verdict.parked,
-        audit_findings=verdict.audit_findings,
-        unconsumed=0,
-        instruction=instruction_of(told, verdict),
-        sustained_hubs_per_second=sustained_of(told, verdict),
-        writes_per_hub=writes_of(told, verdict),
-        peak_rss_mb={"simulation": own_peak_mb()},
-        state_hash=verdict.state_hash,
-        details=details_of(verdict),
-    )
+    run = Run(setup_seconds=setup, story_seconds=story_seconds, peak_rss_mb={"simulation": own_peak_mb()})
+    return compose(story, told, verdict, run)
 
 
 def _client(simulation: Simulation, issuer: Issuer) -> Client:
