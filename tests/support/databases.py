@@ -1,12 +1,14 @@
 """A database of its own for each test: a clone of a template that is prepared once a session (a pytest plugin)."""
 
-from collections.abc import Awaitable, Callable, Iterator
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
 import asyncpg
 import pytest
 
+from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Tx
 from tests.support import toy
@@ -79,3 +81,17 @@ def chfw_dsn(databases: Databases) -> Iterator[str]:
     dsn = databases.clone("chfw", install_schemas)
     yield dsn
     databases.drop(dsn)
+
+
+@contextlib.asynccontextmanager
+async def undone(admin_dsn: str, service: str) -> AsyncIterator[Tx]:
+    """A transaction with the schema of one service in it, rolled back at the end."""
+    connection = await asyncpg.connect(admin_dsn, server_settings={"timezone": "UTC"})
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await migrate(connection, service)
+        yield connection
+    finally:
+        await transaction.rollback()
+        await connection.close()

@@ -1,7 +1,8 @@
 """Intake on a real Postgres, driven through its routes, its job and its handlers, with the inventory's own view."""
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode, Rule
 from chfw_common.runtime import envelope
-from chfw_common.runtime.database import Database
+from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
@@ -26,6 +27,7 @@ from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.service import Batch, Received, Service, Tx
 from chfw_common.runtime.ticks import TickRunner
 from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION, Topic, partition_of_hub
+from tests.support.databases import Databases
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
 D = parse_instant("2027-03-31T12:00:00Z")
@@ -183,3 +185,22 @@ def bearer(party: str, user: str | None = None, role: str = "IS") -> dict[str, s
 def euis(hubs: Iterable[int]) -> list[str]:
     """Hubs as Suppliers write them."""
     return [hub_eui64(HubId(hub)) for hub in hubs]
+
+
+Install = Callable[[Tx, str], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def standing(
+    databases: Databases, template: str, prepare: Install, build: Callable[[str], Service]
+) -> AsyncIterator[Stand]:
+    """A service that knows nothing yet, on a database of its own. `build` gets the address."""
+    dsn = databases.clone(template, prepare)
+    service = build(dsn)
+    database = await open_database(dsn, service.name)
+    clock, metrics = StoryClock(NOW), Metrics(service.name, service.consumes)
+    transport = httpx2.ASGITransport(app_of(service, database, clock, metrics))
+    async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
+        yield Stand(service, database, clock, client, TickRunner(service, database, metrics))
+    await database.close()
+    databases.drop(dsn)

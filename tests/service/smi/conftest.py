@@ -3,21 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 
-from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.service import Tx
+from tests.support.databases import undone
 
 
 @pytest.fixture
 async def tx(postgres_server: Any) -> AsyncIterator[Tx]:
-    connection = await asyncpg.connect(postgres_server.admin_dsn, server_settings={"timezone": "UTC"})
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await migrate(connection, "smi")
-        yield connection
-    finally:
-        await transaction.rollback()
-        await connection.close()
+    async with undone(postgres_server.admin_dsn, "smi") as open_tx:
+        yield open_tx

@@ -74,4 +74,3 @@ FINAL_STATES = frozenset(
         HubState.DEPARTED,
     }
 )
-AT_RISK_STATES = frozenset({HubState.ARMING, HubState.ARMED, HubState.CANCELLING})
