@@ -59,10 +59,10 @@ async def change_the_other(stand: Stand) -> None:
                 )  # fmt: skip
         await tx.execute(
             """update scheduler.ledger set version = version + 5, answers = (
-                   select jsonb_agg(case when a->>0 = $1 then
-                       jsonb_build_array($2::text, 77, 'agree', 'pilot', $3::text, $3::text) else a end order by n)
-                   from jsonb_array_elements(answers) with ordinality x(a, n))
-               where answers <> '[]'""",
+                   select json_agg(case when a->>0 = $1 then
+                       json_build_array($2::text, 77, 'agree', 'pilot', $3::text, $3::text) else a end order by n)
+                   from json_array_elements(answers) with ordinality x(a, n))
+               where answers::text <> '[]'""",
             OTHER, THIRD, said,
         )  # fmt: skip
 

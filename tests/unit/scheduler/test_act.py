@@ -191,7 +191,7 @@ def test_a_due_check_always_moves_on(now: Instant, said_by: str, word: Instant) 
     """However late a tick comes, it writes something that puts the next check after it: no tick runs hot."""
     answers = {"late": (said(ELEC, at=None),), "none": (), "agreed": (said(ELEC), said(GAS)), "lone": (said(ELEC),)}
     given = facts(consent={"answers": answers[said_by]}, silence={"last_word_at": word})
-    for start in (given, replace(given, delivery=row(delivery=SENT).delivery)):
+    for start in (given, given._replace(delivery=row(delivery=SENT).delivery)):
         found = start
         for _ in range(8):
             due = show(found, ROLLOUT).check_at

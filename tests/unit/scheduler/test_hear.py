@@ -1,7 +1,6 @@
 """What a row learns, in any order and any number of times."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,7 +160,7 @@ def test_a_refused_distribution_gives_its_try_back_once() -> None:
     """Its repeat does not touch the next hand-over of the same epoch."""
     back, _ = HANDED_BACK(row(delivery=SENT))
     assert (back.delivery.at, back.delivery.tries, back.delivery.refused_at) == (None, 0, T - 9 * DAY)
-    again = replace(back, delivery=replace(back.delivery, at=T - 8 * DAY, tries=1))
+    again = back._replace(delivery=back.delivery._replace(at=T - 8 * DAY, tries=1))
     assert HANDED_BACK(again) == (again, None)
     assert hear.distribution_refused(row(delivery=SENT), T, 1, None)[0] == row(delivery=SENT)
 
@@ -226,7 +225,7 @@ def test_an_image_that_was_lost_counts_again_once_it_is_handed_over_again() -> N
     """Even in the same instant: a hub may say at once that it holds it."""
     lost, _ = NO_IMAGE(row(delivery=THERE, arming=ARMED))
     assert show(lost, ROLLOUT).state is S.SCHEDULED
-    sent = replace(lost, delivery=replace(lost.delivery, at=T, tries=2))
+    sent = lost._replace(delivery=lost.delivery._replace(at=T, tries=2))
     assert show(hear.delivered(sent, T - DAY)[0], ROLLOUT).state is S.DISTRIBUTING
     assert show(hear.delivered(sent, T)[0], ROLLOUT).state is S.ACTIVATION_FAILED
 

@@ -241,7 +241,7 @@ def test_every_life_comes_to_an_end_that_agrees_with_the_hub(
     story: list[tuple[str, int]], failures: list[int], lost: list[bool], lived: int
 ) -> None:
     """A hub that activated is confirmed; one that did not is not, and a halted release leaves none armed (I6 to I8)."""
-    start = replace(BLANK, consent=replace(BLANK.consent, answers=(said(ELEC), said(GAS))))
+    start = BLANK._replace(consent=BLANK.consent._replace(answers=(said(ELEC), said(GAS))))
     world = World(start, failures=failures, lost_alerts=lost)
     for step in [*QUIET[:lived], *story]:
         act(world, step)

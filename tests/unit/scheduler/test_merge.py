@@ -1,6 +1,5 @@
 """The consent table row by row, its dates at their boundaries, and changes of Supplier (I19)."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -24,7 +23,7 @@ TICK = timedelta(microseconds=1)
 
 ELEC, GAS, NEXT = PartyId("elec"), PartyId("gas"), PartyId("next")
 VOLUNTARY = Terms(rule=Rule.VOLUNTARY, automatic_date=D, lone_lead=14 * DAY, answer_min=3 * DAY)
-MANDATORY = replace(VOLUNTARY, rule=Rule.MANDATORY)
+MANDATORY = VOLUNTARY._replace(rule=Rule.MANDATORY)
 
 SAID: dict[str, tuple[AnswerKind, Instant | None]] = {
     "early": (AnswerKind.INSTRUCT, EARLY),
@@ -132,7 +131,7 @@ def test_table(
 ) -> None:
     """Every row and column of the consent table (R3-3, R3-5, R3-6, R3-9, A-9, A-10)."""
     answers = [answer(p, s) for p, s in zip((ELEC, GAS), said.split("+"), strict=True) if s != "-"]
-    terms = replace(VOLUNTARY, rule=rule)
+    terms = VOLUNTARY._replace(rule=rule)
     outcome = planned(*answers, terms=terms, closed=terms.cut_off if passed else None)
     expected = voluntary if rule is Rule.VOLUNTARY else mandatory
     assert (outcome.basis, outcome.activate_at) == expected
@@ -219,14 +218,14 @@ def test_other_party_may_answer_after_answer_by() -> None:
 )
 def test_date_brought_forward_moves_later_times_to_d(new_d: Instant, expected: Instant) -> None:
     """Accepted instructions stand, and a time at or after the new D becomes the new D (R3-1)."""
-    terms = replace(VOLUNTARY, automatic_date=new_d)
+    terms = VOLUNTARY._replace(automatic_date=new_d)
     outcome = planned(answer(ELEC, "early"), answer(GAS, "late"), terms=terms)
     assert (outcome.basis, outcome.activate_at, outcome.proposed_at) == (STATED, expected, expected)
 
 
 def test_date_brought_forward_shortens_the_wait() -> None:
     """answer_by never passes the new cut-off, even if that lies before the receipt."""
-    near = replace(VOLUNTARY, automatic_date=RECEIVED + 20 * DAY)
+    near = VOLUNTARY._replace(automatic_date=RECEIVED + 20 * DAY)
     outcome = planned(answer(ELEC, "late"), terms=near)
     assert outcome.answer_by == near.cut_off < RECEIVED
     assert outcome.activate_at == near.automatic_date
@@ -236,7 +235,7 @@ def test_date_delayed_gives_back_the_stated_time_and_reopens() -> None:
     """A time that had become D is itself again, and an answer_by that the old cut-off had cut grows."""
     beyond = instruct(ELEC, D + DAY)
     assert planned(beyond, closed=CUT_OFF).activate_at == D
-    later = replace(VOLUNTARY, automatic_date=parse_instant("2027-05-31T12:00:00Z"))
+    later = VOLUNTARY._replace(automatic_date=parse_instant("2027-05-31T12:00:00Z"))
     outcome = planned(beyond, terms=later, closed=CUT_OFF)
     assert (outcome.basis, outcome.activate_at) == (WAIT, D + DAY)
     assert outcome.answer_by == D + DAY - 14 * DAY

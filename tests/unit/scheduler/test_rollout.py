@@ -31,7 +31,7 @@ def test_overdue_needs_a_new_date() -> None:
     """A decision, or an entry that becomes Active, at D or later lets nothing go; a new D does."""
     assert decided(Mode.RUN, D - TICK).may_claim
     assert not decided(Mode.RUN, D).may_claim
-    later = replace(decided(Mode.RUN, D), terms=replace(ROLLOUT.terms, automatic_date=D + TICK))
+    later = replace(decided(Mode.RUN, D), terms=ROLLOUT.terms._replace(automatic_date=D + TICK))
     assert later.may_claim
     assert not replace(ROLLOUT, cpl_active=False).may_claim
     assert replace(ROLLOUT, cpl_active_since=D - TICK).may_claim

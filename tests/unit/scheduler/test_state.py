@@ -31,7 +31,7 @@ ROLLOUT = Rollout(
     terms=Terms(Rule.VOLUNTARY, D, 14 * DAY, 3 * DAY),
     decision=Decision(2, 1, Mode.RUN, D, RECEIVED),
 )
-MANDATORY = replace(ROLLOUT, terms=replace(ROLLOUT.terms, rule=Rule.MANDATORY))
+MANDATORY = replace(ROLLOUT, terms=ROLLOUT.terms._replace(rule=Rule.MANDATORY))
 STOPPED = replace(ROLLOUT, decision=Decision(3, 3, Mode.STOP, D, RECEIVED))
 BOTH = tuple(
     Responsibility(party, UserId(f"{party}-{role}"), role, RECEIVED - 90 * DAY)
@@ -46,8 +46,8 @@ def said(party: PartyId, kind: str = "instruct", at: Instant | None = T, seq: in
 
 def facts(**groups: dict[str, Any]) -> Facts:
     """Facts with groups changed: `facts(delivery={"at": T})`."""
-    changes = {name: replace(getattr(BLANK, name), **fields) for name, fields in groups.items()}
-    return replace(BLANK, **changes)
+    changes = {name: getattr(BLANK, name)._replace(**fields) for name, fields in groups.items()}
+    return BLANK._replace(**changes)
 
 
 AGREED = {"answers": (said(ELEC), said(GAS))}
@@ -192,13 +192,13 @@ def test_claim_at(given: Facts, rollout: Rollout, expected: Instant | None) -> N
 def test_a_failed_activation_waits_for_consent_like_any_other() -> None:
     """After a change of Supplier nobody present has agreed: it is not armed again before they do, or D is near (I5)."""
     failed = {**ARMED, "outcome": 3, "outcome_at": T, "tries": 1}
-    alone = (replace(BOTH[0], party=PartyId("next"), since=T),)
-    moved = replace(under(failed), inventory=replace(BLANK.inventory, responsible=alone))
+    alone = (BOTH[0]._replace(party=PartyId("next"), since=T),)
+    moved = under(failed)._replace(inventory=BLANK.inventory._replace(responsible=alone))
     assert (shown(moved).state, shown(moved).claim_at) == (S.ACTIVATION_FAILED, None)
     assert shown(moved).check_at == D - 28 * DAY
-    near = replace(moved, consent=replace(moved.consent, automatic_due=D))
+    near = moved._replace(consent=moved.consent._replace(automatic_due=D))
     assert shown(near).claim_at == D - DAY
-    lone = replace(moved, inventory=BLANK.inventory, consent=replace(BLANK.consent, answers=(said(ELEC, at=None),)))
+    lone = moved._replace(inventory=BLANK.inventory, consent=BLANK.consent._replace(answers=(said(ELEC, at=None),)))
     assert (shown(lone).claim_at, shown(lone).check_at) == (None, CUT_OFF + TICK)
 
 

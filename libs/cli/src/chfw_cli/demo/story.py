@@ -165,14 +165,14 @@ class _Author:
         for role, named in by_role.items():
             if named:
                 entries = tuple(map(hub_eui64, named))
-                self.requests.append(_request(party, role, at, kind, group, activate, entries))
+                self.requests.append(make_request(party, role, at, kind, group, activate, entries))
 
     def batch(self, party: PartyId, role: Role, at: timedelta, activate: timedelta, entries: tuple[str, ...]) -> None:
         """Write the one large request of a Party."""
-        self.requests.append(_request(party, role, at, "instruct", "safe_launch", activate, entries, measured=True))
+        self.requests.append(make_request(party, role, at, "instruct", "safe_launch", activate, entries, measured=True))
 
 
-def _request(
+def make_request(
     party: PartyId,
     role: Role,
     at: timedelta,

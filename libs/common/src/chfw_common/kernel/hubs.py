@@ -36,8 +36,7 @@ class DeviceStatus(StrEnum):
 UPGRADEABLE_STATUSES = frozenset({DeviceStatus.COMMISSIONED, DeviceStatus.SUSPENDED})
 
 
-@dataclass(frozen=True, slots=True)
-class Responsibility:
+class Responsibility(NamedTuple):
     """A Party that answers for a hub: in which role, under which User ID, since when."""
 
     party: PartyId

@@ -1,6 +1,6 @@
 """What to do with a hub that is due: hand over the image, arm it, call it back, note that time has passed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
@@ -59,13 +59,13 @@ def claim(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tupl
 
 
 def _distribute(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
-    delivery = replace(facts.delivery, epoch=rollout.decision.epoch, at=now, tries=facts.delivery.tries + 1)
-    return replace(facts, delivery=delivery, silence=_afresh(facts.silence)), Distribute()
+    delivery = facts.delivery._replace(epoch=rollout.decision.epoch, at=now, tries=facts.delivery.tries + 1)
+    return facts._replace(delivery=delivery, silence=_afresh(facts.silence)), Distribute()
 
 
 def _afresh(silence: Silence) -> Silence:
     """A new conversation with the hub: an old silence says nothing about it."""
-    return silence if silence.since is None else replace(silence, since=None, reads=0, unreachable_at=None)
+    return silence if silence.since is None else silence._replace(since=None, reads=0, unreachable_at=None)
 
 
 def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
@@ -73,8 +73,7 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
     earliest = now + rollout.pacing.asap_lead
     activate_at = earliest if planned is None else max(planned, earliest)
     counter = next_counter(facts, now)
-    arming = replace(
-        facts.arming,
+    arming = facts.arming._replace(
         epoch=rollout.decision.epoch,
         counter=counter,
         at=now,
@@ -91,7 +90,7 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
         outcome=None,
         outcome_at=None,
     )
-    return replace(facts, arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
+    return facts._replace(arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
 
 
 def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
@@ -104,22 +103,22 @@ def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Acti
         return facts, None
     if arming.cancelling:
         if rollout.ended and arming.cancel_for not in ENDS:
-            return replace(facts, arming=replace(arming, cancel_for=decision.mode)), None
+            return facts._replace(arming=arming._replace(cancel_for=decision.mode)), None
         return facts, None
     counter = next_counter(facts, now)
-    called_back = replace(arming, cancel_counter=counter, cancel_at=now, cancel_for=decision.mode)
-    return replace(facts, arming=called_back), Cancel(counter, arming.counter)
+    called_back = arming._replace(cancel_counter=counter, cancel_at=now, cancel_for=decision.mode)
+    return facts._replace(arming=called_back), Cancel(counter, arming.counter)
 
 
 def pass_time(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
     """Write down that time has passed for a row whose `check_at` has come."""
     if state in _EXPECTED_TO_SPEAK:
-        return _read(replace(facts, silence=replace(facts.silence, since=now, reads=0)), now)
+        return _read(facts._replace(silence=facts.silence._replace(since=now, reads=0)), now)
     if state is not HubState.SILENT:
         return _close_waits(facts, rollout, now), None
     if facts.silence.reads < rollout.pacing.read_attempts:
         return _read(facts, now)
-    return replace(facts, silence=replace(facts.silence, unreachable_at=now)), None
+    return facts._replace(silence=facts.silence._replace(unreachable_at=now)), None
 
 
 def _close_waits(facts: Facts, rollout: Rollout, now: Instant) -> Facts:
@@ -127,21 +126,20 @@ def _close_waits(facts: Facts, rollout: Rollout, now: Instant) -> Facts:
     consent = known
     answer_by = consented(facts, rollout).answer_by
     if answer_by is not None and now > answer_by:
-        consent = replace(consent, answer_closed=max(answer_by, known.answer_closed or answer_by))
+        consent = consent._replace(answer_closed=max(answer_by, known.answer_closed or answer_by))
     if now >= terms.automatic_date - rollout.pacing.automatic_lead:
         date = terms.automatic_date
-        consent = replace(consent, automatic_due=max(date, known.automatic_due or date))
-    return facts if consent == known else replace(facts, consent=consent)
+        consent = consent._replace(automatic_due=max(date, known.automatic_due or date))
+    return facts if consent == known else facts._replace(consent=consent)
 
 
 def _read(facts: Facts, now: Instant) -> tuple[Facts, Action]:
     silence, counter = facts.silence, next_counter(facts, now)
-    asked = replace(
-        silence,
+    asked = silence._replace(
         reads=silence.reads + 1,
         read_counter=counter,
         read_at=now,
         read_refused_at=None,
         unreachable_at=None,
     )
-    return replace(facts, silence=asked), Read(counter)
+    return facts._replace(silence=asked), Read(counter)

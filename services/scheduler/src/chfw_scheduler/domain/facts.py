@@ -4,8 +4,8 @@ Each group joins what it knows with what it is told; a repeat changes nothing. W
 `state.py`; what contradicts them is returned as an anomaly, never raised.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.ids import HubId
@@ -14,8 +14,7 @@ from chfw_common.kernel.rollout import HubState, Mode
 from chfw_scheduler.domain.merge import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(NamedTuple):
     """What the SMI says of the hub; the highest version wins."""
 
     version: int
@@ -24,8 +23,7 @@ class Inventory:
     responsible: tuple[Responsibility, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """The newest answer of each Party, the waits a tick found over, and the D whose distribution has opened."""
 
     answers: tuple[Answer, ...] = ()
@@ -33,8 +31,7 @@ class Consent:
     automatic_due: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """The image on its way: the last hand-over to the CSP, and what came of it."""
 
     epoch: int = 0
@@ -68,8 +65,7 @@ class ArmResult(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Arming:
+class Arming(NamedTuple):
     """The last CS06 of the hub (known by its counter), its cancellation, and its outcome.
 
     `planned_for` is the time that consent gave (for asap: the time sent), `fires_at` the time in the CS06, which is
@@ -111,8 +107,7 @@ class Arming:
         return self.outcome is not None and self.outcome != OUTCOME_NOT_APPLIED
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """No word from the hub: since when, when it last spoke, and the reading back of its version.
 
     A read that an edge refused did not reach the hub: it is not among `reads`.
@@ -134,8 +129,7 @@ class Silence:
         return self.since is not None and (self.last_word_at is None or self.last_word_at < self.since)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """The ledger row of one hub in one release, as facts."""
 
     hub: HubId
@@ -157,8 +151,7 @@ class Facts:
         return self.silence.silent and (self.arming.in_force or self.delivery.under_way)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """What the facts amount to: what Parties and operators see, and when there is next something to do.
 
     `activate_at` is the planned time; None means as soon as capacity allows. `claim_at` is when the hub may next be
@@ -175,8 +168,7 @@ class Shown:
     check_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A ledger row: its version, its facts, and what they amounted to when it was last written."""
 
     version: int
@@ -189,4 +181,4 @@ def heard(facts: Facts, at: Instant) -> Facts:
     known = facts.silence.last_word_at
     if known is not None and known >= at:
         return facts
-    return replace(facts, silence=replace(facts.silence, last_word_at=at))
+    return facts._replace(silence=facts.silence._replace(last_word_at=at))

@@ -1,6 +1,6 @@
 """What a row learns from the inventory, the hub and its edge."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
@@ -29,7 +29,7 @@ Learnt = tuple[Facts, Anomaly | None]
 
 def inventory_says(facts: Facts, inventory: Inventory) -> Facts:
     """The SMI's record, when it is newer than the one known."""
-    return facts if inventory.version <= facts.inventory.version else replace(facts, inventory=inventory)
+    return facts if inventory.version <= facts.inventory.version else facts._replace(inventory=inventory)
 
 
 def party_says(facts: Facts, answer: Answer) -> Learnt:
@@ -42,7 +42,7 @@ def party_says(facts: Facts, answer: Answer) -> Learnt:
     answers = latest((*known, answer))
     if answers == known:
         return facts, anomaly
-    return replace(facts, consent=replace(facts.consent, answers=answers)), anomaly
+    return facts._replace(consent=facts.consent._replace(answers=answers)), anomaly
 
 
 def is_news(facts: Facts, answer: Answer) -> bool:
@@ -64,7 +64,7 @@ def delivered(facts: Facts, at: Instant) -> Learnt:
     lost = arming.outcome == OUTCOME_NO_IMAGE and (delivery.at is None or at < delivery.at)
     if lost or (known is not None and known <= at):
         return heard(facts, at), anomaly
-    return heard(replace(facts, delivery=replace(delivery, delivered_at=at, reason=None)), at), anomaly
+    return heard(facts._replace(delivery=delivery._replace(delivered_at=at, reason=None)), at), anomaly
 
 
 def delivery_failed(facts: Facts, at: Instant, reason: str | None) -> Learnt:
@@ -72,7 +72,7 @@ def delivery_failed(facts: Facts, at: Instant, reason: str | None) -> Learnt:
     delivery = facts.delivery
     if delivery.delivered_at is not None or (delivery.failed_at is not None and delivery.failed_at >= at):
         return heard(facts, at), None
-    return heard(replace(facts, delivery=replace(delivery, failed_at=at, reason=reason)), at), None
+    return heard(facts._replace(delivery=delivery._replace(failed_at=at, reason=reason)), at), None
 
 
 def distribution_refused(facts: Facts, at: Instant, epoch: int | None, reason: str | None) -> Learnt:
@@ -85,8 +85,8 @@ def distribution_refused(facts: Facts, at: Instant, epoch: int | None, reason: s
         return facts, None
     if delivery.refused_at is not None and at <= delivery.refused_at:
         return facts, None
-    back = replace(delivery, at=None, tries=max(delivery.tries - 1, 0), refused_at=at, reason=reason)
-    return replace(facts, delivery=back), None
+    back = delivery._replace(at=None, tries=max(delivery.tries - 1, 0), refused_at=at, reason=reason)
+    return facts._replace(delivery=back), None
 
 
 def armed(facts: Facts, counter: int | None, at: Instant) -> Learnt:
@@ -96,10 +96,10 @@ def armed(facts: Facts, counter: int | None, at: Instant) -> Learnt:
         return heard(facts, at), _unknown(facts, counter, "armed")
     if arming.accepted_at is not None:
         return heard(facts, at), None
-    taken = replace(arming, accepted_at=at)
+    taken = arming._replace(accepted_at=at)
     if arming.ended is ArmResult.REFUSED:
-        taken = replace(taken, ended=None, ended_at=None, reason=None)
-    return heard(replace(facts, arming=taken), at), None
+        taken = taken._replace(ended=None, ended_at=None, reason=None)
+    return heard(facts._replace(arming=taken), at), None
 
 
 def activation_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
@@ -108,8 +108,8 @@ def activation_refused(facts: Facts, counter: int | None, at: Instant, reason: s
     arming = facts.arming
     if not _of(arming, counter) or not arming.in_force:
         return facts, _unknown(facts, counter, "refused")
-    ended = replace(arming, ended=ArmResult.REFUSED, ended_at=at, reason=reason, tries=arming.tries + 1)
-    return replace(facts, arming=ended), None
+    ended = arming._replace(ended=ArmResult.REFUSED, ended_at=at, reason=reason, tries=arming.tries + 1)
+    return facts._replace(arming=ended), None
 
 
 def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
@@ -121,15 +121,15 @@ def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str 
     if counter is not None and counter == silence.read_counter:
         if silence.read_refused_at is not None or not facts.silent:
             return facts, None
-        again = replace(silence, reads=max(silence.reads - 1, 0), read_refused_at=at, unreachable_at=None)
-        return replace(facts, silence=again), None
+        again = silence._replace(reads=max(silence.reads - 1, 0), read_refused_at=at, unreachable_at=None)
+        return facts._replace(silence=again), None
     if counter is not None and counter == arming.cancel_counter:
         if arming.cancel_at is None or not arming.cancelling:
             return facts, None
-        return replace(facts, arming=replace(arming, cancel_at=None)), None
+        return facts._replace(arming=arming._replace(cancel_at=None)), None
     if not _of(arming, counter) or not arming.in_force or arming.accepted_at is not None:
         return facts, _unknown(facts, counter, "refused")
-    return replace(facts, arming=replace(arming, ended=ArmResult.REFUSED, ended_at=at, reason=reason)), None
+    return facts._replace(arming=arming._replace(ended=ArmResult.REFUSED, ended_at=at, reason=reason)), None
 
 
 def cancelled(facts: Facts, counter: int | None, at: Instant) -> Learnt:
@@ -140,11 +140,11 @@ def cancelled(facts: Facts, counter: int | None, at: Instant) -> Learnt:
         return facts, _unknown(facts, counter, "cancelled")
     if arming.ended is ArmResult.CANCELLED:
         return facts, None
-    ended = replace(arming, ended=ArmResult.CANCELLED, ended_at=at)
+    ended = arming._replace(ended=ArmResult.CANCELLED, ended_at=at)
     if arming.outcome == OUTCOME_NOT_APPLIED:
-        ended = replace(ended, outcome=None, outcome_at=None, reason=None, tries=arming.tries - 1)
+        ended = ended._replace(outcome=None, outcome_at=None, reason=None, tries=arming.tries - 1)
     anomaly = Anomaly("cancelled_and_carried_out", str(arming.counter)) if arming.reported else None
-    return replace(facts, arming=ended), anomaly
+    return facts._replace(arming=ended), anomaly
 
 
 def cancel_too_late(facts: Facts, counter: int | None, at: Instant) -> Learnt:
@@ -155,7 +155,7 @@ def cancel_too_late(facts: Facts, counter: int | None, at: Instant) -> Learnt:
         return facts, _unknown(facts, counter, "too_late")
     if arming.too_late_at is not None:
         return facts, None
-    return replace(facts, arming=replace(arming, too_late_at=at)), None
+    return facts._replace(arming=arming._replace(too_late_at=at)), None
 
 
 def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt:
@@ -167,8 +167,7 @@ def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt
     if arming.reported:
         return facts, None
     inferred = arming.outcome is not None
-    known = replace(
-        arming,
+    known = arming._replace(
         outcome=code,
         outcome_at=at,
         reason=None if code == 0 else f"cs06_{code}",
@@ -177,8 +176,8 @@ def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt
     anomaly = Anomaly("cancelled_and_carried_out", str(counter)) if arming.ended is ArmResult.CANCELLED else None
     delivery = facts.delivery
     if code == OUTCOME_NO_IMAGE and (delivery.delivered_at is None or delivery.delivered_at <= at):
-        delivery = replace(delivery, delivered_at=None, at=None)
-    return replace(facts, arming=known, delivery=delivery), anomaly
+        delivery = delivery._replace(delivered_at=None, at=None)
+    return facts._replace(arming=known, delivery=delivery), anomaly
 
 
 def version_read(facts: Facts, counter: int | None, at: Instant, *, new_firmware: bool) -> Learnt:
@@ -194,16 +193,16 @@ def version_read(facts: Facts, counter: int | None, at: Instant, *, new_firmware
     if new_firmware:
         if arming.outcome == 0:
             return facts, None
-        return replace(facts, arming=replace(arming, outcome=0, outcome_at=at, reason="read")), None
+        return facts._replace(arming=arming._replace(outcome=0, outcome_at=at, reason="read")), None
     if not asked:
         return facts, None
     if delivery.under_way and delivery.at is not None:
-        failed = replace(delivery, failed_at=max(at, delivery.at), reason="timed_out")
-        return replace(facts, delivery=failed), None
+        failed = delivery._replace(failed_at=max(at, delivery.at), reason="timed_out")
+        return facts._replace(delivery=failed), None
     if not arming.in_force:
         return facts, None
-    known = replace(arming, outcome=OUTCOME_NOT_APPLIED, outcome_at=at, reason="not_applied", tries=arming.tries + 1)
-    return replace(facts, arming=known), None
+    known = arming._replace(outcome=OUTCOME_NOT_APPLIED, outcome_at=at, reason="not_applied", tries=arming.tries + 1)
+    return facts._replace(arming=known), None
 
 
 def _of(arming: Arming, counter: int | None) -> bool:

@@ -11,7 +11,6 @@ terms.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -23,8 +22,7 @@ from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.rollout import AnswerKind, Group, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What one Party said of one hub in one release, as accepted.
 
     `party_seq` is the Party's order of acceptance. `activate_at` is the stated time, None for "no
@@ -61,8 +59,7 @@ def latest(answers: Iterable[Answer]) -> tuple[Answer, ...]:
     return tuple(slots[party] for party in sorted(slots))
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What the release, or the hub's wave of it, lays down at present. `automatic_date` is D."""
 
     rule: Rule
@@ -99,8 +96,7 @@ class Basis(StrEnum):
     """Nobody has instructed: D applies (R3-9)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What the answers amount to at present.
 
     `activate_at` is the time that applies if nothing more is heard, never later than D (R3-1). None means as

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
-from chfw_common.kernel.hubs import DeviceStatus
+from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
 from chfw_scheduler.domain.facts import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED, ArmResult, Facts, Shown
-from chfw_scheduler.domain.merge import Basis, Plan, plan
+from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 
 _GONE = frozenset({DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN})
@@ -29,12 +30,15 @@ class Standing:
 
 def consented(facts: Facts, rollout: Rollout) -> Plan:
     """The consent table applied to the row (see merge.py)."""
-    return plan(
-        facts.consent.answers,
-        facts.inventory.responsible,
-        terms=rollout.terms,
-        answer_closed=facts.consent.answer_closed,
-    )
+    return _plan(facts.consent.answers, facts.inventory.responsible, rollout.terms, facts.consent.answer_closed)
+
+
+@lru_cache(maxsize=8_192)
+def _plan(
+    answers: tuple[Answer, ...], responsible: tuple[Responsibility, ...], terms: Terms, answer_closed: Instant | None
+) -> Plan:
+    """Kept: a visit of a row asks several times, and the hubs of two requests that meet ask all the same."""
+    return plan(answers, responsible, terms=terms, answer_closed=answer_closed)
 
 
 def may_go(facts: Facts, rollout: Rollout, agreed: Plan) -> bool:

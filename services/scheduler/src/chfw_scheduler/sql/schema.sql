@@ -56,8 +56,8 @@ create table ledger (
     gas_party text,
     gas_user text,
     gas_since timestamptz,
-    -- consent: the newest answer of each Party
-    answers jsonb not null,
+    -- consent: the newest answer of each Party; json, not jsonb: the same answers are the same text, and known by it
+    answers json not null,
     answer_closed timestamptz,
     automatic_due timestamptz,
     -- delivery
@@ -133,13 +133,13 @@ create view scheduler_published.ledger as
 select release_id, hub, part, version, state, reason, import_party, gas_party, activate_at, arm_fires_at as fires_at,
        answer_by, proposed_at, pilot, smi_firmware,
        -- Whether the Party that holds the role now has instructed since it answers for the hub (R3-4).
-       answers <> '[]' and exists (
-           select from jsonb_array_elements(answers) a
+       answers::text <> '[]' and exists (
+           select from json_array_elements(answers) a
            where a->>0 = import_party and a->>2 in ('instruct', 'agree') and (a->>4)::timestamptz
                >= case when gas_party = import_party then least(import_since, gas_since) else import_since end
        ) as import_instructed,
-       answers <> '[]' and exists (
-           select from jsonb_array_elements(answers) a
+       answers::text <> '[]' and exists (
+           select from json_array_elements(answers) a
            where a->>0 = gas_party and a->>2 in ('instruct', 'agree') and (a->>4)::timestamptz
                >= case when gas_party = import_party then least(import_since, gas_since) else gas_since end
        ) as gas_instructed

@@ -1,13 +1,16 @@
 """Writing rows back, and telling what visibly changed. Every stage ends here."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
+from chfw_common.kernel.hubs import Responsibility
 from chfw_common.kernel.ids import PartyId, hub_key
 from chfw_common.kernel.rollout import AnswerKind
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
 from chfw_common.topology import HUB_PROGRESSED
 from chfw_scheduler.domain.facts import Facts, Row, Shown
+from chfw_scheduler.domain.merge import Answer
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.store import ledger
@@ -60,9 +63,7 @@ def _parties(facts: Facts) -> tuple[object, ...]:
 
 def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, too_late: PartyId | None) -> HubProgress:
     agreed = consented(facts, rollout)
-    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in facts.inventory.responsible}))
-    said |= {answer.party: answer.kind for answer in agreed.counting}
-    return HubProgress.model_construct(
+    return HubProgress(
         hub=facts.hub,
         version=version,
         state=shown.state,
@@ -71,7 +72,14 @@ def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, too_late: 
         answer_by=shown.answer_by,
         proposed_at=shown.proposed_at,
         pilot=shown.pilot,
-        answers=said,
+        answers=_said(facts.inventory.responsible, agreed.counting),
         lapsed=agreed.lapsed,
         too_late=() if too_late is None else (too_late,),
     )
+
+
+@lru_cache(maxsize=8_192)
+def _said(responsible: tuple[Responsibility, ...], counting: tuple[Answer, ...]) -> dict[PartyId, AnswerKind | None]:
+    """What each responsible Party has answered. Kept, since the hubs of a request share it: nobody may change it."""
+    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in responsible}))
+    return said | {answer.party: answer.kind for answer in counting}

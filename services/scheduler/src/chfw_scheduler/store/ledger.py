@@ -4,8 +4,9 @@ Statements stand in ledger.sql, but for the two that write: which columns they n
 changed, so they are composed here from the one table of columns below.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -74,17 +75,38 @@ _SHOWN = _columns(
     "claim_at:timestamptz check_at:timestamptz"
 )
 GROUPS = tuple(_GROUPS)
+_NAMES = (*(name for group in _GROUPS.values() for name in group.names), *_SHOWN.names)
+_LOADED = ("release_id", "part", "hub", "version", *_NAMES)
+
+
+def _places() -> dict[str, slice]:
+    places, start = {}, len(_LOADED) - len(_NAMES)
+    for name, group in {**_GROUPS, "shown": _SHOWN}.items():
+        places[name] = slice(start, start + len(group.names))
+        start += len(group.names)
+    return places
+
+
+_PLACES = _places()
+_DELIVERY, _ARMING, _SILENCE = _PLACES["delivery"], _PLACES["arming"], _PLACES["silence"]
+_CONSENT, _SHOWN_PLACE = _PLACES["consent"], _PLACES["shown"]
+_RESPONSIBLE = slice(_PLACES["inventory"].start + 3, _PLACES["inventory"].stop)
+_NO_DELIVERY, _NO_ARMING, _NO_SILENCE = Delivery(), Arming(), Silence()
+_STATES = {state.value: state for state in HubState}
+_STATUSES = {status.value: status for status in DeviceStatus}
+_KEPT = 8_192
+"""Texts and pairs of Suppliers whose meaning is kept: hubs of a request share them, and a row costs a third."""
 
 
 def _value(name: str) -> str:
     """A column of `unnest` as an expression. JSON travels as text: an array of arrays would mean something else."""
-    return f"u.{name}::jsonb" if name == "answers" else f"u.{name}"
+    return f"u.{name}::json" if name == "answers" else f"u.{name}"
 
 
 async def lock_rows(tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[HubId]) -> dict[HubId, Row]:
     """The rows of hubs of one partition, locked in the order of hub ids."""
     rows = await tx.fetch(SQL["lock_rows"], release_id, part, list(hubs))
-    return {HubId(row["hub"]): _row(row) for row in rows}
+    return {row.facts.hub: row for row in _rows(rows)}
 
 
 async def lock_claimable(
@@ -92,18 +114,18 @@ async def lock_claimable(
 ) -> list[Row]:
     """Rows of one partition whose claim is due; rows that others hold are passed over."""
     statement = SQL["lock_claimable_pilot" if pilot_only else "lock_claimable"]
-    return [_row(row) for row in await tx.fetch(statement, release_id, part, now, limit)]
+    return _rows(await tx.fetch(statement, release_id, part, now, limit))
 
 
 async def lock_checkable(tx: Tx, release_id: ReleaseId, part: int, now: Instant, *, limit: int) -> list[Row]:
     """Rows of one partition for which time has become a fact; rows that others hold are passed over."""
-    return [_row(row) for row in await tx.fetch(SQL["lock_checkable"], release_id, part, now, limit)]
+    return _rows(await tx.fetch(SQL["lock_checkable"], release_id, part, now, limit))
 
 
 async def lock_after(tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, limit: int) -> list[Row]:
     """The next rows of a release by (part, hub) that are not final."""
     finals = sorted(FINAL_STATES)
-    return [_row(row) for row in await tx.fetch(SQL["lock_after"], release_id, *(after or _FIRST), finals, limit)]
+    return _rows(await tx.fetch(SQL["lock_after"], release_id, *(after or _FIRST), finals, limit))
 
 
 async def lock_in_force(
@@ -111,7 +133,7 @@ async def lock_in_force(
 ) -> list[Row]:
     """The next rows of a release by (part, hub) that have a CS06 in force which is older than an epoch."""
     rows = await tx.fetch(SQL["lock_in_force"], release_id, *(after or _FIRST), before_epoch, limit)
-    return [_row(row) for row in rows]
+    return _rows(rows)
 
 
 async def earliest_claim(
@@ -133,7 +155,7 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
     """Insert rows that do not exist yet; gives the hubs that are new. Raises nothing for those that exist."""
     if not rows:
         return []
-    names = ["part", "hub"] + [name for group in GROUPS for name in _GROUPS[group].names] + list(_SHOWN.names)
+    names = ["part", "hub", *_NAMES]
     types = ["smallint", "bigint"] + [kind for group in GROUPS for kind in _GROUPS[group].types] + list(_SHOWN.types)
     columns = list(zip(*(_all_values(facts, shown) for facts, shown in rows), strict=True))
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
@@ -170,7 +192,7 @@ async def _save_groups(
     values = [
         (
             *(value for group in groups for value in _VALUES[group](getattr(facts, group))),
-            *_shown_values(shown),
+            *shown,
         )
         for _, facts, shown in rows
     ]
@@ -198,7 +220,8 @@ async def states(tx: Tx) -> list[tuple[str, str, int]]:
     return [(row["release_id"], row["state"], row["n"]) for row in await tx.fetch(SQL["states"])]
 
 
-def _answers_out(answers: Iterable[Answer]) -> str:
+@lru_cache(maxsize=_KEPT)
+def _answers_out(answers: tuple[Answer, ...]) -> str:
     rows = [
         [
             a.party,
@@ -213,7 +236,8 @@ def _answers_out(answers: Iterable[Answer]) -> str:
     return orjson.dumps(rows).decode()
 
 
-def _answers_in(found: list[list[Any]]) -> tuple[Answer, ...]:
+@lru_cache(maxsize=_KEPT)
+def _answers_in(text: str) -> tuple[Answer, ...]:
     return tuple(
         Answer(
             PartyId(party),
@@ -223,7 +247,7 @@ def _answers_in(found: list[list[Any]]) -> tuple[Answer, ...]:
             parse_instant(received_at),
             None if activate_at is None else parse_instant(activate_at),
         )
-        for party, seq, kind, group, received_at, activate_at in found
+        for party, seq, kind, group, received_at, activate_at in orjson.loads(text)
     )
 
 
@@ -236,74 +260,67 @@ def _inventory_values(inventory: Inventory) -> tuple[Any, ...]:
     return tuple(flat)
 
 
-def _arming_values(a: Arming) -> tuple[Any, ...]:
-    return (
-        a.epoch, a.counter, a.at, a.planned_for, a.fires_at, a.accepted_at, a.ended, a.ended_at, a.reason,
-        a.cancel_counter, a.cancel_at, a.cancel_for, a.too_late_at, a.outcome, a.outcome_at, a.tries,
-    )  # fmt: skip
-
-
-_VALUES: dict[str, Any] = {
+_VALUES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "inventory": _inventory_values,
-    "consent": lambda c: (_answers_out(c.answers), c.answer_closed, c.automatic_due),
-    "delivery": lambda d: (d.epoch, d.at, d.tries, d.delivered_at, d.failed_at, d.refused_at, d.reason),
-    "arming": _arming_values,
-    "silence": lambda s: (
-        s.since,
-        s.last_word_at,
-        s.reads,
-        s.read_counter,
-        s.read_at,
-        s.read_refused_at,
-        s.unreachable_at,
-    ),
+    "consent": lambda consent: (_answers_out(consent.answers), *consent[1:]),
+    "delivery": tuple,
+    "arming": tuple,
+    "silence": tuple,
 }
-
-
-def _shown_values(s: Shown) -> tuple[Any, ...]:
-    return (s.state, s.reason, s.activate_at, s.answer_by, s.proposed_at, s.pilot, s.claim_at, s.check_at)
+"""The columns of a group in their order. The last three are the fields of the group one by one."""
 
 
 def _all_values(facts: Facts, shown: Shown) -> tuple[Any, ...]:
     groups = (value for group in GROUPS for value in _VALUES[group](getattr(facts, group)))
-    return (facts.part, facts.hub, *groups, *_shown_values(shown))
+    return (facts.part, facts.hub, *groups, *shown)
 
 
-def _row(r: Any) -> Row:
-    responsible = []
-    if r["import_party"] is not None:
-        responsible.append(_responsible(r, "import", Role.IMPORT_SUPPLIER))
-    if r["gas_party"] is not None:
-        responsible.append(_responsible(r, "gas", Role.GAS_SUPPLIER))
+def _rows(records: Sequence[Any]) -> list[Row]:
+    """Rows as facts. Hubs of a batch share most values, and most groups are still as they were made: both are kept.
+
+    Raises LookupError when the columns do not come in the order of the table above.
+    """
+    if records and tuple(records[0].keys()) != _LOADED:
+        raise LookupError(f"the columns of the ledger are {tuple(records[0].keys())}")
+    return [_row(tuple(record)) for record in records]
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    _, part, hub, version, smi_version, smi_firmware, smi_status = values[:7]
+    answers, answer_closed, automatic_due = values[_CONSENT]
+    delivery, arming, silence = values[_DELIVERY], values[_ARMING], values[_SILENCE]
     facts = Facts(
-        hub=HubId(r["hub"]),
-        part=r["part"],
-        inventory=Inventory(
-            r["smi_version"], r["smi_firmware"], DeviceStatus(r["smi_status"]), tuple(responsible)
-        ),
-        consent=Consent(_answers_in(r["answers"]), r["answer_closed"], r["automatic_due"]),
-        delivery=Delivery(
-            r["dist_epoch"], r["dist_at"], r["dist_tries"], r["delivered_at"], r["dist_failed_at"],
-            r["dist_refused_at"], r["dist_reason"],
-        ),
-        arming=Arming(
-            r["arm_epoch"], r["arm_counter"], r["arm_at"], r["arm_planned_for"], r["arm_fires_at"],
-            r["arm_accepted_at"], None if r["arm_ended"] is None else ArmResult(r["arm_ended"]), r["arm_ended_at"],
-            r["arm_reason"], r["cancel_counter"], r["cancel_at"],
-            None if r["cancel_for"] is None else Mode(r["cancel_for"]), r["too_late_at"], r["outcome"],
-            r["outcome_at"], r["arm_tries"],
-        ),
-        silence=Silence(
-            r["silent_since"], r["last_word_at"], r["reads"], r["read_counter"], r["read_at"],
-            r["read_refused_at"], r["unreachable_at"],
-        ),
-    )  # fmt: skip
-    shown = Shown(
-        HubState(r["state"]), r["reason"], r["activate_at"], r["answer_by"], r["proposed_at"], r["pilot"],
-        r["claim_at"], r["check_at"],
-    )  # fmt: skip
-    return Row(r["version"], facts, shown)
+        HubId(hub),
+        part,
+        Inventory(smi_version, smi_firmware, _STATUSES[smi_status], _responsible(*values[_RESPONSIBLE])),
+        Consent(_answers_in(answers), answer_closed, automatic_due),
+        _NO_DELIVERY if delivery == _NO_DELIVERY else Delivery._make(delivery),
+        _NO_ARMING if arming == _NO_ARMING else _arming(arming),
+        _NO_SILENCE if silence == _NO_SILENCE else Silence._make(silence),
+    )
+    state, *others = values[_SHOWN_PLACE]
+    return Row(version, facts, Shown(_STATES[state], *others))
 
 
-def _responsible(r: Any, slot: str, role: Role) -> Responsibility:
-    return Responsibility(PartyId(r[f"{slot}_party"]), UserId(r[f"{slot}_user"]), role, r[f"{slot}_since"])
+def _arming(values: tuple[Any, ...]) -> Arming:
+    arming = Arming._make(values)
+    if arming.ended is not None:
+        arming = arming._replace(ended=ArmResult(arming.ended))
+    return arming if arming.cancel_for is None else arming._replace(cancel_for=Mode(arming.cancel_for))
+
+
+@lru_cache(maxsize=_KEPT)
+def _responsible(
+    import_party: PartyId | None,
+    import_user: UserId,
+    import_since: Instant,
+    gas_party: PartyId | None,
+    gas_user: UserId,
+    gas_since: Instant,
+) -> tuple[Responsibility, ...]:
+    found = []
+    if import_party is not None:
+        found.append(Responsibility(import_party, import_user, Role.IMPORT_SUPPLIER, import_since))
+    if gas_party is not None:
+        found.append(Responsibility(gas_party, gas_user, Role.GAS_SUPPLIER, gas_since))
+    return tuple(found)

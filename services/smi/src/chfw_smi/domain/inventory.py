@@ -221,7 +221,7 @@ def _unbroken(
     for party, since in earliest.items():
         free = [n for n, entry in enumerate(kept) if entry.party == party and entry.role not in stated]
         if free and min(entry.since for entry in kept if entry.party == party) > since:
-            kept[free[0]] = replace(kept[free[0]], since=since)
+            kept[free[0]] = kept[free[0]]._replace(since=since)
     return tuple(kept)
 
 
