@@ -1,6 +1,5 @@
 """`chfw simulate`: the story of the demonstration on virtual time, in this process."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ from chfw_cli.commands.errors import TOLD
 from chfw_cli.commands.options import StateOption, chosen_state
 from chfw_cli.demo.simulate import simulate as run
 from chfw_cli.local.state import StateDir
+from chfw_common.runtime.process import run_process
 
 
 def simulate(
@@ -26,7 +26,7 @@ def simulate(
     chosen = chosen_state(state)
     place = StateDir(chosen.root.with_name(chosen.root.name + "-simulation"))
     try:
-        report = asyncio.run(
+        report = run_process(
             run(
                 place, hubs=hubs, seed_number=seed, other_plans=other_plans, say=lambda line: typer.echo(line, err=True)
             )

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import structlog
 import uvicorn
-import uvloop
 
 from chfw_common.runtime import gauges
 from chfw_common.runtime.clock import Clock, PacedClock, RealClock, read_pace, stopwatch
@@ -30,6 +29,7 @@ from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
 from chfw_common.runtime.outbox import Relay, run_relay
+from chfw_common.runtime.process import run_process
 from chfw_common.runtime.service import Service, Source
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.runtime.source import SourceContext
@@ -235,7 +235,8 @@ def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) 
             log.critical("the service cannot run", action="process_ends", exc_info=error)
         return code
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(run())
+    async def run_and_end() -> None:
         # Nothing is owed to anyone any more: threads of libraries must not keep the process.
-        os._exit(code)
+        os._exit(await run())
+
+    run_process(run_and_end())
