@@ -139,7 +139,7 @@ async def run_relay(relay: Relay, wake: asyncio.Event, clock: Clock, idle: timed
             await clock.machine_sleep(backoff)
             backoff = min(backoff * 2, 5.0)
             continue
-        if moved == 0:
+        if moved < RELAY_ROWS:
             try:
                 async with asyncio.timeout(idle.total_seconds()):
                     await wake.wait()

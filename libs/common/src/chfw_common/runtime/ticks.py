@@ -43,12 +43,9 @@ class TickRunner:
         if due is None or due > now:
             return Ticked(ran=False, more=False, published=False)
         async with transient_as_error(), self._database.transaction() as tx:
-            # The lock first: what was due to another process before it committed is not due to us after it.
+            # The lock first: what was due to another process before it committed, `run` no longer finds.
             key = lock_key(self._service.name, "tick", tick.name)
             if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", key):
-                return Ticked(ran=False, more=False, published=False)
-            due = await tick.next_due(tx, now)
-            if due is None or due > now:
                 return Ticked(ran=False, more=False, published=False)
             result = await tick.run(tx, now)
             published = False

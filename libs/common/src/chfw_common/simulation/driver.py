@@ -14,7 +14,7 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import Relay
+from chfw_common.runtime.outbox import RELAY_ROWS, Relay
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner
@@ -25,8 +25,6 @@ from chfw_common.topology import LANES
 
 GRID = timedelta(hours=6)
 """Due instants round up to this grid, so that work gathers into full chunks."""
-
-AfterStep = Callable[[], Awaitable[None]]
 
 
 class SimulatedService:
@@ -53,26 +51,41 @@ class SimulatedService:
         )
 
     def look_again(self) -> None:
-        """Time has moved, or somebody has called a route: look for work even if no record came."""
+        """Time has moved, or somebody has called a route: let the ticks look even if no record came."""
         self._look = True
 
-    async def step(self) -> int:
-        """Consume, tick and relay once around; says how much moved. Ticks and outbox are looked at with a reason."""
+    async def consume(self) -> int:
+        """Take in what the broker has, and relay what follows; says how much moved."""
         moved = await self._source.pump()
-        if moved or self._look:
-            ran = 0
-            for tick in self.service.ticks:
+        self._look = self._look or moved > 0
+        return moved + await self._relay()
+
+    async def tick(self) -> int:
+        """Call every tick until none has more to do, and relay what follows; says how much moved."""
+        if not self._look:
+            return 0
+        self._look = False
+        ran = 0
+        for tick in self.service.ticks:
+            more = True
+            while more:
                 ticked = await self._ticks.call(tick, self._clock.now())
-                ran += ticked.ran
                 if ticked.published:
                     self._published.set()
-            moved += ran
+                ran += ticked.ran
+                more = ticked.more
+        return ran + await self._relay()
+
+    async def _relay(self) -> int:
+        """Relay what was published, if anything was."""
+        moved = 0
         if self._published.is_set():
             self._published.clear()
             for relay in self._relays:
-                while relayed := await relay.relay_once():
+                relayed = RELAY_ROWS
+                while relayed == RELAY_ROWS:
+                    relayed = await relay.relay_once()
                     moved += relayed
-        self._look = moved > 0
         return moved
 
     async def next_due(self) -> Instant | None:
@@ -91,21 +104,25 @@ class Simulation:
         self.services = {simulated.service.name: simulated for simulated in services}
         self.clock = clock
         self._grid = grid
-        self.steps = 0
-        self.after_step: AfterStep | None = None
 
     async def settle(self) -> None:
-        """Pump every service in turn until nothing moves at this instant."""
+        """Move every service in turn until nothing moves at this instant.
+
+        Records first, and ticks only when no record is left: so chunks are full, as they are in a busy live system.
+        """
         for simulated in self.services.values():
             simulated.look_again()
         moved = 1
         while moved:
-            moved = 0
-            for simulated in self.services.values():
-                moved += await simulated.step()
-                self.steps += 1
-                if self.after_step is not None:
-                    await self.after_step()
+            moved = await self._once_around(SimulatedService.consume)
+            if not moved:
+                moved = await self._once_around(SimulatedService.tick)
+
+    async def _once_around(self, move: Callable[[SimulatedService], Awaitable[int]]) -> int:
+        moved = 0
+        for simulated in self.services.values():
+            moved += await move(simulated)
+        return moved
 
     async def next_due(self) -> Instant | None:
         """The next instant of the grid at which any service has something to do."""

@@ -1,6 +1,7 @@
 """What is due is claimed: the image handed over, the hub armed, under the decision in force (I5, I6)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Tick, TickResult, Tx
@@ -14,6 +15,13 @@ from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
 
 
+class Due(NamedTuple):
+    """A release, and when its partitions next have something to do, the earliest first."""
+
+    dues: list[tuple[Instant, int]]
+    rollout: Rollout
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The tick."""
@@ -21,21 +29,20 @@ class Claim:
     pacing: Pacing
 
     async def run(self, tx: Tx, now: Instant) -> TickResult:
-        """Claim at most 500 hubs of one partition of one release.
+        """Claim at most 500 hubs of one release, from the partition on in which one is due first.
 
         The shared lock comes before the decision is read: a decision stored since is seen, one to come waits.
         """
-        due = await self._earliest(tx, now)
-        if due is None or due[0] > now:
+        found = await self._earliest(tx)
+        if found is None or found.dues[0][0] > now:
             return TickResult()
-        _, release_id, part = due
-        await releases.share_release(tx, release_id.release_id)
-        rollout = await releases.read_rollout(tx, self.pacing, release_id.release_id)
+        release_id = found.rollout.release_id
+        await releases.share_release(tx, release_id)
+        rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None or not rollout.may_claim:
             return TickResult(more=True)
-        rows = await ledger.lock_claimable(
-            tx, rollout.release_id, part, now, pilot_only=rollout.pilot_only, limit=CHUNK
-        )
+        parts = [part for at, part in found.dues if at <= now]
+        rows = await ledger.lock_claimable(tx, release_id, parts, now, pilot_only=rollout.pilot_only, limit=CHUNK)
         changed = []
         decided = []
         for row in rows:
@@ -43,26 +50,28 @@ class Claim:
             changed.append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = await write_back(tx, rollout, part, changed)
+        outgoing = await write_back(tx, rollout, changed)
         return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
 
-    async def next_due(self, tx: Tx, now: Instant) -> Instant | None:
+    async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When the next hub may be claimed under the decisions in force."""
-        due = await self._earliest(tx, now)
-        return None if due is None else due[0]
+        found = await self._earliest(tx)
+        return None if found is None else found.dues[0][0]
 
     def tick(self) -> Tick:
         """The tick of this stage."""
         return Tick("claim", self.run, self.next_due)
 
-    async def _earliest(self, tx: Tx, now: Instant) -> tuple[Instant, Rollout, int] | None:  # noqa: ARG002
+    async def _earliest(self, tx: Tx) -> Due | None:
+        """The release in which a claim is due first, and when, partition by partition."""
         found = []
         for rollout in await releases.read_rollouts(tx, self.pacing):
             if rollout.may_claim:
-                due = await ledger.earliest_claim(tx, rollout.release_id, HUB_PARTITIONS, pilot_only=rollout.pilot_only)
-                if due is not None:
-                    found.append((due[0], rollout, due[1]))
-        return min(found, key=lambda entry: (entry[0], entry[1].release_id, entry[2]), default=None)
+                pilot_only = rollout.pilot_only
+                dues = await ledger.claims_due(tx, rollout.release_id, HUB_PARTITIONS, pilot_only=pilot_only)
+                if dues:
+                    found.append(Due(dues, rollout))
+        return min(found, key=lambda due: (due.dues[0], due.rollout.release_id), default=None)
 
 
 def _claim(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:

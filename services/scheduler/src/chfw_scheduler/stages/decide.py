@@ -101,16 +101,14 @@ class Decide:
         if rollout is None or rollout.decision.min_epoch > args["epoch"]:
             return JobStep(None)
         rows = await ledger.lock_in_force(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
-        changed: dict[int, list[tuple[Row, Facts]]] = {}
+        changed: list[tuple[Row, Facts]] = []
         decided = []
         for row in rows:
             facts, action = call_back(row.facts, rollout, now)
-            changed.setdefault(facts.part, []).append((row, facts))
+            changed.append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = commands(rollout, decided, now)
-        for part, entries in sorted(changed.items()):
-            outgoing += await write_back(tx, rollout, part, entries)
+        outgoing = [*commands(rollout, decided, now), *await write_back(tx, rollout, changed)]
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
     async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002
@@ -120,12 +118,7 @@ class Decide:
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             return JobStep(None)
-        by_part: dict[int, list[tuple[Row, Facts]]] = {}
-        for row in rows:
-            by_part.setdefault(row.facts.part, []).append((row, row.facts))
-        outgoing: list[Outgoing] = []
-        for part, entries in sorted(by_part.items()):
-            outgoing += await write_back(tx, rollout, part, entries)
+        outgoing = await write_back(tx, rollout, [(row, row.facts) for row in rows])
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
     async def expire(self, tx: Tx, now: Instant) -> TickResult:

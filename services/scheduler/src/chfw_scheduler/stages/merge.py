@@ -64,7 +64,7 @@ class Merge:
             told = [(rows[hub].facts, shown, rows[hub].version) for hub in new if (shown := rows[hub].shown)]
             outgoing += progressed(rollout, told, too_late=answer.party)
         await releases.note_anomalies(tx, release_id, anomalies, now)
-        outgoing += await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()])
+        outgoing += await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
         return outgoing
 
 

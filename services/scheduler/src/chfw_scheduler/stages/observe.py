@@ -57,7 +57,7 @@ class Observe:
                 anomalies.append((item.hub, anomaly))
         await releases.note_anomalies(tx, rollout.release_id, anomalies, now)
         changed: list[tuple[Row, Facts]] = [(row, facts[hub]) for hub, row in rows.items()]
-        return outgoing + await write_back(tx, rollout, part, changed)
+        return outgoing + await write_back(tx, rollout, changed)
 
 
 def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:

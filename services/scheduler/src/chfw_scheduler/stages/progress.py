@@ -16,8 +16,8 @@ from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.store import ledger
 
 
-async def write_back(tx: Tx, rollout: Rollout, part: int, changed: Sequence[tuple[Row, Facts]]) -> list[Outgoing]:
-    """Derive, save and tell rows of one partition. A row whose facts and outcome are as they were is left alone.
+async def write_back(tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]]) -> list[Outgoing]:
+    """Derive, save and tell rows. A row whose facts and outcome are as they were is left alone.
 
     The rows were locked before the rollout was read, or the release is shared: otherwise a decision could pass by
     between the two, and its job would not see these rows again.
@@ -32,7 +32,7 @@ async def write_back(tx: Tx, rollout: Rollout, part: int, changed: Sequence[tupl
         if _visible(row.shown) != _visible(shown) or _parties(facts) != _parties(row.facts):
             told.append((facts, shown, row.version + 1))
     if saved:
-        await ledger.save(tx, rollout.release_id, part, saved)
+        await ledger.save(tx, rollout.release_id, saved)
     return progressed(rollout, told)
 
 

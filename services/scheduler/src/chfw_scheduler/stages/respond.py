@@ -52,7 +52,7 @@ class Respond:
         if rollout is None:
             return []
         again = _call_back_again(facts, rollout, now)
-        outgoing = await write_back(tx, rollout, part, [(row, facts[hub]) for hub, row in rows.items()])
+        outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
         return commands(rollout, again, now) + outgoing
 
 

@@ -21,19 +21,20 @@ class Watch:
     pacing: Pacing
 
     async def run(self, tx: Tx, now: Instant) -> TickResult:
-        """Write down what time has made of at most 500 hubs of one partition of one release.
+        """Write down what time has made of at most 500 hubs of one release.
 
         The release is shared as for a claim: a read is a command, and none is older than the decision in force (I6).
         """
-        due = await self._earliest(tx)
-        if due is None or due[0] > now:
+        found = await self._earliest(tx)
+        if found is None or found[0][0][0] > now:
             return TickResult()
-        _, release_id, part = due
+        dues, release_id = found
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             raise LookupError(f"ledger rows of an unknown release: {release_id}")
-        rows = await ledger.lock_checkable(tx, release_id, part, now, limit=CHUNK)
+        parts = [part for at, part in dues if at <= now]
+        rows = await ledger.lock_checkable(tx, release_id, parts, now, limit=CHUNK)
         changed = []
         decided = []
         for row in rows:
@@ -43,22 +44,23 @@ class Watch:
             changed.append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = await write_back(tx, rollout, part, changed)
+        outgoing = await write_back(tx, rollout, changed)
         return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When time next becomes a fact."""
-        due = await self._earliest(tx)
-        return None if due is None else due[0]
+        found = await self._earliest(tx)
+        return None if found is None else found[0][0][0]
 
     def tick(self) -> Tick:
         """The tick of this stage."""
         return Tick("watch", self.run, self.next_due)
 
-    async def _earliest(self, tx: Tx) -> tuple[Instant, ReleaseId, int] | None:
+    async def _earliest(self, tx: Tx) -> tuple[list[tuple[Instant, int]], ReleaseId] | None:
+        """When the partitions of the release that is due first are due, the earliest first."""
         found = []
         for rollout in await releases.read_rollouts(tx, self.pacing):
-            due = await ledger.earliest_check(tx, rollout.release_id, HUB_PARTITIONS)
-            if due is not None:
-                found.append((due[0], rollout.release_id, due[1]))
-        return min(found, default=None)
+            dues = await ledger.checks_due(tx, rollout.release_id, HUB_PARTITIONS)
+            if dues:
+                found.append((dues, rollout.release_id))
+        return min(found, key=lambda due: (due[0][0], due[1]), default=None)

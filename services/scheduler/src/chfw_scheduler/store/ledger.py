@@ -110,16 +110,30 @@ async def lock_rows(tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[Hub
 
 
 async def lock_claimable(
-    tx: Tx, release_id: ReleaseId, part: int, now: Instant, *, pilot_only: bool, limit: int
+    tx: Tx, release_id: ReleaseId, parts: Sequence[int], now: Instant, *, pilot_only: bool, limit: int
 ) -> list[Row]:
-    """Rows of one partition whose claim is due; rows that others hold are passed over."""
-    statement = SQL["lock_claimable_pilot" if pilot_only else "lock_claimable"]
-    return _rows(await tx.fetch(statement, release_id, part, now, limit))
+    """Rows whose claim is due, of one partition after the other up to the limit; those that others hold are passed
+    over."""
+    return await _lock_due(
+        tx, "lock_claimable_pilot" if pilot_only else "lock_claimable", release_id, parts, now, limit
+    )
 
 
-async def lock_checkable(tx: Tx, release_id: ReleaseId, part: int, now: Instant, *, limit: int) -> list[Row]:
-    """Rows of one partition for which time has become a fact; rows that others hold are passed over."""
-    return _rows(await tx.fetch(SQL["lock_checkable"], release_id, part, now, limit))
+async def lock_checkable(tx: Tx, release_id: ReleaseId, parts: Sequence[int], now: Instant, *, limit: int) -> list[Row]:
+    """Rows for which time has become a fact, as for a claim."""
+    return await _lock_due(tx, "lock_checkable", release_id, parts, now, limit)
+
+
+async def _lock_due(
+    tx: Tx, statement: str, release_id: ReleaseId, parts: Sequence[int], now: Instant, limit: int
+) -> list[Row]:
+    """A statement a partition: one over several would compare every hub with every partition, up to Postgres 16."""
+    rows: list[Row] = []
+    for part in parts:
+        rows += _rows(await tx.fetch(SQL[statement], release_id, part, now, limit - len(rows)))
+        if len(rows) >= limit:
+            break
+    return rows
 
 
 async def lock_after(tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, limit: int) -> list[Row]:
@@ -136,19 +150,15 @@ async def lock_in_force(
     return _rows(rows)
 
 
-async def earliest_claim(
-    tx: Tx, release_id: ReleaseId, partitions: int, *, pilot_only: bool
-) -> tuple[Instant, int] | None:
-    """The earliest claim that is due in a release, and its partition."""
-    statement = SQL["earliest_claim_pilot" if pilot_only else "earliest_claim"]
-    row = await tx.fetchrow(statement, release_id, partitions)
-    return None if row is None else (row["claim_at"], row["part"])
+async def claims_due(tx: Tx, release_id: ReleaseId, partitions: int, *, pilot_only: bool) -> list[tuple[Instant, int]]:
+    """When the earliest claim of each partition is due, the earliest first; partitions without one are left out."""
+    statement = SQL["claims_due_pilot" if pilot_only else "claims_due"]
+    return [(row["at"], row["part"]) for row in await tx.fetch(statement, release_id, partitions)]
 
 
-async def earliest_check(tx: Tx, release_id: ReleaseId, partitions: int) -> tuple[Instant, int] | None:
-    """The earliest check that is due in a release, and its partition."""
-    row = await tx.fetchrow(SQL["earliest_check"], release_id, partitions)
-    return None if row is None else (row["check_at"], row["part"])
+async def checks_due(tx: Tx, release_id: ReleaseId, partitions: int) -> list[tuple[Instant, int]]:
+    """When the earliest check of each partition is due, likewise."""
+    return [(row["at"], row["part"]) for row in await tx.fetch(SQL["checks_due"], release_id, partitions)]
 
 
 async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown]]) -> list[HubId]:
@@ -170,8 +180,8 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
     return [HubId(row["hub"]) for row in new]
 
 
-async def save(tx: Tx, release_id: ReleaseId, part: int, rows: Sequence[tuple[Row, Facts, Shown]]) -> None:
-    """Write rows of one partition back: (as loaded, new facts, what they amount to). Only changed groups are written.
+async def save(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Row, Facts, Shown]]) -> None:
+    """Write rows back: (as loaded, new facts, what they amount to). Only changed groups are written.
 
     Raises RuntimeError when a row that was loaded under lock is not there any more.
     """
@@ -180,11 +190,11 @@ async def save(tx: Tx, release_id: ReleaseId, part: int, rows: Sequence[tuple[Ro
         changed = tuple(g for g in GROUPS if getattr(facts, g) is not getattr(row.facts, g))
         by_groups.setdefault(changed, []).append((row, facts, shown))
     for groups, same in sorted(by_groups.items(), key=lambda entry: entry[0]):
-        await _save_groups(tx, release_id, part, groups, same)
+        await _save_groups(tx, release_id, groups, same)
 
 
 async def _save_groups(
-    tx: Tx, release_id: ReleaseId, part: int, groups: Sequence[str], rows: Sequence[tuple[Row, Facts, Shown]]
+    tx: Tx, release_id: ReleaseId, groups: Sequence[str], rows: Sequence[tuple[Row, Facts, Shown]]
 ) -> None:
     names = [name for group in groups for name in _GROUPS[group].names] + list(_SHOWN.names)
     types = [kind for group in groups for kind in _GROUPS[group].types] + list(_SHOWN.types)
@@ -198,10 +208,10 @@ async def _save_groups(
     ]
     status = await tx.execute(
         f"""update ledger set version = ledger.version + 1, {", ".join(f"{name} = {_value(name)}" for name in names)}
-            from unnest($3::bigint[], {arrays}) u(hub, {", ".join(names)})
-            where ledger.release_id = $1 and ledger.part = $2 and ledger.hub = u.hub""",
+            from unnest($2::smallint[], $3::bigint[], {arrays}) u(part, hub, {", ".join(names)})
+            where ledger.release_id = $1 and ledger.part = u.part and ledger.hub = u.hub""",
         release_id,
-        part,
+        [facts.part for _, facts, _ in rows],
         [facts.hub for _, facts, _ in rows],
         *map(list, zip(*values, strict=True)),
     )

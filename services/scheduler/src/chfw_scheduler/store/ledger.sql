@@ -40,32 +40,32 @@ where release_id = $1 and (part, hub) > ($2, $3)
     and arm_at is not null and arm_ended is null and outcome is null and arm_epoch < $4
 order by part, hub limit $5 for update;
 
--- name: earliest_claim
--- The partition with the earliest claim of a release, and when: one look at the index a partition.
-select due.claim_at, p.part from generate_series(0, $2::int - 1) p(part)
+-- name: claims_due
+-- The earliest claim of each partition of a release, the earliest first: one look at the index a partition.
+select due.claim_at as at, p.part from generate_series(0, $2::int - 1) p(part)
 cross join lateral (
     select claim_at from ledger
     where release_id = $1 and ledger.part = p.part and claim_at is not null order by claim_at limit 1
 ) due
-order by due.claim_at, p.part limit 1;
+order by due.claim_at, p.part;
 
--- name: earliest_claim_pilot
+-- name: claims_due_pilot
 -- The same, for hubs of the pilot only.
-select due.claim_at, p.part from generate_series(0, $2::int - 1) p(part)
+select due.claim_at as at, p.part from generate_series(0, $2::int - 1) p(part)
 cross join lateral (
     select claim_at from ledger
     where release_id = $1 and ledger.part = p.part and claim_at is not null and pilot order by claim_at limit 1
 ) due
-order by due.claim_at, p.part limit 1;
+order by due.claim_at, p.part;
 
--- name: earliest_check
--- The partition with the earliest check of a release, and when.
-select due.check_at, p.part from generate_series(0, $2::int - 1) p(part)
+-- name: checks_due
+-- The earliest check of each partition of a release, the earliest first.
+select due.check_at as at, p.part from generate_series(0, $2::int - 1) p(part)
 cross join lateral (
     select check_at from ledger
     where release_id = $1 and ledger.part = p.part and check_at is not null order by check_at limit 1
 ) due
-order by due.check_at, p.part limit 1;
+order by due.check_at, p.part;
 
 -- name: totals
 -- Hubs of a release by state, and how many of each have a CS06 in force that may still fire.
