@@ -8,7 +8,7 @@ from chfw_common.topology import CHUNK
 from tests.service.scheduler.stand import DAY, HOUR, NOW, D, Stand, T, alert, hubs_of, instruction, record
 
 
-async def test_a_claim_takes_a_chunk_of_one_partition_under_the_epoch(stand: Stand) -> None:
+async def test_a_claim_takes_a_chunk_of_as_many_partitions_as_it_needs_under_the_epoch(stand: Stand) -> None:
     many, few = hubs_of(3, CHUNK + 20), hubs_of(4, 5)
     await stand.enrolled([*many, *few])
     await stand.instruct(instruction("elec", many))
@@ -19,7 +19,7 @@ async def test_a_claim_takes_a_chunk_of_one_partition_under_the_epoch(stand: Sta
     (first,) = await stand.published(FirmwareDistributed)
     assert (len(first.hubs), first.epoch, first.not_before) == (CHUNK, 1, NOW)
     assert set(first.hubs) <= set(many)
-    assert await stand.tick("claim") == 2
+    assert await stand.tick("claim") == 1
     rest = await stand.published(FirmwareDistributed)
     assert {len(event.hubs) for event in rest} == {20, 5}
     assert await stand.tick("claim") == 0

@@ -131,10 +131,7 @@ class Consume:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Something done now and then.
-
-    `next_due` says when there is next something to do (None: nothing known); `run` looks again for itself, because
-    another process may have been quicker.
+    """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
 
     One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. `every` is the machine time
     between looks when live.

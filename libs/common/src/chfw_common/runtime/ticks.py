@@ -35,17 +35,24 @@ class TickRunner:
         self._database = database
         self._metrics = metrics
 
-    async def call(self, tick: Tick, now: Instant) -> Ticked:
-        """Call the tick once when it is due. Raises TransientError when Postgres is away."""
+    async def call(self, tick: Tick, now: Instant, *, expected: bool = False) -> Ticked:
+        """Call the tick once when it is due. Raises TransientError when Postgres is away.
+
+        `expected`: the last call said that there is more, so nobody looks first without a transaction.
+        """
         begun = stopwatch()
-        async with transient_as_error(), self._database.looking() as connection:
-            due = await tick.next_due(connection, now)
-        if due is None or due > now:
-            return Ticked(ran=False, more=False, published=False)
+        if not expected:
+            async with transient_as_error(), self._database.looking() as connection:
+                due = await tick.next_due(connection, now)
+            if due is None or due > now:
+                return Ticked(ran=False, more=False, published=False)
         async with transient_as_error(), self._database.transaction() as tx:
-            # The lock first: what was due to another process before it committed, `run` no longer finds.
+            # The lock first: what was due to another process before it committed is not due to us after it.
             key = lock_key(self._service.name, "tick", tick.name)
             if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", key):
+                return Ticked(ran=False, more=False, published=False)
+            due = await tick.next_due(tx, now)
+            if due is None or due > now:
                 return Ticked(ran=False, more=False, published=False)
             result = await tick.run(tx, now)
             published = False
@@ -78,14 +85,17 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asy
     A server that is away is waited out; anything else ends the process.
     """
     pause = tick.every.total_seconds()
+    more = False
     while True:
         try:
-            done = await runner.call(tick, clock.now())
+            done = await runner.call(tick, clock.now(), expected=more)
         except TransientError as error:
+            more = False
             log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))
             await clock.machine_sleep(1.0)
             continue
         if done.published:
             wake_relay.set()
-        if not done.more:
+        more = done.more
+        if not more:
             await clock.machine_sleep(pause)

@@ -67,13 +67,14 @@ class SimulatedService:
         self._look = False
         ran = 0
         for tick in self.service.ticks:
-            more = True
-            while more:
-                ticked = await self._ticks.call(tick, self._clock.now())
+            ticked = await self._ticks.call(tick, self._clock.now())
+            while ticked.ran:
+                ran += 1
                 if ticked.published:
                     self._published.set()
-                ran += ticked.ran
-                more = ticked.more
+                if not ticked.more:
+                    break
+                ticked = await self._ticks.call(tick, self._clock.now(), expected=True)
         return ran + await self._relay()
 
     async def _relay(self) -> int:

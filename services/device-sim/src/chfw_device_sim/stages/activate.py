@@ -2,6 +2,7 @@
 
 from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem
 from chfw_common.kernel.instants import Instant, ceil_to_grid
+from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_device_sim.domain.cs06 import Due, Executed, execute
 from chfw_device_sim.domain.fate import SUCCESS
@@ -12,18 +13,15 @@ from chfw_device_sim.store import command, later
 
 async def next_due(tx: Tx, _: Instant) -> Instant | None:
     """When the next armed hub acts."""
-    earliest = await command.next_due(tx)
-    return None if earliest is None else earliest[1]
+    return earliest(await command.dues(tx))
 
 
 async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
-    """Let up to a chunk of armed hubs act, all in the partition where one is due first."""
-    earliest = await command.next_due(tx)
-    if earliest is None or earliest[1] > now:
-        return TickResult()
-    due = await command.lock_activations(tx, earliest[0], now)
+    """Let up to a chunk of armed hubs act, from the partition on where one is due first."""
+    parts = parts_due(await command.dues(tx), now)
+    due = await command.lock_activations(tx, parts, now) if parts else []
     if not due:
-        return TickResult(more=True)
+        return TickResult(more=bool(parts))
     fate = network.radio.fate
     executed = [execute(entry, fate, now) for entry in due]
     await command.end_activations(tx, executed, now)

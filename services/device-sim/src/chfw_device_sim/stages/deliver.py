@@ -4,6 +4,7 @@ from collections import Counter
 
 from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
@@ -12,18 +13,15 @@ from chfw_device_sim.store import image, lane
 
 async def next_due(tx: Tx, _: Instant) -> Instant | None:
     """When the next image arrives."""
-    earliest = await image.next_due(tx)
-    return None if earliest is None else earliest[1]
+    return earliest(await image.dues(tx))
 
 
 async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
-    """Let up to a chunk of images arrive, all in the partition where one is due first."""
-    earliest = await image.next_due(tx)
-    if earliest is None or earliest[1] > now:
-        return TickResult()
-    arrivals = await image.lock_arrivals(tx, earliest[0], now)
+    """Let up to a chunk of images arrive, from the partition on where one is due first."""
+    parts = parts_due(await image.dues(tx), now)
+    arrivals = await image.lock_arrivals(tx, parts, now) if parts else []
     if not arrivals:
-        return TickResult(more=True)
+        return TickResult(more=bool(parts))
     given: list[Given] = []
     ended = []
     for arrival in arrivals:

@@ -3,6 +3,7 @@
 from chfw_common.events.alert import AlertItem
 from chfw_common.events.response import ResponseItem
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_common.topology import CS06_ALERT
 from chfw_device_sim.stages.alert import Raised, alert
@@ -12,21 +13,19 @@ from chfw_device_sim.store import later
 
 async def next_due(tx: Tx, _: Instant) -> Instant | None:
     """When the next word gets through."""
-    earliest = await later.next_due(tx)
-    return None if earliest is None else earliest[1]
+    return earliest(await later.dues(tx))
 
 
 async def tick(tx: Tx, now: Instant) -> TickResult:
-    """Let up to a chunk of words through, all in the partition where one is due first."""
-    earliest = await later.next_due(tx)
-    if earliest is None or earliest[1] > now:
+    """Let up to a chunk of words through, from the partition on where one is due first."""
+    parts = parts_due(await later.dues(tx), now)
+    if not parts:
         return TickResult()
-    part = earliest[0]
     given: list[Given] = []
     raised: list[Raised] = []
-    for word in await later.take(tx, part, now):
+    for word in await later.take(tx, parts, now):
         if word.topic == CS06_ALERT.name:
-            raised.append(Raised(word.release_id, part, AlertItem.model_validate_json(word.item)))
+            raised.append(Raised(word.release_id, word.part, AlertItem.model_validate_json(word.item)))
         else:
-            given.append(Given(word.release_id, part, ResponseItem.model_validate_json(word.item)))
+            given.append(Given(word.release_id, word.part, ResponseItem.model_validate_json(word.item)))
     return TickResult([*answer(given), *alert(raised)], more=True)

@@ -7,6 +7,7 @@ import asyncpg
 
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
@@ -31,15 +32,14 @@ async def save(tx: Tx, hubs: Sequence[Hub]) -> None:
         await tx.execute(_SQL["save_commanded"], *columns(map(_row, hubs)))
 
 
-async def next_due(tx: Tx) -> tuple[int, Instant] | None:
-    """The partition of the earliest armed activation, and when."""
-    row = await tx.fetchrow(_SQL["next_activation"], HUB_PARTITIONS)
-    return None if row is None else (row["part"], row["due"])
+async def dues(tx: Tx) -> list[PartDue]:
+    """When the earliest armed activation of each partition is due, the earliest first."""
+    return [PartDue._make(row) for row in await tx.fetch(_SQL["activations_due"], HUB_PARTITIONS)]
 
 
-async def lock_activations(tx: Tx, part: int, now: Instant) -> list[Due]:
-    """Up to a chunk of the hubs of a partition whose time has come."""
-    rows = await tx.fetch(_SQL["lock_activations"], part, now, CHUNK)
+async def lock_activations(tx: Tx, parts: Sequence[int], now: Instant) -> list[Due]:
+    """Up to a chunk of the hubs of these partitions whose time has come, one partition after the other."""
+    rows = await tx.fetch(_SQL["lock_activations"], parts, now, CHUNK)
     return [Due._make(due) for *due, at in rows if at is not None and at <= now]
 
 

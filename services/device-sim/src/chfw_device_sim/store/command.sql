@@ -22,26 +22,30 @@ from unnest(
 )
 where device.hub = u.hub;
 
--- name: next_activation
--- The partition with the earliest armed activation, and when.
-select p.part, d.due
+-- name: activations_due
+-- When the earliest armed activation of each partition is due, the earliest first.
+select d.due as at, p.part
 from generate_series(0, $1::int - 1) p(part)
 cross join lateral (
     select activate_at as due from device
     where device.part = p.part and activate_at is not null order by activate_at limit 1
 ) d
-order by d.due, p.part limit 1;
+order by d.due, p.part;
 
 -- name: lock_activations
--- Armed hubs of one partition whose time has come, the earliest first as far as the limit goes, locked in order. By an
--- array and not by a join, whose plan would hang on how fresh the statistics of `activate_at` are; so the caller looks
--- at `activate_at` again, in case somebody was waited for.
+-- Armed hubs whose time has come, of one partition after the other, the earliest first as far as the limit goes, locked
+-- in order. By an array and not by a join, whose plan would hang on how fresh the statistics of `activate_at` are; so
+-- the caller looks at `activate_at` again, in case somebody was waited for.
 select
     hub, part, region, firmware, held_firmware, held_hash, armed_release, armed_hash, armed_counter, activation_release,
     activations_tried, alert_counter, activate_at
 from device
 where hub = any(array(
-    select hub from device where part = $1 and activate_at <= $2 order by activate_at, hub limit $3
+    select d.hub from unnest($1::smallint[]) with ordinality p(part, n) cross join lateral (
+        select activate_at, hub from device
+        where device.part = p.part and activate_at <= $2 order by activate_at, hub limit $3
+    ) d
+    order by p.n, d.activate_at, d.hub limit $3
 ))
 order by hub for update;
 

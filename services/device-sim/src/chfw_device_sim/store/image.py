@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
@@ -56,15 +57,14 @@ async def find_waiting(tx: Tx, region: str, limit: int) -> list[tuple[HubId, Rel
     return [(row[0], row[1]) for row in await tx.fetch(_SQL["find_waiting"], region, limit)]
 
 
-async def next_due(tx: Tx) -> tuple[int, Instant] | None:
-    """The partition of the earliest arrival, and when."""
-    row = await tx.fetchrow(_SQL["next_delivery"], HUB_PARTITIONS)
-    return None if row is None else (row["part"], row["due"])
+async def dues(tx: Tx) -> list[PartDue]:
+    """When the earliest arrival of each partition is due, the earliest first."""
+    return [PartDue._make(row) for row in await tx.fetch(_SQL["deliveries_due"], HUB_PARTITIONS)]
 
 
-async def lock_arrivals(tx: Tx, part: int, now: Instant) -> list[Arrival]:
-    """Up to a chunk of what arrives in a partition."""
-    rows = await tx.fetch(_SQL["lock_deliveries"], part, now, CHUNK)
+async def lock_arrivals(tx: Tx, parts: Sequence[int], now: Instant) -> list[Arrival]:
+    """Up to a chunk of what arrives in these partitions, one after the other."""
+    rows = await tx.fetch(_SQL["lock_deliveries"], parts, now, CHUNK)
     return [Arrival._make(due) for *due, at in rows if at is not None and at <= now]
 
 

@@ -16,24 +16,28 @@ from unnest(
 ) u(hub, release_id, firmware, hash, epoch, deliver_at, queue_no, delivery_release, deliveries)
 where device.hub = u.hub;
 
--- name: next_delivery
--- The partition with the earliest delivery, and when.
-select p.part, d.due
+-- name: deliveries_due
+-- When the earliest delivery of each partition is due, the earliest first.
+select d.due as at, p.part
 from generate_series(0, $1::int - 1) p(part)
 cross join lateral (
     select deliver_at as due from device
     where device.part = p.part and deliver_at is not null order by deliver_at limit 1
 ) d
-order by d.due, p.part limit 1;
+order by d.due, p.part;
 
 -- name: lock_deliveries
--- Images of one partition that arrive now, the earliest first as far as the limit goes, locked in order of hubs. By an
--- array and not by a join, whose plan would hang on how fresh the statistics of `deliver_at` are; so the caller looks
--- at `deliver_at` again, in case somebody was waited for.
+-- Images that arrive now, of one partition after the other, the earliest first as far as the limit goes, locked in order
+-- of hubs. By an array and not by a join, whose plan would hang on how fresh the statistics of `deliver_at` are; so the
+-- caller looks at `deliver_at` again, in case somebody was waited for.
 select hub, part, region, coming_release, coming_epoch, deliveries, deliver_at
 from device
 where hub = any(array(
-    select hub from device where part = $1 and deliver_at <= $2 order by deliver_at, hub limit $3
+    select d.hub from unnest($1::smallint[]) with ordinality p(part, n) cross join lateral (
+        select deliver_at, hub from device
+        where device.part = p.part and deliver_at <= $2 order by deliver_at, hub limit $3
+    ) d
+    order by p.n, d.deliver_at, d.hub limit $3
 ))
 order by hub for update;
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
@@ -27,6 +28,7 @@ class Later(NamedTuple):
 class Heard(NamedTuple):
     """One word whose time has come."""
 
+    part: int
     hub: HubId
     release_id: ReleaseId
     topic: str
@@ -39,12 +41,11 @@ async def put(tx: Tx, words: Sequence[Later]) -> None:
         await tx.execute(_SQL["put_later"], *columns(words))
 
 
-async def next_due(tx: Tx) -> tuple[int, Instant] | None:
-    """The partition of the word that is heard next, and when."""
-    row = await tx.fetchrow(_SQL["next_later"], HUB_PARTITIONS)
-    return None if row is None else (row["part"], row["due"])
+async def dues(tx: Tx) -> list[PartDue]:
+    """When the next word of each partition is heard, the earliest first."""
+    return [PartDue._make(row) for row in await tx.fetch(_SQL["words_due"], HUB_PARTITIONS)]
 
 
-async def take(tx: Tx, part: int, now: Instant) -> list[Heard]:
-    """Up to a chunk of what is heard now in a partition, in order, and forget it."""
-    return [Heard._make(row) for row in await tx.fetch(_SQL["take_later"], part, now, CHUNK)]
+async def take(tx: Tx, parts: Sequence[int], now: Instant) -> list[Heard]:
+    """Up to a chunk of what is heard now in these partitions, in order, and forget it."""
+    return [Heard._make(row) for row in await tx.fetch(_SQL["take_later"], parts, now, CHUNK)]

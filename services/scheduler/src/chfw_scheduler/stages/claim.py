@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import PartDue, earliest, parts_due
 from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_scheduler.domain.act import Action, claim
@@ -18,7 +19,7 @@ from chfw_scheduler.store import ledger, releases
 class Due(NamedTuple):
     """A release, and when its partitions next have something to do, the earliest first."""
 
-    dues: list[tuple[Instant, int]]
+    dues: list[PartDue]
     rollout: Rollout
 
 
@@ -34,14 +35,14 @@ class Claim:
         The shared lock comes before the decision is read: a decision stored since is seen, one to come waits.
         """
         found = await self._earliest(tx)
-        if found is None or found.dues[0][0] > now:
+        if found is None or found.dues[0].at > now:
             return TickResult()
         release_id = found.rollout.release_id
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None or not rollout.may_claim:
             return TickResult(more=True)
-        parts = [part for at, part in found.dues if at <= now]
+        parts = parts_due(found.dues, now)
         rows = await ledger.lock_claimable(tx, release_id, parts, now, pilot_only=rollout.pilot_only, limit=CHUNK)
         changed = []
         decided = []
@@ -56,7 +57,7 @@ class Claim:
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When the next hub may be claimed under the decisions in force."""
         found = await self._earliest(tx)
-        return None if found is None else found.dues[0][0]
+        return None if found is None else earliest(found.dues)
 
     def tick(self) -> Tick:
         """The tick of this stage."""

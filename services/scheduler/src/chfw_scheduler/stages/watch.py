@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.dues import PartDue, earliest, parts_due
 from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_scheduler.domain.act import pass_time
@@ -26,14 +27,14 @@ class Watch:
         The release is shared as for a claim: a read is a command, and none is older than the decision in force (I6).
         """
         found = await self._earliest(tx)
-        if found is None or found[0][0][0] > now:
+        if found is None or found[0][0].at > now:
             return TickResult()
         dues, release_id = found
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             raise LookupError(f"ledger rows of an unknown release: {release_id}")
-        parts = [part for at, part in dues if at <= now]
+        parts = parts_due(dues, now)
         rows = await ledger.lock_checkable(tx, release_id, parts, now, limit=CHUNK)
         changed = []
         decided = []
@@ -50,13 +51,13 @@ class Watch:
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When time next becomes a fact."""
         found = await self._earliest(tx)
-        return None if found is None else found[0][0][0]
+        return None if found is None else earliest(found[0])
 
     def tick(self) -> Tick:
         """The tick of this stage."""
         return Tick("watch", self.run, self.next_due)
 
-    async def _earliest(self, tx: Tx) -> tuple[list[tuple[Instant, int]], ReleaseId] | None:
+    async def _earliest(self, tx: Tx) -> tuple[list[PartDue], ReleaseId] | None:
         """When the partitions of the release that is due first are due, the earliest first."""
         found = []
         for rollout in await releases.read_rollouts(tx, self.pacing):

@@ -16,6 +16,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import FINAL_STATES, AnswerKind, Group, HubState, Mode
+from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_scheduler.domain.facts import (
@@ -150,15 +151,15 @@ async def lock_in_force(
     return _rows(rows)
 
 
-async def claims_due(tx: Tx, release_id: ReleaseId, partitions: int, *, pilot_only: bool) -> list[tuple[Instant, int]]:
+async def claims_due(tx: Tx, release_id: ReleaseId, partitions: int, *, pilot_only: bool) -> list[PartDue]:
     """When the earliest claim of each partition is due, the earliest first; partitions without one are left out."""
     statement = SQL["claims_due_pilot" if pilot_only else "claims_due"]
-    return [(row["at"], row["part"]) for row in await tx.fetch(statement, release_id, partitions)]
+    return [PartDue._make(row) for row in await tx.fetch(statement, release_id, partitions)]
 
 
-async def checks_due(tx: Tx, release_id: ReleaseId, partitions: int) -> list[tuple[Instant, int]]:
+async def checks_due(tx: Tx, release_id: ReleaseId, partitions: int) -> list[PartDue]:
     """When the earliest check of each partition is due, likewise."""
-    return [(row["at"], row["part"]) for row in await tx.fetch(SQL["checks_due"], release_id, partitions)]
+    return [PartDue._make(row) for row in await tx.fetch(SQL["checks_due"], release_id, partitions)]
 
 
 async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown]]) -> list[HubId]:
