@@ -28,13 +28,14 @@ from chfw_common.topology import schema_of
 Build = Callable[[Any], Service]
 
 COMPOSITIONS: dict[str, tuple[type[Any], Build]] = {
-    "notifier": (chfw_notifier.settings.Settings, chfw_notifier.service.build),
-    "instruction": (chfw_instruction.settings.Settings, chfw_instruction.service.build),
     "scheduler": (chfw_scheduler.settings.Settings, chfw_scheduler.service.build),
     "device-sim": (chfw_device_sim.settings.Settings, chfw_device_sim.service.build),
     "smi": (chfw_smi.settings.Settings, chfw_smi.service.build),
     "governance": (chfw_governance.settings.Settings, chfw_governance.service.build),
+    "instruction": (chfw_instruction.settings.Settings, chfw_instruction.service.build),
+    "notifier": (chfw_notifier.settings.Settings, chfw_notifier.service.build),
 }
+"""In the order in which they read: those who make work for others first, those who only listen last."""
 CONNECTIONS = 2
 
 

@@ -1,7 +1,7 @@
 """All services in one process on one clock: pump until nothing moves, then jump to what is next due."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -99,7 +99,7 @@ async def _always_ready() -> str | None:
 
 
 class Simulation:
-    """Six months in minutes, the same every time for the same seed."""
+    """Six months in minutes, the same every time for the same seed. Services come in the order in which they read."""
 
     def __init__(self, services: Sequence[SimulatedService], clock: VirtualClock, grid: timedelta = GRID) -> None:
         self.services = {simulated.service.name: simulated for simulated in services}
@@ -107,23 +107,24 @@ class Simulation:
         self._grid = grid
 
     async def settle(self) -> None:
-        """Move every service in turn until nothing moves at this instant.
+        """Move services until nothing moves at this instant.
 
-        Records first, and ticks only when no record is left: so chunks are full, as they are in a busy live system.
+        Records first, and ticks only when no record is left; a service reads only when none before it has anything to
+        read, so those that merely listen come last: transactions are full, as they are in a busy live system.
         """
         for simulated in self.services.values():
             simulated.look_again()
-        moved = 1
-        while moved:
-            moved = await self._once_around(SimulatedService.consume)
-            if not moved:
-                moved = await self._once_around(SimulatedService.tick)
+        while await self._consume_first() or await self._tick_all():
+            pass
 
-    async def _once_around(self, move: Callable[[SimulatedService], Awaitable[int]]) -> int:
-        moved = 0
+    async def _consume_first(self) -> bool:
         for simulated in self.services.values():
-            moved += await move(simulated)
-        return moved
+            if await simulated.consume():
+                return True
+        return False
+
+    async def _tick_all(self) -> bool:
+        return any([await simulated.tick() for simulated in self.services.values()])
 
     async def next_due(self) -> Instant | None:
         """The next instant of the grid at which any service has something to do."""
