@@ -177,7 +177,7 @@ async def roll_out(
         begun = time.monotonic()
         await decide(client, run)
         await write_pace(admin, Pace(machine_now(), day, HOUR_A_SECOND, day + timedelta(days=50)))
-        while time.monotonic() - begun < GIVEN_UP_AFTER and await admin.fetchval(_OPEN):
+        while time.monotonic() - begun < GIVEN_UP_AFTER and await admin.fetchval(_OPEN):  # noqa: ASYNC110 - others work
             await asyncio.sleep(LOOK_EVERY)
         figures.seconds = round(time.monotonic() - begun, 2)
         confirmed, _ = await admin.fetchrow(_CONFIRMED)

@@ -7,13 +7,13 @@ import asyncpg
 
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.columns import columns, distinct
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_device_sim.domain.cs06 import Answer, Armed, Due, Executed, Hub, Receipt
 from chfw_device_sim.domain.fate import SUCCESS
-from chfw_device_sim.store.columns import columns
 
 _SQL = load_queries("chfw_device_sim.store", "command.sql")
 _ANSWERS = {answer.value: answer for answer in Answer}
@@ -29,7 +29,8 @@ async def lock(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Hub]:
 async def save(tx: Tx, hubs: Sequence[Hub]) -> None:
     """Write hubs that have obeyed a command."""
     if hubs:
-        await tx.execute(_SQL["save_commanded"], *columns(map(_row, hubs)))
+        numbers, values = distinct(map(_values, hubs))
+        await tx.execute(_SQL["save_commanded"], [hub.hub for hub in hubs], numbers, *values)
 
 
 async def dues(tx: Tx) -> list[PartDue]:
@@ -67,11 +68,11 @@ def _hub(row: asyncpg.Record) -> Hub:
     )
 
 
-def _row(hub: Hub) -> tuple[Any, ...]:
+def _values(hub: Hub) -> tuple[Any, ...]:
     receipt = hub.receipt
     answer: tuple[Any, ...] = (None,) * 6
     if receipt is not None:
         answer = (
             receipt.kind.value, receipt.release_id, receipt.epoch, receipt.at, receipt.reason, receipt.firmware
         )  # fmt: skip
-    return (hub.hub, hub.counter, *answer, *(hub.armed or _NOTHING_ARMED), hub.executed_counter)
+    return (hub.counter, *answer, *(hub.armed or _NOTHING_ARMED), hub.executed_counter)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chfw_common.kernel.ids import HubId
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
-from chfw_device_sim.store.columns import columns
 
 _SQL = load_queries("chfw_device_sim.store", "device.sql")
 _LEAST = -(1 << 63)

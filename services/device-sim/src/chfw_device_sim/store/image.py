@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.columns import columns, distinct
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_device_sim.domain.image import Reception
-from chfw_device_sim.store.columns import columns
 
 _SQL = load_queries("chfw_device_sim.store", "image.sql")
 
@@ -35,9 +35,8 @@ async def lock_receptions(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Receptio
 async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
     """Write which images travel or wait."""
     if receptions:
-        rows = (
+        numbers, values = distinct(
             (
-                entry.hub,
                 entry.coming_release,
                 entry.coming_firmware,
                 entry.coming_hash,
@@ -49,7 +48,7 @@ async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
             )
             for entry in receptions
         )
-        await tx.execute(_SQL["save_receptions"], *columns(rows))
+        await tx.execute(_SQL["save_receptions"], [entry.hub for entry in receptions], numbers, *values)
 
 
 async def find_waiting(tx: Tx, region: str, limit: int) -> list[tuple[HubId, ReleaseId]]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_device_sim.domain.capacity import Lane
-from chfw_device_sim.store.columns import columns
 
 _SQL = load_queries("chfw_device_sim.store", "lane.sql")
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
-from chfw_device_sim.store.columns import columns
 
 _SQL = load_queries("chfw_device_sim.store", "later.sql")
 

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
     @property
     def instructs(self) -> bool:
         """Whether the Party has instructed (R3-4). To agree is to instruct for the time shown (A-9)."""
-        return self.kind in {AnswerKind.INSTRUCT, AnswerKind.AGREE}
+        return self.kind is AnswerKind.INSTRUCT or self.kind is AnswerKind.AGREE
 
 
 def newer(known: Answer | None, other: Answer) -> Answer:
@@ -103,7 +103,8 @@ class Plan(NamedTuple):
     soon as capacity allows: at once under ASAP, after `answer_by` under WAITING. `answer_by` is set only
     while a lone instruction waits under the voluntary rule. `proposed_at` is the latest time stated in an
     instruction that counts, D at most: what a second Party may agree to. `counting` are the answers that
-    count, of any kind; `lapsed` are the Parties whose instruction does not (any more).
+    count, of any kind; `lapsed` are the Parties whose instruction does not (any more). `pilot`: an instruction that
+    counts names the pilot group; one Party's is enough (R2-4).
     """
 
     basis: Basis
@@ -112,16 +113,12 @@ class Plan(NamedTuple):
     proposed_at: Instant | None
     counting: tuple[Answer, ...]
     lapsed: tuple[PartyId, ...]
+    pilot: bool
 
     @property
     def complete(self) -> bool:
         """Whether distribution may start by consent (R3-3, R3-8); without it, only as D comes near."""
-        return self.basis in {Basis.STATED, Basis.ASAP}
-
-    @property
-    def pilot(self) -> bool:
-        """Whether an instruction that counts names the pilot group; one Party's is enough (R2-4)."""
-        return any(answer.instructs and answer.group is Group.PILOT for answer in self.counting)
+        return self.basis is Basis.STATED or self.basis is Basis.ASAP
 
 
 def plan(
@@ -152,6 +149,7 @@ def plan(
         proposed_at=proposed_at,
         counting=counting,
         lapsed=tuple(answer.party for answer in slots if answer.instructs and answer not in instructions),
+        pilot=any(answer.group is Group.PILOT for answer in instructions),
     )
 
 

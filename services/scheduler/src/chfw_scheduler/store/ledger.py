@@ -7,6 +7,7 @@ changed, so they are composed here from the one table of columns below.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import FINAL_STATES, AnswerKind, Group, HubState, Mode
+from chfw_common.runtime.columns import columns, distinct
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
@@ -168,7 +170,6 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
         return []
     names = ["part", "hub", *_NAMES]
     types = ["smallint", "bigint"] + [kind for group in GROUPS for kind in _GROUPS[group].types] + list(_SHOWN.types)
-    columns = list(zip(*(_all_values(facts, shown) for facts, shown in rows), strict=True))
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
     new = await tx.fetch(
         f"""insert into ledger (release_id, version, {", ".join(names)})
@@ -176,7 +177,7 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
             from unnest({arrays}) u({", ".join(names)}) order by u.part, u.hub
             on conflict do nothing returning hub""",
         release_id,
-        *map(list, columns),
+        *columns(_all_values(facts, shown) for facts, shown in rows),
     )
     return [HubId(row["hub"]) for row in new]
 
@@ -199,22 +200,22 @@ async def _save_groups(
 ) -> None:
     names = [name for group in groups for name in _GROUPS[group].names] + list(_SHOWN.names)
     types = [kind for group in groups for kind in _GROUPS[group].types] + list(_SHOWN.types)
-    arrays = ", ".join(f"${i + 4}::{kind}[]" for i, kind in enumerate(types))
-    values = [
-        (
-            *(value for group in groups for value in _VALUES[group](getattr(facts, group))),
-            *shown,
-        )
+    arrays = ", ".join(f"${i + 5}::{kind}[]" for i, kind in enumerate(types))
+    taken = [(_VALUES[group], attrgetter(group)) for group in groups]
+    numbers, values = distinct(
+        (*(value for values_of, group_of in taken for value in values_of(group_of(facts))), *shown)
         for _, facts, shown in rows
-    ]
+    )
     status = await tx.execute(
         f"""update ledger set version = ledger.version + 1, {", ".join(f"{name} = {_value(name)}" for name in names)}
-            from unnest($2::smallint[], $3::bigint[], {arrays}) u(part, hub, {", ".join(names)})
-            where ledger.release_id = $1 and ledger.part = u.part and ledger.hub = u.hub""",
+            from unnest($2::smallint[], $3::bigint[], $4::int[]) h(part, hub, n)
+            join unnest({arrays}) with ordinality u({", ".join(names)}, n) using (n)
+            where ledger.release_id = $1 and ledger.part = h.part and ledger.hub = h.hub""",
         release_id,
         [facts.part for _, facts, _ in rows],
         [facts.hub for _, facts, _ in rows],
-        *map(list, zip(*values, strict=True)),
+        numbers,
+        *values,
     )
     if status != f"UPDATE {len(rows)}":
         raise RuntimeError(f"{len(rows)} ledger rows were locked, but: {status}")

@@ -11,6 +11,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.published.smi import hub_record
 from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.columns import columns, distinct
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_smi.domain.inventory import GpfTakenError, Heard, Line
@@ -77,17 +78,17 @@ async def save_loaded(tx: Tx, before: dict[HubId, Line], after: Sequence[Line]) 
         if moved:
             await tx.execute(_SQL["free_gpfs"], [line.record.hub for line in moved])
         if new:
-            await tx.execute(_SQL["insert_hubs"], *_columns(map(_full, new)))
+            await tx.execute(_SQL["insert_hubs"], *columns(map(_full, new)))
         if changed:
             rows = ((*_full(line), line.firmware_at) for line in changed)
-            await tx.execute(_SQL["update_hubs"], *_columns(rows))
+            await tx.execute(_SQL["update_hubs"], *columns(rows))
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == ONE_HUB_PER_GPF:
             raise GpfTakenError("a GPF belongs to another hub") from error
         raise
     gpfs = [(line.gpf, line.record.manufacturer, line.record.model, line.record.firmware) for line in after if line.gpf]
     if gpfs:
-        await tx.execute(_SQL["put_gpfs"], *_columns(gpfs))
+        await tx.execute(_SQL["put_gpfs"], *columns(gpfs))
     left = [gpf for line in moved if (gpf := before[line.record.hub].gpf) is not None]
     if left:
         await tx.execute(_SQL["drop_gpfs"], left)
@@ -97,21 +98,22 @@ async def save_suppliers(tx: Tx, lines: Sequence[Line]) -> None:
     """Write who answers for hubs."""
     rows = ((line.record.hub, *_suppliers(line.record), line.record.smi_version) for line in lines)
     if lines:
-        await tx.execute(_SQL["update_suppliers"], *_columns(rows))
+        await tx.execute(_SQL["update_suppliers"], *columns(rows))
 
 
 async def save_heard(tx: Tx, before: Mapping[HubId, tuple[Fixed, Heard]], after: Mapping[HubId, Heard]) -> None:
     """Write what hubs said: the CHF row, and the GPF row where the version has changed."""
     if not after:
         return
-    await tx.execute(_SQL["update_heard"], list(after), *_columns(after.values()))
+    numbers, values = distinct(after.values())
+    await tx.execute(_SQL["update_heard"], list(after), numbers, *values)
     gpfs = []
     for hub, heard in after.items():
         fixed, known = before[hub]
         if fixed.gpf is not None and heard.firmware != known.firmware:
             gpfs.append((fixed.gpf, heard.firmware))
     if gpfs:
-        await tx.execute(_SQL["update_gpf_firmware"], *_columns(gpfs))
+        await tx.execute(_SQL["update_gpf_firmware"], *columns(gpfs))
 
 
 def _line(row: asyncpg.Record) -> Line:
@@ -121,10 +123,6 @@ def _line(row: asyncpg.Record) -> Line:
         status_since=row["status_since"],
         firmware_at=row["firmware_at"],
     )
-
-
-def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _full(line: Line) -> tuple[Any, ...]:

@@ -59,6 +59,8 @@ create table outbox (
     payload bytea not null,
     written_at timestamptz not null
 );
+-- Payloads live for a moment: to compress them would cost more than to write them.
+alter table outbox alter column payload set storage external;
 create index outbox_lane on outbox (lane, id);
 
 -- Counts the calls of each tick, so that the ids of the events of a call are its own.
