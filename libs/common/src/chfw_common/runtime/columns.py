@@ -14,6 +14,7 @@ def distinct(rows: Iterable[tuple[Any, ...]]) -> tuple[list[int], list[list[Any]
 
     asyncpg takes a quarter of a microsecond to look at one element of an array, and the hubs of a chunk share most of
     what is written of them: a statement joins `unnest` of the numbers with `unnest ... with ordinality` of the values.
+    It limits the join to the number of rows: without that the planner expects far more, and reads whole tables.
     """
     places: dict[tuple[Any, ...], int] = {}
     numbers = [places.setdefault(row, len(places) + 1) for row in rows]

@@ -208,9 +208,11 @@ async def _save_groups(
     )
     status = await tx.execute(
         f"""update ledger set version = ledger.version + 1, {", ".join(f"{name} = {_value(name)}" for name in names)}
-            from unnest($2::smallint[], $3::bigint[], $4::int[]) h(part, hub, n)
-            join unnest({arrays}) with ordinality u({", ".join(names)}, n) using (n)
-            where ledger.release_id = $1 and ledger.part = h.part and ledger.hub = h.hub""",
+            from (
+                select * from unnest($2::smallint[], $3::bigint[], $4::int[]) h(part, hub, n)
+                join unnest({arrays}) with ordinality v({", ".join(names)}, n) using (n) limit cardinality($3)
+            ) u
+            where ledger.release_id = $1 and ledger.part = u.part and ledger.hub = u.hub""",
         release_id,
         [facts.part for _, facts, _ in rows],
         [facts.hub for _, facts, _ in rows],

@@ -63,13 +63,16 @@ where hub.hub = u.hub;
 update hub set
     firmware = u.firmware, firmware_at = u.firmware_at, smi_version = u.smi_version, alert_release = u.alert_release,
     alert_counter = u.alert_counter, read_release = u.read_release, read_counter = u.read_counter
-from unnest($1::bigint[], $2::int[]) h(hub, n)
-join unnest(
-    $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::bigint[]
-) with ordinality u(
-    firmware, firmware_at, smi_version, alert_release, alert_counter, read_release, read_counter, n
-) using (n)
-where hub.hub = h.hub;
+from (
+    select * from unnest($1::bigint[], $2::int[]) h(hub, n)
+    join unnest(
+        $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::bigint[]
+    ) with ordinality v(
+        firmware, firmware_at, smi_version, alert_release, alert_counter, read_release, read_counter, n
+    ) using (n)
+    limit cardinality($1)
+) u
+where hub.hub = u.hub;
 
 -- name: put_gpfs
 -- GPF rows as loaded with their hubs.
