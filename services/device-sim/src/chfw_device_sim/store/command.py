@@ -7,7 +7,7 @@ import asyncpg
 
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.columns import columns, distinct
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
@@ -29,8 +29,7 @@ async def lock(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Hub]:
 async def save(tx: Tx, hubs: Sequence[Hub]) -> None:
     """Write hubs that have obeyed a command."""
     if hubs:
-        numbers, values = distinct(map(_values, hubs))
-        await tx.execute(_SQL["save_commanded"], [hub.hub for hub in hubs], numbers, *values)
+        await tx.execute(_SQL["save_commanded"], *columns(map(_row, hubs)))
 
 
 async def dues(tx: Tx) -> list[PartDue]:
@@ -68,11 +67,11 @@ def _hub(row: asyncpg.Record) -> Hub:
     )
 
 
-def _values(hub: Hub) -> tuple[Any, ...]:
+def _row(hub: Hub) -> tuple[Any, ...]:
     receipt = hub.receipt
     answer: tuple[Any, ...] = (None,) * 6
     if receipt is not None:
         answer = (
             receipt.kind.value, receipt.release_id, receipt.epoch, receipt.at, receipt.reason, receipt.firmware
         )  # fmt: skip
-    return (hub.counter, *answer, *(hub.armed or _NOTHING_ARMED), hub.executed_counter)
+    return (hub.hub, hub.counter, *answer, *(hub.armed or _NOTHING_ARMED), hub.executed_counter)

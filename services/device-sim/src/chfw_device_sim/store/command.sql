@@ -13,17 +13,13 @@ update device set
     receipt_at = u.at, receipt_reason = u.reason, receipt_firmware = u.firmware, armed_release = u.armed_release,
     armed_hash = u.armed_hash, armed_counter = u.armed_counter, activate_at = u.activate_at,
     executed_counter = u.executed_counter
-from (
-    select * from unnest($1::bigint[], $2::int[]) h(hub, n)
-    join unnest(
-        $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::text[], $9::text[], $10::text[],
-        $11::text[], $12::bigint[], $13::timestamptz[], $14::bigint[]
-    ) with ordinality v(
-        counter, kind, receipt_release, epoch, at, reason, firmware, armed_release, armed_hash, armed_counter,
-        activate_at, executed_counter, n
-    ) using (n)
-    limit cardinality($1)
-) u
+from unnest(
+    $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::bigint[], $12::timestamptz[], $13::bigint[]
+) u(
+    hub, counter, kind, receipt_release, epoch, at, reason, firmware, armed_release, armed_hash, armed_counter,
+    activate_at, executed_counter
+)
 where device.hub = u.hub;
 
 -- name: activations_due

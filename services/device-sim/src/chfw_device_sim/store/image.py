@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.columns import columns, distinct
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
@@ -35,8 +35,9 @@ async def lock_receptions(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Receptio
 async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
     """Write which images travel or wait."""
     if receptions:
-        numbers, values = distinct(
+        rows = (
             (
+                entry.hub,
                 entry.coming_release,
                 entry.coming_firmware,
                 entry.coming_hash,
@@ -48,7 +49,7 @@ async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
             )
             for entry in receptions
         )
-        await tx.execute(_SQL["save_receptions"], [entry.hub for entry in receptions], numbers, *values)
+        await tx.execute(_SQL["save_receptions"], *columns(rows))
 
 
 async def find_waiting(tx: Tx, region: str, limit: int) -> list[tuple[HubId, ReleaseId]]:

@@ -10,15 +10,10 @@ from device where hub = any($1::bigint[]) order by hub for update;
 update device set
     coming_release = u.release_id, coming_firmware = u.firmware, coming_hash = u.hash, coming_epoch = u.epoch,
     deliver_at = u.deliver_at, queue_no = u.queue_no, delivery_release = u.delivery_release, deliveries = u.deliveries
-from (
-    select * from unnest($1::bigint[], $2::int[]) h(hub, n)
-    join unnest(
-        $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::bigint[], $9::text[], $10::int[]
-    ) with ordinality v(
-        release_id, firmware, hash, epoch, deliver_at, queue_no, delivery_release, deliveries, n
-    ) using (n)
-    limit cardinality($1)
-) u
+from unnest(
+    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::text[],
+    $9::int[]
+) u(hub, release_id, firmware, hash, epoch, deliver_at, queue_no, delivery_release, deliveries)
 where device.hub = u.hub;
 
 -- name: deliveries_due

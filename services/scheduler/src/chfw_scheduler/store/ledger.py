@@ -1,14 +1,13 @@
-"""The ledger: rows as facts, loaded under lock and written back group by group.
+"""The ledger: rows as facts, loaded under lock; what changed is written back.
 
-Statements stand in ledger.sql, but for the two that write: which columns they name depends on the groups of facts that
-changed, so they are composed here from the one table of columns below.
+Statements stand in ledger.sql, but for the two that write: which columns they name depends on what changed, so they are
+composed here from the one table of columns below.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,7 +16,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import FINAL_STATES, AnswerKind, Group, HubState, Mode
-from chfw_common.runtime.columns import columns, distinct
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
@@ -39,60 +38,64 @@ _FIRST = (-1, 0)
 """A place before every row: partitions begin at 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns of one group of facts, with their array types for `unnest`."""
+class _Piece(NamedTuple):
+    """Columns that change together: a part of a group of facts, with their array types for `unnest`."""
 
+    group: str
+    place: slice
     names: tuple[str, ...]
     types: tuple[str, ...]
 
 
-def _columns(text: str) -> _Columns:
-    pairs = [entry.split(":") for entry in text.split()]
-    return _Columns(tuple(name for name, _ in pairs), tuple(kind for _, kind in pairs))
+def _pieces(group: str, text: str) -> list[_Piece]:
+    found: list[_Piece] = []
+    start = 0
+    for piece in text.split("|"):
+        pairs = [entry.split(":") for entry in piece.split()]
+        names, types = (tuple(entry[side] for entry in pairs) for side in (0, 1))
+        found.append(_Piece(group, slice(start, start + len(pairs)), names, types))
+        start += len(pairs)
+    return found
 
 
-_GROUPS: dict[str, _Columns] = {
-    "inventory": _columns(
-        "smi_version:bigint smi_firmware:text smi_status:text import_party:text import_user:text "
-        "import_since:timestamptz gas_party:text gas_user:text gas_since:timestamptz"
-    ),
-    "consent": _columns("answers:text answer_closed:timestamptz automatic_due:timestamptz"),
-    "delivery": _columns(
-        "dist_epoch:int dist_at:timestamptz dist_tries:smallint delivered_at:timestamptz dist_failed_at:timestamptz "
-        "dist_refused_at:timestamptz dist_reason:text"
-    ),
-    "arming": _columns(
-        "arm_epoch:int arm_counter:bigint arm_at:timestamptz arm_planned_for:timestamptz arm_fires_at:timestamptz "
-        "arm_accepted_at:timestamptz arm_ended:text arm_ended_at:timestamptz arm_reason:text cancel_counter:bigint "
-        "cancel_at:timestamptz cancel_for:text too_late_at:timestamptz outcome:smallint outcome_at:timestamptz "
-        "arm_tries:smallint"
-    ),
-    "silence": _columns(
-        "silent_since:timestamptz last_word_at:timestamptz reads:smallint read_counter:bigint read_at:timestamptz "
-        "read_refused_at:timestamptz unreachable_at:timestamptz"
-    ),
+_GROUPS: dict[str, list[_Piece]] = {
+    group: _pieces(group, text)
+    for group, text in {
+        "inventory": "smi_version:bigint smi_firmware:text smi_status:text"
+        " | import_party:text import_user:text import_since:timestamptz"
+        " gas_party:text gas_user:text gas_since:timestamptz",
+        "consent": "answers:text | answer_closed:timestamptz automatic_due:timestamptz",
+        "delivery": "dist_epoch:int dist_at:timestamptz dist_tries:smallint | delivered_at:timestamptz"
+        " | dist_failed_at:timestamptz dist_refused_at:timestamptz dist_reason:text",
+        "arming": "arm_epoch:int arm_counter:bigint arm_at:timestamptz arm_planned_for:timestamptz"
+        " arm_fires_at:timestamptz | arm_accepted_at:timestamptz"
+        " | arm_ended:text arm_ended_at:timestamptz arm_reason:text cancel_counter:bigint cancel_at:timestamptz"
+        " cancel_for:text too_late_at:timestamptz | outcome:smallint outcome_at:timestamptz arm_tries:smallint",
+        "silence": "silent_since:timestamptz | last_word_at:timestamptz"
+        " | reads:smallint read_counter:bigint read_at:timestamptz read_refused_at:timestamptz"
+        " unreachable_at:timestamptz",
+        "shown": "state:text | reason:text"
+        " | activate_at:timestamptz answer_by:timestamptz proposed_at:timestamptz pilot:boolean"
+        " | claim_at:timestamptz check_at:timestamptz",
+    }.items()
 }
-_SHOWN = _columns(
-    "state:text reason:text activate_at:timestamptz answer_by:timestamptz proposed_at:timestamptz pilot:boolean "
-    "claim_at:timestamptz check_at:timestamptz"
-)
-GROUPS = tuple(_GROUPS)
-_NAMES = (*(name for group in _GROUPS.values() for name in group.names), *_SHOWN.names)
+"""The columns of the table in their order, by the group of facts they hold; last what the facts amount to."""
+_PIECES = tuple(piece for pieces in _GROUPS.values() for piece in pieces)
+_NAMES = tuple(name for piece in _PIECES for name in piece.names)
 _LOADED = ("release_id", "part", "hub", "version", *_NAMES)
 
 
 def _places() -> dict[str, slice]:
     places, start = {}, len(_LOADED) - len(_NAMES)
-    for name, group in {**_GROUPS, "shown": _SHOWN}.items():
-        places[name] = slice(start, start + len(group.names))
-        start += len(group.names)
+    for group, pieces in _GROUPS.items():
+        places[group] = slice(start, start + pieces[-1].place.stop)
+        start += pieces[-1].place.stop
     return places
 
 
 _PLACES = _places()
 _DELIVERY, _ARMING, _SILENCE = _PLACES["delivery"], _PLACES["arming"], _PLACES["silence"]
-_CONSENT, _SHOWN_PLACE = _PLACES["consent"], _PLACES["shown"]
+_CONSENT, _SHOWN = _PLACES["consent"], _PLACES["shown"]
 _RESPONSIBLE = slice(_PLACES["inventory"].start + 3, _PLACES["inventory"].stop)
 _NO_DELIVERY, _NO_ARMING, _NO_SILENCE = Delivery(), Arming(), Silence()
 _STATES = {state.value: state for state in HubState}
@@ -169,7 +172,7 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
     if not rows:
         return []
     names = ["part", "hub", *_NAMES]
-    types = ["smallint", "bigint"] + [kind for group in GROUPS for kind in _GROUPS[group].types] + list(_SHOWN.types)
+    types = ["smallint", "bigint", *(kind for piece in _PIECES for kind in piece.types)]
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
     new = await tx.fetch(
         f"""insert into ledger (release_id, version, {", ".join(names)})
@@ -183,44 +186,50 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
 
 
 async def save(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Row, Facts, Shown]]) -> None:
-    """Write rows back: (as loaded, new facts, what they amount to). Only changed groups are written.
+    """Write rows back: (as loaded, new facts, what they amount to). Only what changed in one of them is written.
 
     Raises RuntimeError when a row that was loaded under lock is not there any more.
     """
-    by_groups: dict[tuple[str, ...], list[tuple[Row, Facts, Shown]]] = {}
-    for row, facts, shown in rows:
-        changed = tuple(g for g in GROUPS if getattr(facts, g) is not getattr(row.facts, g))
-        by_groups.setdefault(changed, []).append((row, facts, shown))
-    for groups, same in sorted(by_groups.items(), key=lambda entry: entry[0]):
-        await _save_groups(tx, release_id, groups, same)
-
-
-async def _save_groups(
-    tx: Tx, release_id: ReleaseId, groups: Sequence[str], rows: Sequence[tuple[Row, Facts, Shown]]
-) -> None:
-    names = [name for group in groups for name in _GROUPS[group].names] + list(_SHOWN.names)
-    types = [kind for group in groups for kind in _GROUPS[group].types] + list(_SHOWN.types)
-    arrays = ", ".join(f"${i + 5}::{kind}[]" for i, kind in enumerate(types))
-    taken = [(_VALUES[group], attrgetter(group)) for group in groups]
-    numbers, values = distinct(
-        (*(value for values_of, group_of in taken for value in values_of(group_of(facts))), *shown)
-        for _, facts, shown in rows
-    )
+    pieces = _changed(rows)
+    names = [name for piece in pieces for name in piece.names]
+    types = [kind for piece in pieces for kind in piece.types]
+    arrays = ", ".join(f"${i + 4}::{kind}[]" for i, kind in enumerate(types))
     status = await tx.execute(
         f"""update ledger set version = ledger.version + 1, {", ".join(f"{name} = {_value(name)}" for name in names)}
-            from (
-                select * from unnest($2::smallint[], $3::bigint[], $4::int[]) h(part, hub, n)
-                join unnest({arrays}) with ordinality v({", ".join(names)}, n) using (n) limit cardinality($3)
-            ) u
+            from unnest($2::smallint[], $3::bigint[], {arrays}) u(part, hub, {", ".join(names)})
             where ledger.release_id = $1 and ledger.part = u.part and ledger.hub = u.hub""",
         release_id,
         [facts.part for _, facts, _ in rows],
         [facts.hub for _, facts, _ in rows],
-        numbers,
-        *values,
+        *(column for piece in pieces for column in _cells(piece, rows)),
     )
     if status != f"UPDATE {len(rows)}":
         raise RuntimeError(f"{len(rows)} ledger rows were locked, but: {status}")
+
+
+def _changed(rows: Sequence[tuple[Row, Facts, Shown]]) -> list[_Piece]:
+    """The pieces whose columns differ from what was loaded, in any of the rows."""
+    unchanged = {group: list(pieces) for group, pieces in _GROUPS.items()}
+    for row, facts, shown in rows:
+        for group, value_of in _VALUES.items():
+            before, after = getattr(row.facts, group), getattr(facts, group)
+            if before is not after and unchanged[group]:
+                unchanged[group] = _alike(unchanged[group], value_of(before), value_of(after))
+        if unchanged["shown"]:
+            unchanged["shown"] = _alike(unchanged["shown"], row.shown or (), shown)
+    return [piece for piece in _PIECES if piece not in unchanged[piece.group]]
+
+
+def _alike(pieces: list[_Piece], before: tuple[Any, ...], after: tuple[Any, ...]) -> list[_Piece]:
+    return [piece for piece in pieces if before[piece.place] == after[piece.place]]
+
+
+def _cells(piece: _Piece, rows: Sequence[tuple[Row, Facts, Shown]]) -> list[list[Any]]:
+    """The columns of a piece."""
+    if piece.group == "shown":
+        return columns(tuple(shown)[piece.place] for _, _, shown in rows)
+    group_of, value_of = attrgetter(piece.group), _VALUES[piece.group]
+    return columns(value_of(group_of(facts))[piece.place] for _, facts, _ in rows)
 
 
 async def totals(tx: Tx, release_id: ReleaseId) -> tuple[dict[HubState, int], int]:
@@ -285,7 +294,7 @@ _VALUES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
 
 
 def _all_values(facts: Facts, shown: Shown) -> tuple[Any, ...]:
-    groups = (value for group in GROUPS for value in _VALUES[group](getattr(facts, group)))
+    groups = (value for group, value_of in _VALUES.items() for value in value_of(getattr(facts, group)))
     return (facts.part, facts.hub, *groups, *shown)
 
 
@@ -312,7 +321,7 @@ def _row(values: tuple[Any, ...]) -> Row:
         _NO_ARMING if arming == _NO_ARMING else _arming(arming),
         _NO_SILENCE if silence == _NO_SILENCE else Silence._make(silence),
     )
-    state, *others = values[_SHOWN_PLACE]
+    state, *others = values[_SHOWN]
     return Row(version, facts, Shown(_STATES[state], *others))
 
 

@@ -11,7 +11,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.published.smi import hub_record
 from chfw_common.runtime.advisory import lock_key
-from chfw_common.runtime.columns import columns, distinct
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_smi.domain.inventory import GpfTakenError, Heard, Line
@@ -105,8 +105,7 @@ async def save_heard(tx: Tx, before: Mapping[HubId, tuple[Fixed, Heard]], after:
     """Write what hubs said: the CHF row, and the GPF row where the version has changed."""
     if not after:
         return
-    numbers, values = distinct(after.values())
-    await tx.execute(_SQL["update_heard"], list(after), numbers, *values)
+    await tx.execute(_SQL["update_heard"], list(after), *columns(after.values()))
     gpfs = []
     for hub, heard in after.items():
         fixed, known = before[hub]

@@ -63,15 +63,9 @@ where hub.hub = u.hub;
 update hub set
     firmware = u.firmware, firmware_at = u.firmware_at, smi_version = u.smi_version, alert_release = u.alert_release,
     alert_counter = u.alert_counter, read_release = u.read_release, read_counter = u.read_counter
-from (
-    select * from unnest($1::bigint[], $2::int[]) h(hub, n)
-    join unnest(
-        $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::bigint[]
-    ) with ordinality v(
-        firmware, firmware_at, smi_version, alert_release, alert_counter, read_release, read_counter, n
-    ) using (n)
-    limit cardinality($1)
-) u
+from unnest(
+    $1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bigint[]
+) u(hub, firmware, firmware_at, smi_version, alert_release, alert_counter, read_release, read_counter)
 where hub.hub = u.hub;
 
 -- name: put_gpfs
