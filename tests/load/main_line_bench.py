@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import orjson
@@ -79,7 +80,7 @@ class Figures:
 
     hubs: int
     load_seconds: float = 0.0
-    requests: dict[str, dict[str, float]] = field(default_factory=dict)
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     confirmed: int = 0
     seconds: float = 0.0
     hubs_per_second: float = 0.0
@@ -115,7 +116,8 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> Figures:
             await timeline.until(story.begins + timedelta(hours=1))
             say(f"{arguments.hubs:,} hubs loaded in {figures.load_seconds:.1f} s, and enrolled")
             await time_requests(stack, client, timeline, story, figures, arguments.rounds)
-            await roll_out(stack, client, timeline, story, figures, statements=arguments.statements)
+            if not arguments.requests_only:
+                await roll_out(stack, client, timeline, story, figures, statements=arguments.statements)
             figures.peak_rss_mb = stack.peak_rss_mb()
         finally:
             await client.close()
@@ -134,16 +136,19 @@ async def time_requests(
     kinds: dict[str, Sequence[Request]] = {"one": [one], "pair": large, "largest": [largest]}
     for kind, requests in kinds.items() if rounds else ():
         taken: list[Timed] = []
+        cpu = cpu_seconds(stack)
         for number in range(rounds if kind != "largest" else 1):
             sent = [replace(request, key=f"{kind}-{number}-{request.key}") for request in requests]
             _, timed = await instruct_timed(client, sent, timeline)
             taken.append(timed)
             # Everything told to everybody before the next begins: each is measured on an idle system.
             await timeline.until(story.begins + timedelta(hours=1))
+        after = cpu_seconds(stack)
         figures.requests[kind] = {
             "entries": taken[0].entries,
             "answered_seconds": statistics.median(timed.answered_seconds for timed in taken),
             "merged_seconds": statistics.median(timed.merged_seconds for timed in taken),
+            "cpu_seconds": {name: round((after[name] - cpu[name]) / len(taken), 2) for name in after},
             "instruction_mb": next(p.rss_mb for p in stack.status() if p.name == "instruction"),
             "instruction_peak_mb": stack.peak_rss_mb()["instruction"],
         }
@@ -234,6 +239,7 @@ def main() -> None:
     parser.add_argument("--hubs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests-only", action="store_true", help="do not roll out")
     parser.add_argument("--statements", action="store_true", help="say where Postgres spent its time")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chfw-bench-") as place:
