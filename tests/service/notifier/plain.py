@@ -31,9 +31,9 @@ async def tell_plainly(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Non
     for party, *rest in told:
         if (party, rest[0]) not in seen:
             last[party] += 1
-            records.append((party, last[party], *rest))
+            records.append((party, last[party], *rest, len(rest[-1].encode())))
     await tx.copy_records_to_table(
-        "feed", columns=["party", "seq", "event_id", "kind", "release_id", "at", "payload"], records=records
+        "feed", columns=["party", "seq", "event_id", "kind", "release_id", "at", "payload", "size"], records=records
     )
     await tx.execute(
         """update party set last_seq = moved.last_seq

@@ -116,3 +116,21 @@ async def test_parts_received_at_once_are_each_counted_once(stand: Stand) -> Non
     for request, hubs in await receipts(stand, ELEC):
         total[request] = total.get(request, 0) + hubs
     assert total == {f"r-{n}": sum(k for k in range(1, 31) if k % 3 == n) for n in range(3)}
+
+
+async def test_a_page_ends_when_it_is_full(stand: Stand) -> None:
+    """Rows are counted in bytes too: a reader who asks for a thousand gets a few, and all of them in the end."""
+    party, text = PARTIES[0], "x" * (feeds.PAGE_BYTES // 2)
+    async with stand.database.transaction() as tx:
+        await feeds.add_parties(tx, {party: "supplier"})
+        for fact in range(1, 6):
+            await feeds.append(tx, [Told(party, UUID(int=fact), "fact", None, NOW, {"text": text})])
+    sizes, after = [], None
+    while True:
+        query = {"limit": "1000"} | ({"after": after} if after else {})
+        page = (await stand.client.get("/v1/events", params=query, headers=bearer(party))).json()
+        if not page["events"]:
+            break
+        sizes.append([event["seq"] for event in page["events"]])
+        after = page["next"]
+    assert sizes == [[1, 2], [3, 4], [5]]

@@ -14,7 +14,7 @@ from chfw_cli.local.state import StateDir
 
 
 def demo(
-    hubs: Annotated[int, typer.Option(help="Hubs in the estate.", min=100)] = 5_000,
+    hubs: Annotated[int, typer.Option(help="Hubs in the estate.", min=100)] = 100_000,
     seed: Annotated[int, typer.Option(help="The same seed draws the same estate and tells the same story.")] = 1,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output, and no more.")

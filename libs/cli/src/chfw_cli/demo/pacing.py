@@ -124,6 +124,6 @@ class PacedTimeline:
         idle = waiting <= SMALL
         if now >= instant:
             return idle and await self.backlog.none(now)
-        if idle and now + AHEAD / 2 >= pace.hold_at and not await self.backlog.due(now - AHEAD / 2):
+        if idle and now + AHEAD / 2 >= pace.hold_at and not await self.backlog.due(now - AHEAD):
             await write_pace(connection, Pace(machine_now(), now, self.rate, min(instant, now + AHEAD)))
         return False

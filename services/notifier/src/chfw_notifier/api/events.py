@@ -21,7 +21,10 @@ async def listing(
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=FEED_LIMIT)] = 100,
 ) -> dict[str, Any]:
-    """What the caller's Party was told after `after`, at most `limit`; answers at once. Go on from `next`."""
+    """What the caller's Party was told after `after`, at most `limit` and about 4 MiB. Answers at once.
+
+    Go on from `next`; an empty page is the end.
+    """
     start = read_cursor(after) or 0
     await work.run(enrol.command, who)
     async with work.reading() as tx:

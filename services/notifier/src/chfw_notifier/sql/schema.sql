@@ -36,6 +36,8 @@ create table feed (
     release_id text,
     at timestamptz not null,
     payload json not null,
+    -- Bytes of the payload, so that a page can end before it grows too large.
+    size int not null check (size > 0),
     primary key (party, seq),
     constraint feed_told_once unique (party, event_id)
 );

@@ -14,6 +14,7 @@ from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 
 SQL = load_queries("chfw_notifier.store", "feeds.sql")
+PAGE_BYTES = 4 * 1024 * 1024
 _FAN_OUT = lock_key("notifier", "fan-out", "")
 
 
@@ -81,8 +82,11 @@ async def append_locked(tx: Tx, told: Sequence[Told]) -> None:
 
 
 async def load(tx: Tx, party: PartyId, *, after: int, limit: int) -> list[Any]:
-    """What a Party was told after a number: (seq, kind, release_id, at, payload) in its order."""
-    return list(await tx.fetch(SQL["feed"], party, after, limit))
+    """What a Party was told after a number: (seq, kind, release_id, at, payload) in its order; at least one if any.
+
+    A page has at most `limit` of them, and ends with the one that fills `PAGE_BYTES`: each may tell of 500 hubs.
+    """
+    return list(await tx.fetch(SQL["feed"], party, after, limit, PAGE_BYTES))
 
 
 async def tell_lapses(

@@ -34,16 +34,21 @@ with asked as (
     select a.*, row_number() over (partition by a.party order by a.n) as more from asked a
     where not exists (select from feed f where f.party = a.party and f.event_id = a.event_id)
 ), appended as (
-    insert into feed (party, seq, event_id, kind, release_id, at, payload)
-    select f.party, p.last_seq + f.more, f.event_id, f.kind, f.release_id, f.at, f.payload
+    insert into feed (party, seq, event_id, kind, release_id, at, payload, size)
+    select f.party, p.last_seq + f.more, f.event_id, f.kind, f.release_id, f.at, f.payload,
+           octet_length(f.payload::text)
     from fresh f join party p using (party) order by f.n
 )
 update party set last_seq = last_seq + counted.more
 from (select party, count(*) as more from fresh group by party) counted where party.party = counted.party
 
 -- name: feed
--- What a Party was told after a number, in its order.
-select seq, kind, release_id, at, payload from feed where party = $1 and seq > $2 order by seq limit $3
+-- What a Party was told after a number, in its order: so many, and no more once so many bytes are full.
+select seq, kind, release_id, at, payload from (
+    select seq, kind, release_id, at, payload, sum(size) over (order by seq) - size as before
+    from feed where party = $1 and seq > $2 order by seq limit $3
+) page
+where before < $4 order by seq
 
 -- name: tell_lapses
 -- Note lapsed instructions; gives back those that are news to their Party.
