@@ -11,7 +11,8 @@ from chfw_cli.demo.oracle import Box, judge
 from chfw_cli.demo.pacing import Timeline
 from chfw_cli.demo.story import RELEASE_ID, Request, Story
 
-LOOK_EVERY = 0.02
+LOOK_EVERY = 0.1
+"""Seconds between two looks: to ask takes a few milliseconds of the service that is timed."""
 PAGE = 10_000
 
 
