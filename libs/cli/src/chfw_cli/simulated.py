@@ -35,7 +35,9 @@ COMPOSITIONS: dict[str, tuple[type[Any], Build]] = {
     "instruction": (chfw_instruction.settings.Settings, chfw_instruction.service.build),
     "notifier": (chfw_notifier.settings.Settings, chfw_notifier.service.build),
 }
-"""In the order in which they read: those who make work for others first, those who only listen last."""
+SIDE_BY_SIDE = (("scheduler", "device-sim"), ("smi", "governance"), ("instruction", "notifier"))
+"""Who consumes at the same time: those who make work for others first, those who only listen last. The scheduler looks
+up what the inventory writes, so they take turns."""
 CONNECTIONS = 2
 
 
@@ -54,12 +56,12 @@ async def open_simulation(
     """
     broker, clock = LocalBroker(), VirtualClock(begins)
     async with contextlib.AsyncExitStack() as stack:
-        simulated = []
+        simulated = {}
         for name, (kind, build) in COMPOSITIONS.items():
             dsn = dsn_of(f"chfw_{schema_of(name)}")
             given = {field: value for field, value in (settings or {}).items() if field in kind.model_fields}
             service = build(kind(database_dsn=dsn, kafka_bootstrap="none", jwks_file=jwks_file, **given))
             database = await open_database(dsn, name, connections=CONNECTIONS, settings=dict(postgres or {}))
             stack.push_async_callback(database.close)
-            simulated.append(SimulatedService(service, database, broker, clock, jwks_file))
-        yield Simulation(simulated, clock)
+            simulated[name] = SimulatedService(service, database, broker, clock, jwks_file)
+        yield Simulation([[simulated[name] for name in group] for group in SIDE_BY_SIDE], broker, clock)

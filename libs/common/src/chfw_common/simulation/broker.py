@@ -60,6 +60,10 @@ class LocalBroker:
         begin = self._begin[topic, partition]
         return offset < begin or offset < begin + len(self._logs[topic, partition])
 
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The end of every partition's log: what is appended from now on lies beyond."""
+        return {place: self._begin[place] + len(log) for place, log in self._logs.items()}
+
     def truncate(self, topic: str, partition: int, begin: int) -> None:
         """Delete the records before an offset, as retention would."""
         log = self._logs[topic, partition]

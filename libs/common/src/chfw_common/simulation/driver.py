@@ -1,7 +1,7 @@
 """All services in one process on one clock: pump until nothing moves, then jump to what is next due."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,9 +54,9 @@ class SimulatedService:
         """Time has moved, or somebody has called a route: let the ticks look even if no record came."""
         self._look = True
 
-    async def consume(self) -> int:
-        """Take in what the broker has, and relay what follows; says how much moved."""
-        moved = await self._source.pump()
+    async def consume(self, ends: Mapping[tuple[str, int], int]) -> int:
+        """Take in what the broker has up to `ends`, and relay what follows; says how much moved."""
+        moved = await self._source.pump(ends)
         self._look = self._look or moved > 0
         return moved + await self._relay()
 
@@ -99,18 +99,30 @@ async def _always_ready() -> str | None:
 
 
 class Simulation:
-    """Six months in minutes, the same every time for the same seed. Services come in the order in which they read."""
+    """Six months in minutes, the same every time for the same seed.
 
-    def __init__(self, services: Sequence[SimulatedService], clock: VirtualClock, grid: timedelta = GRID) -> None:
-        self.services = {simulated.service.name: simulated for simulated in services}
+    Services come in groups, in the order in which they read. While they consume, no service may look up what another of
+    its group writes.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[SimulatedService]],
+        broker: LocalBroker,
+        clock: VirtualClock,
+        grid: timedelta = GRID,
+    ) -> None:
+        self.services = {simulated.service.name: simulated for group in groups for simulated in group}
         self.clock = clock
+        self._groups = groups
+        self._broker = broker
         self._grid = grid
 
     async def settle(self) -> None:
         """Move services until nothing moves at this instant.
 
-        Records first, and ticks only when no record is left; a service reads only when none before it has anything to
-        read, so those that merely listen come last: transactions are full, as they are in a busy live system.
+        Records first, and ticks only when no record is left; a group of services reads only when none before it has
+        anything to read, so those that merely listen come last: transactions are full, as in a busy live system.
         """
         for simulated in self.services.values():
             simulated.look_again()
@@ -118,8 +130,14 @@ class Simulation:
             pass
 
     async def _consume_first(self) -> bool:
-        for simulated in self.services.values():
-            if await simulated.consume():
+        """Let the first group that has something to read do so, its services side by side.
+
+        Each reads what was there before the round, writes a schema of its own, and is the only one to write its topics:
+        which of them is quicker makes no difference.
+        """
+        for group in self._groups:
+            ends = self._broker.ends()
+            if any(await asyncio.gather(*(simulated.consume(ends) for simulated in group))):
                 return True
         return False
 

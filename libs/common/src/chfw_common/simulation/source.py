@@ -1,7 +1,7 @@
 """The local source: what KafkaSource is on the real broker, pumped by the driver or run as a task."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -60,14 +60,15 @@ class LocalSource:
         finally:
             self.leave()
 
-    async def pump(self) -> int:
-        """Offer what each partition has; gives the number of records offered."""
+    async def pump(self, ends: Mapping[tuple[str, int], int] | None = None) -> int:
+        """Offer what each partition has, up to `ends` where they are given; gives the number of records offered."""
         self.join()
         await self._follow_group()
         offered = 0
         for (name, partition), at in list(self._fetch_at.items()):
             if at >= 0 and self._broker.waits(name, partition, at):
-                offered += await self._offer(self._topics[name], partition)
+                limit = self._max_records if ends is None else min(self._max_records, ends[name, partition] - at)
+                offered += await self._offer(self._topics[name], partition, limit) if limit > 0 else 0
         self._context.progressed(self._group)
         return offered
 
@@ -93,10 +94,10 @@ class LocalSource:
             starts = await self._context.positions(topic, new, logs)
             self._fetch_at.update({(topic.name, partition): starts.get(partition, -1) for partition in new})
 
-    async def _offer(self, topic: Topic, partition: int) -> int:
+    async def _offer(self, topic: Topic, partition: int, limit: int) -> int:
         at = self._fetch_at[topic.name, partition]
         try:
-            records = self._broker.read(topic.name, partition, at, self._max_records)
+            records = self._broker.read(topic.name, partition, at, limit)
         except LookupError as error:
             self._fetch_at[topic.name, partition] = -1
             self._context.stop_partition(topic, partition, PositionError(str(error)))
