@@ -13,7 +13,8 @@ PartyId = NewType("PartyId", str)
 UserId = NewType("UserId", str)
 ReleaseId = NewType("ReleaseId", str)
 
-_EUI64 = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{16}")
+_HYPHENATED = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}")
+_BYTES = 8
 _SPAN = 1 << 64
 
 
@@ -23,9 +24,17 @@ class InvalidIdError(ValueError):
 
 def parse_hub_id(text: str) -> HubId:
     """Read an EUI-64 in either spelling, either case. Raises InvalidIdError for anything else."""
-    if _EUI64.fullmatch(text) is None:
+    digits = text
+    if len(text) != 2 * _BYTES and _HYPHENATED.fullmatch(text) is not None:
+        digits = text.replace("-", "")
+    try:
+        # Blanks between pairs pass here; but eight bytes from 16 characters leave room for none.
+        raw = bytes.fromhex(digits) if len(digits) == 2 * _BYTES else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != _BYTES:
         raise InvalidIdError("not an EUI-64: eight hex pairs joined by hyphens, or 16 hex digits")
-    return HubId(int.from_bytes(bytes.fromhex(text.replace("-", "")), "big", signed=True))
+    return HubId(int.from_bytes(raw, "big", signed=True))
 
 
 def hub_hex(hub: HubId) -> str:
