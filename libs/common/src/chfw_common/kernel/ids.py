@@ -15,6 +15,8 @@ ReleaseId = NewType("ReleaseId", str)
 
 _EUI64 = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{16}")
 _SPAN = 1 << 64
+LEAST_HUB = -(1 << 63)
+GREATEST_HUB = (1 << 63) - 1
 
 
 class InvalidIdError(ValueError):
