@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from chfw_common.events.base import HubRef, UtcInstant
+from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
+from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.http.ids import Eui64, HubText
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00]+$")]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
-Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
 
 
 class _Body(BaseModel):
@@ -38,8 +38,8 @@ class ResponsibleBody(_Body):
 class HubBody(_Body):
     """A full record of a hub."""
 
-    hub: HubRef
-    gpf: HubRef | None = None
+    hub: HubText
+    gpf: HubText | None = None
     device_type: DeviceType = DeviceType.CHF
     status: DeviceStatus = DeviceStatus.COMMISSIONED
     status_since: UtcInstant | None = None
@@ -102,7 +102,7 @@ class LoadedBody(_Body):
 class ChangeBody(_Body):
     """One change of Supplier; without a Party the role is empty from now on."""
 
-    hub: HubRef
+    hub: HubText
     role: SupplierRole
     party: Text | None = None
     user_id: Text | None = None
