@@ -16,6 +16,7 @@ from faust.types import TP
 
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.topics import require_topics
+from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
@@ -192,7 +193,4 @@ class FaustSource:
 def _record(message: Any) -> Record:
     headers = message.headers or []
     pairs = headers.items() if isinstance(headers, dict) else headers
-    return Record(
-        message.topic, message.partition, message.offset, message.key, message.value,
-        tuple((name, bytes(value)) for name, value in pairs),
-    )  # fmt: skip
+    return Record(message.topic, message.partition, message.offset, message.key, message.value, read_headers(pairs))

@@ -16,6 +16,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
 from chfw_common.runtime.kafka.topics import require_topics
+from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
@@ -122,10 +123,7 @@ class KafkaSource:
 
     async def _settle(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         topic = self._topics[tp.topic]
-        offer = [
-            Record(r.topic, r.partition, r.offset, r.key, r.value, tuple((n, bytes(v)) for n, v in r.headers))
-            for r in records
-        ]
+        offer = [Record(r.topic, r.partition, r.offset, r.key, r.value, read_headers(r.headers)) for r in records]
         try:
             settled = await self._context.settle(topic, tp.partition, offer)
         except HoleError as hole:
