@@ -2,9 +2,9 @@
 
 from hypothesis import HealthCheck, settings
 
-QUICK = 200
+QUICK = 50
 """Inputs of one test of a parser in `make test`."""
-LONG = 10_000
+LONG = 5_000
 """The same in `make fuzz`, where whoever fuzzes may ask for more."""
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from backports import zstd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.service.instruction.stand import RELEASE, Stand, bearer, euis
+from tests.support.fuzzing import inputs
 
 URL = f"/v1/releases/{RELEASE}/instructions"
 T = "2026-12-01T02:00:00Z"
@@ -208,7 +209,7 @@ bodies = st.one_of(st.binary(), texts, st.lists(texts).map(b"\n".join), files)
 packings = st.sampled_from([bytes, gzip.compress, zstd.compress, lambda body: gzip.compress(body)[:-1]])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@inputs(quick=60, long=2_000)
 @given(
     form=st.sampled_from([JSON, NDJSON, CSV]),
     body=bodies,
