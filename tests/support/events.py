@@ -1,5 +1,6 @@
 """Events of every topic made at random, and what may happen to one on its way."""
 
+import copy
 import functools
 import json
 import types
@@ -148,10 +149,10 @@ def _mutate(draw: st.DrawFn, document: Any) -> None:
         return
     match draw(st.sampled_from(["change", "remove", "add"])):
         case "change":
-            part[name] = draw(_ODD)
+            part[name] = copy.deepcopy(draw(_ODD))
         case "remove":
             del part[name]
         case _ if isinstance(part, dict):
-            part[draw(st.text(max_size=8))] = draw(_ODD)
+            part[draw(st.text(max_size=8))] = copy.deepcopy(draw(_ODD))
         case _:
             part.append(part[name])

@@ -122,6 +122,11 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
+    _serve_reads(router, exports)
+    return router
+
+
+def _serve_reads(router: APIRouter, exports: Exports) -> None:
     @router.get("", operation_id="listReleases", responses={200: {"model": NoticesView}})
     async def listing(_: Anyone, work: Work) -> dict[str, Any]:
         async with work.reading() as tx:
@@ -150,8 +155,6 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
             await report.notice(tx, release_id, work.now())
         scope = Scope(who.party, release_id)
         return await hub_list(request, work, exports, scope, after=after, limit=limit)
-
-    return router
 
 
 def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:
