@@ -40,6 +40,7 @@ BODIES: list[tuple[int, str, bytes, dict[str, str]]] = [
     (422, "invalid_request", gzip.compress(b'{"unknown": 1}'), GZIP),
     (422, "invalid_request", zstd.compress(b'{"unknown": 1}'), ZSTD),
 ]
+NO_TIMES = [1_800_000_000, 1.5, True, "1800000000", "2027-01-24", "2027-01-24T00:00:00", "24 January 2027"]
 ENDS = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59Z"]
 
 
@@ -70,19 +71,25 @@ async def test_an_odd_release_is_an_unknown_one(published: Published, service: s
         ("smi", "POST /v1/hubs:load", ("hubs", 0, "responsible", 0, "since")),
     ],
 )
-async def test_the_ends_of_the_calendar_are_no_fault_of_ours(
+async def test_a_time_is_a_text_that_a_calendar_holds(
     published: Published, service: str, route: str, where: tuple[str | int, ...]
 ) -> None:
-    for at in ENDS:
+    for at in (*ENDS, *NO_TIMES):
         body = json.loads(json.dumps(USES[service][route].body))
         part: Any = body
         for name in where[:-1]:
             part = part[name]
         part[where[-1]] = at
-        answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": at})
+        answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f"{at}".replace(" ", "")})
         assert answer.status_code < 500
-        # What UTC cannot say is never taken.
-        assert at.endswith("Z") or answer.status_code == 422
+        # The year 1 is a year: whether it may be this one's is another matter.
+        assert f"{at}".endswith("Z") or answer.json()["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(("service", "route"), [("notifier", "POST /v1/releases")])
+async def test_a_wait_is_a_text(published: Published, service: str, route: str) -> None:
+    for wait in (86_400, 1.5, "a while", True, "P300D", "-P1D"):
+        await _refused(published, route, {**USES[service][route].body, "lone_lead": wait})
 
 
 async def _refused(published: Published, route: str, body: dict[str, Any]) -> None:

@@ -147,6 +147,7 @@ BLANKS = b"\n" * (64 << 20)
         (JSON, b'{"hubs": [', "", 400, "malformed_body"),
         (JSON, b'{"kind": "instruct", "hubs": [1, 2]}', "", 422, "invalid_request"),
         (JSON, BEFORE_TIME, "", 422, "invalid_request"),
+        (JSON, b'{"kind": "instruct", "hubs": ["x"], "activate_at": 1800000000}', "", 422, "invalid_request"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_with_a_body_is_a_problem_and_nothing_is_stored(
@@ -172,7 +173,16 @@ async def test_the_row_at_fault_is_named(stand: Stand) -> None:
     assert answer.json()["errors"][0]["row"] == 3
 
 
-@pytest.mark.parametrize("query", [{}, {"kind": "x"}, {**QUERY, "activate_at": "2026-12-01"}, {**QUERY, "group": ""}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"kind": "x"},
+        {**QUERY, "activate_at": "1800000000"},
+        {**QUERY, "activate_at": "2026-12-01"},
+        {**QUERY, "group": ""},
+    ],
+)
 async def test_a_list_alone_needs_its_terms_in_the_query(stand: Stand, query: dict[str, str]) -> None:
     answer = await send(stand, CSV, b"hub\naa\n", query=query)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

@@ -5,13 +5,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.http.callers import Caller, dcc, only
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.ids import ReleaseInPath
+from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_governance.domain.decide import Proposal
@@ -32,7 +31,7 @@ class DecisionBody(BaseModel):
 
     mode: Mode
     reason: Text
-    automatic_date: UtcInstant | None = None
+    automatic_date: InstantText | None = None
     confirmed_by: Text | None = None
     expected_epoch: Annotated[int, Field(ge=0)] | None = None
 

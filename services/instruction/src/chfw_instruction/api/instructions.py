@@ -6,14 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.ids import hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, idempotency_key
-from chfw_common.runtime.http.ids import ReleaseInPath
+from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
 from chfw_common.runtime.http.paging import NDJSON, Page, ndjson, read_cursor, wants_ndjson, write_cursor
 from chfw_common.runtime.http.problems import Problem, problems
 from chfw_common.runtime.service import Tx
@@ -64,7 +63,7 @@ def build_router(settings: Settings) -> APIRouter:
         response: Response,
         kind: AnswerKind | None = None,
         group: Group | None = None,
-        activate_at: UtcInstant | None = None,
+        activate_at: InstantText | None = None,
     ) -> dict[str, Any]:
         query = Terms(kind, group, activate_at)
         submission = await read_submission(request, release_id, query, caller, key, settings)

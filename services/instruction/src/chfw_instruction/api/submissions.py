@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.http.ids import InstantText
 from chfw_common.runtime.http.paging import NDJSON
 from chfw_common.runtime.http.problems import Problem
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
@@ -38,7 +38,7 @@ class InstructionBody(BaseModel):
 
     kind: AnswerKind
     group: Group = Group.SAFE_LAUNCH
-    activate_at: UtcInstant | None = None
+    activate_at: InstantText | None = None
     hubs: Annotated[list[str], FailFast()]
 
 

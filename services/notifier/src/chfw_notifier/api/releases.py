@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.events.release import CplEntry
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.ids import RELEASE_PATTERN, ReleaseInPath
+from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, ReleaseInPath, SpanText
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
@@ -30,7 +29,7 @@ Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
-Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=183))]
+Wait = Annotated[SpanText, Field(ge=timedelta(0), le=timedelta(days=183))]
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
 
 
@@ -60,13 +59,13 @@ class ReleaseBody(BaseModel):
     severity: Literal["low", "medium", "high", "critical"]
     priority: Literal[1, 2, 3, 4]
     note_reference: Text
-    automatic_date: UtcInstant
+    automatic_date: InstantText
     rule: Rule = Rule.VOLUNTARY
     lone_lead: Wait = timedelta(days=14)
     answer_min: Wait = timedelta(days=3)
     pilot_cap: Annotated[int, Field(ge=1, le=1_000_000)] = 300
-    pilot_opens: UtcInstant | None = None
-    pilot_closes: UtcInstant | None = None
+    pilot_opens: InstantText | None = None
+    pilot_closes: InstantText | None = None
 
 
 class RevisionBody(BaseModel):

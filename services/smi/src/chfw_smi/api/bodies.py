@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
-from chfw_common.runtime.http.ids import Eui64, HubText
+from chfw_common.runtime.http.ids import Eui64, HubText, InstantText
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
@@ -28,7 +27,7 @@ class ResponsibleBody(_Body):
     party: Text
     user_id: Text
     role: SupplierRole
-    since: UtcInstant | None = None
+    since: InstantText | None = None
 
     def claim(self) -> Claimed:
         """The same, as the inventory thinks of it."""
@@ -42,7 +41,7 @@ class HubBody(_Body):
     gpf: HubText | None = None
     device_type: DeviceType = DeviceType.CHF
     status: DeviceStatus = DeviceStatus.COMMISSIONED
-    status_since: UtcInstant | None = None
+    status_since: InstantText | None = None
     manufacturer: Text
     model: Text
     hardware: Text
@@ -106,7 +105,7 @@ class ChangeBody(_Body):
     role: SupplierRole
     party: Text | None = None
     user_id: Text | None = None
-    since: UtcInstant | None = None
+    since: InstantText | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "ChangeBody":
@@ -141,8 +140,8 @@ class FormerStatusView(_Body):
     """A status that applied once."""
 
     status: DeviceStatus
-    since: UtcInstant
-    until: UtcInstant
+    since: InstantText
+    until: InstantText
 
 
 class HubView(_Body):
@@ -154,7 +153,7 @@ class HubView(_Body):
     hub: Eui64
     device_type: DeviceType
     status: DeviceStatus
-    status_since: UtcInstant
+    status_since: InstantText
     manufacturer: str
     model: str
     hardware: str

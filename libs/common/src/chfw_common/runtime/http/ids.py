@@ -1,11 +1,13 @@
-"""Ids as people write them: in paths and in bodies. What no id can look like never reaches a database."""
+"""Ids and times as people write them: in paths and in bodies. What none can look like never reaches a database."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Path
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.ids import HubId, InvalidIdError, ReleaseId, hub_eui64, parse_hub_id
 from chfw_common.runtime.http.problems import Problem
 
@@ -25,6 +27,28 @@ HubText = Annotated[
 """A hub in the body of a request."""
 Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
 """A hub in an answer."""
+
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*")
+
+
+def _read_instant(value: object) -> object:
+    """Keep what is written as a time; of a number nobody knows whether it counts seconds or milliseconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _INSTANT.fullmatch(value)):
+        return value
+    raise ValueError("a time is text, as in 2027-01-24T00:00:00Z")
+
+
+def _read_span(value: object) -> object:
+    if isinstance(value, str | timedelta):
+        return value
+    raise ValueError("a duration is text, as in P14D")
+
+
+InstantText = Annotated[UtcInstant, BeforeValidator(_read_instant)]
+"""A time in a request: RFC 3339 with its zone."""
+SpanText = Annotated[timedelta, BeforeValidator(_read_span)]
+"""A duration in the body of a request: ISO 8601."""
 
 
 # The patterns are for the document alone: what does not fit one is refused in the words of the route.
