@@ -18,7 +18,7 @@ SOURCES := $(subst $(space),:,$(PACKAGES:%=$(CURDIR)/%/src))
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-format check-lint check-types check-imports check-tools check-docs \
+.PHONY: help setup demo test fuzz check check-format check-lint check-types check-imports check-tools check-docs \
         format requirements clean
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "  make setup         the virtual environment, with every package at its recorded hash"
 	@echo "  make demo          a whole roll-out on this machine; ARGS=--json for one JSON object on standard output"
 	@echo "  make test          every test that needs no Docker; TESTS=tests/unit ARGS=-x for a part"
+	@echo "  make fuzz          every parser and every route with many random inputs; docs/testing.md says how many"
 	@echo "  make check         format, lint, types, imports, own rules, documents (check-format, check-lint, ...)"
 	@echo "  make format        rewrite what check-format and check-lint can repair"
 	@echo "  make requirements  resolve requirements/*.in again; UPGRADE=--upgrade for newer versions"
@@ -46,6 +47,11 @@ demo:
 
 test: $(READY)
 	$(BIN)/python -m pytest -p tools.no_skips --ignore=tests/containers $(TESTS) $(ARGS)
+
+# The files whose tests take their number of inputs from tests/support/fuzzing.py.
+fuzz: $(READY)
+	$(BIN)/python -m pytest -p tools.no_skips --hypothesis-profile=fuzz --hypothesis-show-statistics \
+	    $$(grep -rl --include='test_*.py' 'support.fuzzing import' tests) $(ARGS)
 
 # All of them, whatever fails, so that one run tells everything.
 check: $(READY)

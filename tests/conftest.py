@@ -1,4 +1,4 @@
-"""What every tier shares: fixtures as plugins, and one profile for Hypothesis."""
+"""What every tier shares: fixtures as plugins, and the profiles for Hypothesis."""
 
 import asyncio
 
@@ -8,6 +8,8 @@ pytest_plugins = ["tests.support.servers", "tests.support.databases", "tests.sup
 
 # Machines are shared: an example may take long without anything being wrong.
 settings.register_profile("chfw", deadline=None)
+# The long run, `make fuzz`: tests/support/fuzzing.py says of how many inputs.
+settings.register_profile("fuzz", settings.get_profile("chfw"), print_blob=True)
 settings.load_profile("chfw")
 
 

@@ -11,6 +11,7 @@ from chfw_common.runtime.kafka.identity import topic_ids
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.kafka.topics import create_topics
+from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.outbox import Producer
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import SourceContext
@@ -19,8 +20,6 @@ from chfw_common.simulation.source import LocalSource
 from chfw_common.topology import Topic
 from tests.support.servers import RunningKafka
 from tests.support.waiting import eventually
-
-Headers = Sequence[tuple[str, bytes]]
 
 
 class RunningSource(Protocol):
@@ -219,7 +218,7 @@ class LosesAcknowledgements:
         self.discarded = 0
 
     async def send(
-        self, topic: str, partition: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self, topic: str, partition: int, key: bytes, value: bytes, headers: Headers
     ) -> "asyncio.Future[Any]":
         """Hand over the record; say that it failed once it has arrived."""
         sent = await self._producer.send(topic, partition, key, value, headers)

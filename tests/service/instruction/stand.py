@@ -168,13 +168,15 @@ class Stand:
             )  # fmt: skip
 
 
-def app_of(service: Service, database: Database, clock: StoryClock, metrics: Metrics) -> FastAPI:
-    """The service's application, always ready."""
+def app_of(
+    service: Service, database: Database, clock: StoryClock, metrics: Metrics, verifier: TokenVerifier | None = None
+) -> FastAPI:
+    """The service's application, always ready; it takes open tokens unless told how to verify."""
 
     async def ready() -> None:
         return None
 
-    return create_app(service, Commands(database, clock, asyncio.Event()), OpenTokens(), metrics, ready)
+    return create_app(service, Commands(database, clock, asyncio.Event()), verifier or OpenTokens(), metrics, ready)
 
 
 def bearer(party: str, user: str | None = None, role: str = "IS") -> dict[str, str]:
@@ -187,19 +189,23 @@ def euis(hubs: Iterable[int]) -> list[str]:
     return [hub_eui64(HubId(hub)) for hub in hubs]
 
 
-Install = Callable[[Tx, str], Awaitable[None]]
+Install = Callable[[Tx, str], Awaitable[object]]
 
 
 @contextlib.asynccontextmanager
 async def standing(
-    databases: Databases, template: str, prepare: Install, build: Callable[[str], Service]
+    databases: Databases,
+    template: str,
+    prepare: Install,
+    build: Callable[[str], Service],
+    verifier: TokenVerifier | None = None,
 ) -> AsyncIterator[Stand]:
     """A service that knows nothing yet, on a database of its own. `build` gets the address."""
     dsn = databases.clone(template, prepare)
     service = build(dsn)
     database = await open_database(dsn, service.name)
     clock, metrics = StoryClock(NOW), Metrics(service.name, service.consumes)
-    transport = httpx2.ASGITransport(app_of(service, database, clock, metrics))
+    transport = httpx2.ASGITransport(app_of(service, database, clock, metrics, verifier))
     async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
         yield Stand(service, database, clock, client, TickRunner(service, database, metrics))
     await database.close()

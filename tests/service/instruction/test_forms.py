@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from backports import zstd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.service.instruction.stand import RELEASE, Stand, bearer, euis
+from tests.support.fuzzing import inputs
 
 URL = f"/v1/releases/{RELEASE}/instructions"
 T = "2026-12-01T02:00:00Z"
@@ -146,6 +147,7 @@ BLANKS = b"\n" * (64 << 20)
         (JSON, b'{"hubs": [', "", 400, "malformed_body"),
         (JSON, b'{"kind": "instruct", "hubs": [1, 2]}', "", 422, "invalid_request"),
         (JSON, BEFORE_TIME, "", 422, "invalid_request"),
+        (JSON, b'{"kind": "instruct", "hubs": ["x"], "activate_at": 1800000000}', "", 422, "invalid_request"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_with_a_body_is_a_problem_and_nothing_is_stored(
@@ -171,7 +173,16 @@ async def test_the_row_at_fault_is_named(stand: Stand) -> None:
     assert answer.json()["errors"][0]["row"] == 3
 
 
-@pytest.mark.parametrize("query", [{}, {"kind": "x"}, {**QUERY, "activate_at": "2026-12-01"}, {**QUERY, "group": ""}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"kind": "x"},
+        {**QUERY, "activate_at": "1800000000"},
+        {**QUERY, "activate_at": "2026-12-01"},
+        {**QUERY, "group": ""},
+    ],
+)
 async def test_a_list_alone_needs_its_terms_in_the_query(stand: Stand, query: dict[str, str]) -> None:
     answer = await send(stand, CSV, b"hub\naa\n", query=query)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
@@ -208,7 +219,7 @@ bodies = st.one_of(st.binary(), texts, st.lists(texts).map(b"\n".join), files)
 packings = st.sampled_from([bytes, gzip.compress, zstd.compress, lambda body: gzip.compress(body)[:-1]])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@inputs(quick=60, long=2_000)
 @given(
     form=st.sampled_from([JSON, NDJSON, CSV]),
     body=bodies,

@@ -31,7 +31,7 @@ async def published(stand: "Stand", topic: Topic) -> list[Record]:
     return [record for partition in range(4) for record in await stand.broker.log(topic, partition)]
 
 
-def ids(records: Iterable[Record]) -> list[bytes]:
+def ids(records: Iterable[Record]) -> list[bytes | None]:
     return [dict(record.headers)["ce_id"] for record in records]
 
 

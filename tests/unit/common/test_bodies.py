@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chfw_common.runtime.http.bodies import MEMBERS, PIECE, RATIO_FREE, BodyLimits, Decoder
 from chfw_common.runtime.http.problems import Problem
+from tests.support.fuzzing import inputs
 
 LIMITS = BodyLimits(size=4 << 20, ratio=100)
 PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress, "": bytes}
@@ -29,17 +30,20 @@ def decode(coding: str, data: bytes, size: int = PIECE, limits: BodyLimits = LIM
     return b"".join(found)
 
 
+@inputs(quick=100)
 @given(codings, st.lists(st.binary(), min_size=1), st.integers(1, 100))
 def test_what_was_packed_comes_out_however_it_is_cut(coding: str, parts: list[bytes], size: int) -> None:
     assert decode(coding, b"".join(map(PACK[coding], parts)), size) == b"".join(parts)
 
 
+@inputs(quick=100)
 @given(codings, st.binary(), st.integers(1, 100))
 def test_any_bytes_are_content_or_a_problem(coding: str, data: bytes, size: int) -> None:
     assert isinstance(decode(coding, data, size), bytes) or decode(coding, data, size) == "malformed_body"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@inputs(quick=100)
 @given(data=st.binary(min_size=1), cut=st.integers(1, 1000))
 def test_a_body_that_ends_too_soon_is_refused(coding: str, data: bytes, cut: int) -> None:
     packed = PACK[coding](data)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chfw_common.kernel.instants import (
+    InstantRangeError,
     NaiveInstantError,
     ceil_to_grid,
     format_instant,
@@ -35,6 +36,12 @@ def test_another_zone_is_converted() -> None:
     moved = require_utc(datetime(2025, 7, 1, 1, 30, tzinfo=timezone(timedelta(hours=1))))
     assert moved == at("2025-07-01T00:30:00Z")
     assert moved.tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_what_utc_cannot_say_is_refused(text: str) -> None:
+    with pytest.raises(InstantRangeError):
+        parse_instant(text)
 
 
 @given(instants)

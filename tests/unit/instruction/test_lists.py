@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chfw_instruction.domain.lists import RECORD_LIMIT, CsvReader, MalformedListError, NdjsonReader
+from tests.support.fuzzing import inputs
 
 Reader = Callable[[Callable[..., None]], CsvReader | NdjsonReader]
 Read = tuple[list[str], list[str]] | int
@@ -76,6 +77,7 @@ def test_what_cannot_be_read_is_refused_with_its_row(make: Reader, data: bytes, 
 cell = st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), max_size=8)
 
 
+@inputs(quick=100)
 @given(st.lists(st.tuples(cell, cell, cell).filter(any), max_size=8), st.integers(1, 20))
 def test_any_csv_file_reads_as_python_reads_it(rows: list[tuple[str, str, str]], size: int) -> None:
     text = io.StringIO()
@@ -87,6 +89,7 @@ def test_any_csv_file_reads_as_python_reads_it(rows: list[tuple[str, str, str]],
     assert [tuple(next(csv.reader(io.StringIO(record, newline="")))) for record in records] == rows
 
 
+@inputs(quick=100)
 @given(st.lists(st.text(max_size=8)), st.booleans(), st.integers(1, 20))
 def test_any_text_may_be_an_entry_of_ndjson(texts: list[str], wrapped: bool, size: int) -> None:
     lines = [json.dumps({"hub": text, "n": n} if wrapped else text) for n, text in enumerate(texts)]
@@ -97,6 +100,7 @@ pieces = st.lists(st.sampled_from([b"hub", b",", b'"', b"\n", b"\r\n", b"\r", b"
 
 
 @pytest.mark.parametrize("make", [CsvReader, NdjsonReader])
+@inputs(quick=100)
 @given(data=st.one_of(st.binary(), pieces.map(b"".join), pieces.map(lambda parts: b"hub,x\n" + b"".join(parts))))
 def test_any_bytes_are_read_or_refused_alike_however_they_are_cut(make: Any, data: bytes) -> None:
     whole, torn = read(make, data, 1 << 16), read(make, data, 1)

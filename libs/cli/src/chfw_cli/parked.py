@@ -8,6 +8,7 @@ import orjson
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.kafka.producer import KafkaProducer
+from chfw_common.runtime.kept import Headers, kept_headers
 from chfw_common.topology import SERVICES, schema_of
 
 
@@ -25,7 +26,7 @@ class ParkedRecord:
     parked_at: Instant
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +87,5 @@ def _record(service: str, row: Any) -> ParkedRecord:
         parked_at=row["parked_at"],
         key=row["key"],
         value=row["value"],
-        headers=tuple((name, text.encode("latin-1")) for name, text in headers),
+        headers=kept_headers(headers),
     )

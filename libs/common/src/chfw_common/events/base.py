@@ -5,16 +5,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from chfw_common.kernel.ids import HubId, hub_hex, parse_hub_id
+from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, hub_hex, parse_hub_id
 from chfw_common.kernel.instants import require_utc
 
 
 def _read_hub(value: object) -> HubId:
     if isinstance(value, str):
         return parse_hub_id(value)
-    if isinstance(value, int):
+    if type(value) is int and LEAST_HUB <= value <= GREATEST_HUB:
         return HubId(value)
-    raise ValueError("a hub id is text")
+    raise ValueError("a hub id is text, or a signed number of 64 bits")
 
 
 HubRef = Annotated[HubId, BeforeValidator(_read_hub), PlainSerializer(hub_hex, when_used="json")]

@@ -16,6 +16,8 @@ ReleaseId = NewType("ReleaseId", str)
 _HYPHENATED = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}")
 _BYTES = 8
 _SPAN = 1 << 64
+LEAST_HUB = -(1 << 63)
+GREATEST_HUB = (1 << 63) - 1
 
 
 class InvalidIdError(ValueError):

@@ -10,13 +10,23 @@ class NaiveInstantError(ValueError):
     """An instant without a time zone, or not in UTC."""
 
 
+class InstantRangeError(ValueError):
+    """An instant before the year 1 or after the year 9999, once it is in UTC."""
+
+
 def require_utc(value: datetime) -> Instant:
-    """The value itself when it is aware and in UTC; an aware value of another zone is converted."""
+    """The value itself when it is aware and in UTC; an aware value of another zone is converted.
+
+    Raises NaiveInstantError or InstantRangeError.
+    """
     if value.tzinfo is UTC:
         return value
     if value.tzinfo is None:
         raise NaiveInstantError("an instant needs a time zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise InstantRangeError("beyond what a calendar holds") from error
 
 
 def parse_instant(text: str) -> Instant:

@@ -10,6 +10,9 @@ import orjson
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import schema_of
 
+CONNECT_TIMEOUT = 10.0
+"""Seconds for one connection to be made: a host that swallows what is sent must not keep us from saying so."""
+
 
 async def _prepare(connection: Tx) -> None:
     await connection.set_type_codec(
@@ -58,6 +61,7 @@ async def open_database(
         max_size=connections,
         init=_prepare,
         reset=_leave_as_is,
+        timeout=CONNECT_TIMEOUT,
         server_settings={
             "search_path": schema_of(service),
             "application_name": f"chfw-{service}",

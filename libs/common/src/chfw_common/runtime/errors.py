@@ -25,5 +25,9 @@ class PositionError(Exception):
     """
 
 
+class SchemaMissingError(Exception):
+    """Migrations have not run yet: wait until somebody has run them."""
+
+
 class SchemaOutOfDateError(Exception):
-    """The database schema is not the one this code was written for."""
+    """The database schema is not the one this code was written for, and no waiting makes it so."""

@@ -15,7 +15,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.kafka.topics import require_topics
+from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
+from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
@@ -44,6 +45,7 @@ class FaustSource:
     ) -> None:
         self._context = context
         self._topic = topic
+        self._bootstrap = bootstrap
         self._group = group
         self._lanes: dict[int, asyncio.Queue[Record]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
@@ -58,6 +60,8 @@ class FaustSource:
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised, or what crashed Faust: the process is to end."""
         self._failed = asyncio.get_running_loop().create_future()
+        # Faust gives up when nobody answers.
+        await topics_when_there(self._bootstrap, [self._topic], self._context.clock)
         self._app.finalize()
         await self._app.start()
         try:
@@ -192,7 +196,4 @@ class FaustSource:
 def _record(message: Any) -> Record:
     headers = message.headers or []
     pairs = headers.items() if isinstance(headers, dict) else headers
-    return Record(
-        message.topic, message.partition, message.offset, message.key, message.value,
-        tuple((name, bytes(value)) for name, value in pairs),
-    )  # fmt: skip
+    return Record(message.topic, message.partition, message.offset, message.key, message.value, read_headers(pairs))

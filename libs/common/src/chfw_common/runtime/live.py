@@ -12,14 +12,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import asyncpg
 import structlog
 import uvicorn
 
 from chfw_common.runtime import gauges
 from chfw_common.runtime.clock import Clock, PacedClock, RealClock, read_pace, stopwatch
 from chfw_common.runtime.consume import ConsumeCore
-from chfw_common.runtime.database import Database, open_database
-from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.errors import SchemaMissingError, SchemaOutOfDateError
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
@@ -28,13 +29,13 @@ from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
+from chfw_common.runtime.opening import current_when_there, open_when_there, place_of
 from chfw_common.runtime.outbox import Relay, run_relay
 from chfw_common.runtime.process import run_process
 from chfw_common.runtime.service import Service, Source
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner, run_tick
-from chfw_common.runtime.transient import transient_as_error
 from chfw_common.topology import CONTROL_LANE, LANES
 
 log = structlog.get_logger()
@@ -102,27 +103,18 @@ class LiveService:
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Database, Database, Clock]:
         settings = self._settings
-        bulk = await self._connect(settings.database_connections)
+        dsn, name, patience = settings.database_dsn, self._service.name, RealClock()
+        bulk = await open_when_there(dsn, name, settings.database_connections, patience)
         stack.push_async_callback(bulk.close)
-        control = await self._connect(CONTROL_CONNECTIONS)
+        control = await open_when_there(dsn, name, CONTROL_CONNECTIONS, patience)
         stack.push_async_callback(control.close)
-        async with bulk.transaction() as tx:
-            await require_current(tx, self._service.name)
+        await current_when_there(bulk, dsn, name, patience)
         self._database = bulk
         if settings.clock == "real":
             return bulk, control, RealClock()
         paced = PacedClock(await read_pace(bulk.pool))
         self._spawn("clock", paced.follow(bulk.pool))
         return bulk, control, paced
-
-    async def _connect(self, connections: int) -> Database:
-        while True:
-            try:
-                async with transient_as_error():
-                    return await open_database(self._settings.database_dsn, self._service.name, connections=connections)
-            except TransientError as error:
-                log.warning("Postgres is not there yet", action="database_waits", error=str(error))
-                await asyncio.sleep(0.5)
 
     def _start_all(self, bulk: Database, control: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         service, settings = self._service, self._settings
@@ -185,8 +177,11 @@ class LiveService:
                 return "a source has not polled yet"
             if stopwatch() - max(context.progress.values()) > STALE_AFTER:
                 return "a source makes no progress"
-        async with asyncio.timeout(2.0), self._database.transaction() as tx:
-            await require_current(tx, self._service.name)
+        try:
+            async with asyncio.timeout(2.0), self._database.transaction() as tx:
+                await require_current(tx, self._service.name)
+        except (SchemaMissingError, SchemaOutOfDateError) as error:
+            return str(error)
         return None
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -231,6 +226,9 @@ def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) 
         code = 1
         try:
             code = await LiveService(build(settings), settings).run()
+        except (SchemaOutOfDateError, asyncpg.InvalidPasswordError) as error:
+            where = place_of(settings.database_dsn)
+            log.critical("the service cannot run", action="process_ends", server=where, error=str(error))
         except Exception as error:
             log.critical("the service cannot run", action="process_ends", exc_info=error)
         return code

@@ -5,7 +5,7 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from chfw_common.runtime.errors import SchemaOutOfDateError
+from chfw_common.runtime.errors import SchemaMissingError, SchemaOutOfDateError
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import schema_of
 
@@ -68,13 +68,13 @@ async def migrate(tx: Tx, service: str) -> list[str]:
 
 
 async def require_current(tx: Tx, service: str) -> None:
-    """Raise SchemaOutOfDateError unless every script of this code has run, and no other."""
+    """Raise SchemaMissingError when a script of this code has not run, SchemaOutOfDateError when another has."""
     known = await _applied(tx, schema_of(service))
     scripts = scripts_of(service)
     _refuse_misfit(service, known, scripts)
     missing = [script.name for script in scripts if script.number not in known]
     if missing:
-        raise SchemaOutOfDateError(f"{service}: run the migrations first; missing: {', '.join(missing)}")
+        raise SchemaMissingError(f"{service}: run the migrations first; missing: {', '.join(missing)}")
 
 
 async def _applied(tx: Tx, schema: str) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.kept import keep_error, keep_headers
 from chfw_common.runtime.service import Record, Tx
 
 
@@ -62,9 +63,9 @@ async def park(tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Instant) 
                 record.offset,
                 record.key,
                 record.value,
-                [[name, value.decode("latin-1")] for name, value in record.headers],
+                keep_headers(record.headers),
                 kind,
-                error[:2000],
+                keep_error(error),
                 now,
             )
             for record, kind, error in parked
@@ -83,6 +84,6 @@ async def count_failure(tx: Tx, topic: str, partition: int, error: str) -> int:
                returning failures""",
             topic,
             partition,
-            error[:2000],
+            keep_error(error),
         )
     )

@@ -19,6 +19,7 @@ from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Outgoing, Tx
 from chfw_common.runtime.transient import transient_as_error
@@ -33,7 +34,7 @@ class Producer(Protocol):
     """What the relay needs of a broker. `send` returns once the record is acknowledged or raises."""
 
     async def send(
-        self, topic: str, partition: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self, topic: str, partition: int, key: bytes, value: bytes, headers: Headers
     ) -> "asyncio.Future[Any]":
         """Hand over one record; the future ends when it is acknowledged."""
         ...

@@ -16,6 +16,7 @@ from fastapi import APIRouter
 from chfw_common.events.base import Event
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.kept import Headers
 from chfw_common.topology import Topic, in_chunks, partition_of_release
 
 Tx: TypeAlias = "asyncpg.Connection[Any]"
@@ -35,7 +36,7 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServiceSettings(BaseSettings):
     """Settings shared by all services; names in the environment begin with CHFW_."""
 
-    model_config = SettingsConfigDict(env_prefix="CHFW_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="CHFW_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     database_dsn: str = Field(description="Postgres as this service's own role, e.g. postgresql://chfw_smi@host/chfw")
     kafka_bootstrap: str = Field(description="host:port of a broker")

@@ -5,10 +5,11 @@ It passes the same suite as the real one (tests/system/broker); what it cannot d
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from chfw_common.topology import TOPICS, Topic
@@ -38,9 +39,7 @@ class LocalBroker:
             self._logs[topic.name, partition] = []
             self._begin[topic.name, partition] = 0
 
-    def append(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
-    ) -> int:
+    def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> int:
         """Append a record and give its offset. Raises KeyError for an unknown partition."""
         log = self._logs[topic, partition]
         offset = self._begin[topic, partition] + len(log)
@@ -106,7 +105,7 @@ class LocalProducer:
         self._broker = broker
 
     async def send(
-        self, topic: str, partition: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self, topic: str, partition: int, key: bytes, value: bytes, headers: Headers
     ) -> "asyncio.Future[Any]":
         """Append the record."""
         acknowledged: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

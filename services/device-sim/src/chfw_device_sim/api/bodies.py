@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from chfw_common.events.base import HubRef, UtcInstant
-from chfw_common.kernel.ids import HubId, hub_eui64
+from chfw_common.events.base import UtcInstant
+from chfw_common.runtime.http.ids import Eui64, HubText
 from chfw_common.topology import partition_of_hub
 from chfw_device_sim.domain.capacity import Capacity
 from chfw_device_sim.domain.fate import Span
@@ -15,8 +15,7 @@ from chfw_device_sim.store.device import NewDevice
 
 MOST = 5_000
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=60)]
-Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00]+$")]
 
 
 class _Body(BaseModel):
@@ -26,7 +25,7 @@ class _Body(BaseModel):
 class DeviceBody(_Body):
     """A device as it leaves the factory."""
 
-    hub: HubRef
+    hub: HubText
     region: Text
     manufacturer: Text
     model: Text

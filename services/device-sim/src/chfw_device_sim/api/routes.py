@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from chfw_common.kernel.ids import InvalidIdError, parse_hub_id
 from chfw_common.runtime.http.callers import dcc
 from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.ids import HUB_PATTERN, parsed_hub
+from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import Problem
 from chfw_device_sim.api.bodies import (
     MOST,
@@ -24,9 +25,9 @@ from chfw_device_sim.store import device
 
 def routes(network: Network) -> APIRouter:
     """The routes of a network; all are the DCC's."""
-    router = APIRouter(prefix="/v1", dependencies=[Depends(dcc)])
+    router = APIRouter(prefix="/v1", dependencies=[Depends(dcc)], route_class=JsonRoute)
 
-    @router.post("/devices:load")
+    @router.post("/devices:load", responses=REFUSALS)
     async def load_devices(body: LoadBody, run: Annotated[Commands, Depends(commands)]) -> LoadedBody:
         """Load devices; a known one stays as it is."""
         nowhere = sorted({entry.region for entry in body.devices} - set(network.edges))
@@ -38,14 +39,11 @@ def routes(network: Network) -> APIRouter:
     @router.get("/devices")
     async def page_devices(
         run: Annotated[Commands, Depends(commands)],
-        after: str | None = None,
+        after: Annotated[str | None, Query(json_schema_extra={"pattern": HUB_PATTERN})] = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = 1_000,
     ) -> PageView:
         """Devices by id, a page at a time."""
-        try:
-            behind = None if after is None else parse_hub_id(after)
-        except InvalidIdError as error:
-            raise Problem(422, "malformed_id", "A hub id is an EUI-64: eight hex pairs joined by hyphens.") from error
+        behind = None if after is None else parsed_hub(after)
         async with run.reading() as tx:
             rows = await device.page(tx, behind, limit)
         return PageView(

@@ -1,17 +1,18 @@
 """/v1/releases/{id}/decisions: decide, and see what became of each decision."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from chfw_common.events.base import UtcInstant
-from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.http.callers import Caller, dcc, only
 from chfw_common.runtime.http.commands import Commands, commands
-from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
+from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
+from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
+from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.problems import problems
 from chfw_governance.domain.decide import Proposal
 from chfw_governance.settings import Settings
 from chfw_governance.stages import decide
@@ -30,24 +31,55 @@ class DecisionBody(BaseModel):
 
     mode: Mode
     reason: Text
-    automatic_date: UtcInstant | None = None
+    automatic_date: InstantText | None = None
     confirmed_by: Text | None = None
     expected_epoch: Annotated[int, Field(ge=0)] | None = None
 
 
+class DecisionView(BaseModel):
+    """A decision, and what became of it. For the document: it is not checked at run time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    release_id: str
+    epoch: int
+    min_epoch: int
+    mode: Mode
+    automatic_date: AwareDatetime
+    reason: str
+    confirmed_by: str | None
+    decided_at: AwareDatetime
+    state: Literal["requested", "fencing", "effective"]
+    at_risk: int | None
+
+
+class DecisionsView(BaseModel):
+    """The decisions on a release by epoch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decisions: list[DecisionView]
+
+
 def build_router(settings: Settings) -> APIRouter:
     """The routes of governance."""
-    router = APIRouter(prefix="/v1/releases", tags=["decisions"])
+    router = APIRouter(prefix="/v1/releases", tags=["decisions"], route_class=JsonRoute)
 
-    @router.post("/{release_id}/decisions", status_code=201, operation_id="decide")
+    @router.post(
+        "/{release_id}/decisions",
+        status_code=201,
+        operation_id="decide",
+        openapi_extra=KEYED,
+        responses={201: {"model": DecisionView}, **REFUSALS, **problems(404, 409)},
+    )
     async def post(
-        release_id: str, body: DecisionBody, caller: Dcc, key: Key, work: Work, response: Response
+        caller: Dcc, release_id: ReleaseInPath, body: DecisionBody, key: Key, work: Work, response: Response
     ) -> dict[str, Any]:
         request = decide.DecisionRequest(
             caller=caller,
             key=key,
             digest=digest_of(body, release_id),
-            release_id=ReleaseId(release_id),
+            release_id=release_id,
             proposal=Proposal(
                 mode=body.mode,
                 reason=body.reason,
@@ -61,9 +93,13 @@ def build_router(settings: Settings) -> APIRouter:
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
-    @router.get("/{release_id}/decisions", operation_id="listDecisions")
-    async def listing(release_id: str, _: Overseer, work: Work) -> dict[str, Any]:
+    @router.get(
+        "/{release_id}/decisions",
+        operation_id="listDecisions",
+        responses={200: {"model": DecisionsView}, **problems(404)},
+    )
+    async def listing(_: Overseer, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
         async with work.reading() as tx:
-            return {"decisions": await decide.listing(tx, ReleaseId(release_id))}
+            return {"decisions": await decide.listing(tx, release_id)}
 
     return router

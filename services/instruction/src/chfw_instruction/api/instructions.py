@@ -6,17 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from chfw_common.kernel.ids import ReleaseId, hub_eui64
+from chfw_common.kernel.ids import hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
-from chfw_common.runtime.http.idempotency import REPLAYED, idempotency_key
+from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, idempotency_key
+from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
 from chfw_common.runtime.http.paging import NDJSON, Page, ndjson, read_cursor, wants_ndjson, write_cursor
-from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.problems import Problem, problems
 from chfw_common.runtime.service import Tx
 from chfw_instruction.api.downloads import csv_response, wants_csv
-from chfw_instruction.api.submissions import CSV, JSON, InstructionBody, Terms, UtcTime, read_submission
+from chfw_instruction.api.shapes import VERDICT_LIST, ProgressView, ReceiptView
+from chfw_instruction.api.submissions import CSV, JSON, InstructionBody, Terms, read_submission
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages import accept, report
 
@@ -29,6 +31,7 @@ PAGE_LIMIT = 10_000
 # The two enums it refers to are in the document already: the query has them too.
 _SCHEMA = InstructionBody.model_json_schema(ref_template="#/components/schemas/{model}")
 _BODY = {
+    **KEYED,
     "requestBody": {
         "required": True,
         "content": {
@@ -36,7 +39,7 @@ _BODY = {
             NDJSON: {"schema": {"type": "string", "description": "A line an entry: a string, or an object with hub"}},
             CSV: {"schema": {"type": "string", "description": "A header with a column hub or device_id"}},
         },
-    }
+    },
 }
 
 
@@ -44,22 +47,26 @@ def build_router(settings: Settings) -> APIRouter:
     """The routes of intake."""
     router = APIRouter(prefix="/v1", tags=["instructions"])
 
-    @router.post("/releases/{release_id}/instructions", status_code=202, operation_id="instruct", openapi_extra=_BODY)
+    @router.post(
+        "/releases/{release_id}/instructions",
+        status_code=202,
+        operation_id="instruct",
+        openapi_extra=_BODY,
+        responses={202: {"model": ReceiptView}, **problems(400, 404, 409, 413, 415)},
+    )
     async def instruct(
-        release_id: str,
-        request: Request,
         caller: Supplier,
+        release_id: ReleaseInPath,
+        request: Request,
         key: Key,
         work: Work,
         response: Response,
         kind: AnswerKind | None = None,
         group: Group | None = None,
-        activate_at: UtcTime | None = None,
+        activate_at: InstantText | None = None,
     ) -> dict[str, Any]:
-        if not (release_id.isascii() and release_id.isprintable()):
-            raise Problem(404, "unknown_release", "No such release is known here.")
         query = Terms(kind, group, activate_at)
-        submission = await read_submission(request, ReleaseId(release_id), query, caller, key, settings)
+        submission = await read_submission(request, release_id, query, caller, key, settings)
         receipt = await work.run(accept.command, submission)
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
@@ -75,7 +82,11 @@ def build_router(settings: Settings) -> APIRouter:
 
 
 def _serve_reports(router: APIRouter) -> None:
-    @router.get("/instructions/{instruction_id}", operation_id="getInstruction")
+    @router.get(
+        "/instructions/{instruction_id}",
+        operation_id="getInstruction",
+        responses={200: {"model": ProgressView}, **problems(404)},
+    )
     async def status(instruction_id: UUID, caller: Supplier, work: Work, response: Response) -> dict[str, Any]:
         async with work.reading() as tx:
             shown, seconds = await report.progress(tx, await _own(tx, instruction_id, caller), work.now())
@@ -83,7 +94,12 @@ def _serve_reports(router: APIRouter) -> None:
             response.headers["Retry-After"] = str(seconds)
         return shown
 
-    @router.get("/instructions/{instruction_id}/results", operation_id="listVerdicts", response_model=None)
+    @router.get(
+        "/instructions/{instruction_id}/results",
+        operation_id="listVerdicts",
+        response_model=None,
+        responses={**VERDICT_LIST, **problems(404)},
+    )
     async def results(
         instruction_id: UUID,
         caller: Supplier,

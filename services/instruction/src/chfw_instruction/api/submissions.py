@@ -4,18 +4,18 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
 
 from chfw_common.kernel.ids import ReleaseId
-from chfw_common.kernel.instants import Instant, format_instant, require_utc
+from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.http.ids import InstantText
 from chfw_common.runtime.http.paging import NDJSON
 from chfw_common.runtime.http.problems import Problem
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
@@ -31,16 +31,6 @@ JSON_BYTES_PER_ENTRY = 64
 _AT_A_TIME = 5_000
 
 
-def _in_utc(value: datetime) -> Instant:
-    try:
-        return require_utc(value)
-    except OverflowError as error:
-        raise ValueError("beyond what a calendar holds") from error
-
-
-UtcTime = Annotated[datetime, AfterValidator(_in_utc)]
-
-
 class InstructionBody(BaseModel):
     """What a Party says of hubs. A blank time states no preference."""
 
@@ -48,7 +38,7 @@ class InstructionBody(BaseModel):
 
     kind: AnswerKind
     group: Group = Group.SAFE_LAUNCH
-    activate_at: UtcTime | None = None
+    activate_at: InstantText | None = None
     hubs: Annotated[list[str], FailFast()]
 
 

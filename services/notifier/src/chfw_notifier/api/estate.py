@@ -9,6 +9,7 @@ from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
 from chfw_notifier.api.exports import Exports, Write, wants_csv
+from chfw_notifier.api.shapes import HUB_LIST
 from chfw_notifier.stages import report
 from chfw_notifier.store.estate import Scope
 
@@ -43,7 +44,7 @@ def build_router(exports: Exports) -> APIRouter:
     """The route of the whole estate."""
     router = APIRouter(prefix="/v1/estate", tags=["estate"])
 
-    @router.get("", operation_id="listEstate", response_model=None)
+    @router.get("", operation_id="listEstate", response_model=None, responses=HUB_LIST)
     async def estate(
         who: Annotated[Caller, Depends(supplier)],
         work: Annotated[Commands, Depends(commands)],

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from chfw_common.runtime.http.callers import Caller, caller
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.paging import read_cursor, write_cursor
+from chfw_notifier.api.shapes import FeedView
 from chfw_notifier.stages import enrol, report
 
 FEED_LIMIT = 1_000
@@ -14,7 +15,7 @@ FEED_LIMIT = 1_000
 router = APIRouter(prefix="/v1/events", tags=["feed"])
 
 
-@router.get("", operation_id="listEvents")
+@router.get("", operation_id="listEvents", responses={200: {"model": FeedView}})
 async def listing(
     who: Annotated[Caller, Depends(caller)],
     work: Annotated[Commands, Depends(commands)],

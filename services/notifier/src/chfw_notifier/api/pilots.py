@@ -7,16 +7,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from chfw_common.kernel.ids import ReleaseId
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.ids import ReleaseInPath
+from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.problems import problems
+from chfw_notifier.api.shapes import PilotView
 from chfw_notifier.domain.pilot import Candidate, Rules, choose
 from chfw_notifier.stages import preview
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Names = Annotated[tuple[Name, ...], Field(max_length=200)]
 
-router = APIRouter(prefix="/v1/releases", tags=["pilot"])
+router = APIRouter(prefix="/v1/releases", tags=["pilot"], route_class=JsonRoute)
 
 
 class RulesBody(BaseModel):
@@ -32,17 +35,21 @@ class RulesBody(BaseModel):
     stratified: bool = True
 
 
-@router.post("/{release_id}/pilot:preview", operation_id="previewPilot")
+@router.post(
+    "/{release_id}/pilot:preview",
+    operation_id="previewPilot",
+    responses={200: {"model": PilotView}, **REFUSALS, **problems(404)},
+)
 async def post(
-    release_id: str,
-    body: RulesBody,
     who: Annotated[Caller, Depends(supplier)],
+    release_id: ReleaseInPath,
+    body: RulesBody,
     work: Annotated[Commands, Depends(commands)],
 ) -> dict[str, Any]:
     """The hubs these rules choose from the caller's own of which nothing is under way. The same seed, the same hubs."""
     wish = preview.Wish(
         party=who.party,
-        release_id=ReleaseId(release_id),
+        release_id=release_id,
         share=body.share,
         size=body.size,
         regions=body.regions,

@@ -6,15 +6,18 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.events.release import CplEntry
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
-from chfw_common.runtime.http.idempotency import REPLAYED, digest_of, idempotency_key
+from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
+from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, ReleaseInPath, SpanText
+from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.problems import problems
 from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
 from chfw_notifier.api.exports import Exports
+from chfw_notifier.api.shapes import HUB_LIST, NoticesView, NoticeView
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import announce, report, revise
 from chfw_notifier.store.estate import Scope
@@ -26,7 +29,7 @@ Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
-Wait = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=183))]
+Wait = Annotated[SpanText, Field(ge=timedelta(0), le=timedelta(days=183))]
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
 
 
@@ -50,19 +53,19 @@ class ReleaseBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    release_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{2,39}$")]
+    release_id: Annotated[str, Field(pattern=RELEASE_PATTERN)]
     cpl: CplBody
     kind: Literal["sec", "planned", "unplanned"]
     severity: Literal["low", "medium", "high", "critical"]
     priority: Literal[1, 2, 3, 4]
     note_reference: Text
-    automatic_date: UtcInstant
+    automatic_date: InstantText
     rule: Rule = Rule.VOLUNTARY
     lone_lead: Wait = timedelta(days=14)
     answer_min: Wait = timedelta(days=3)
     pilot_cap: Annotated[int, Field(ge=1, le=1_000_000)] = 300
-    pilot_opens: UtcInstant | None = None
-    pilot_closes: UtcInstant | None = None
+    pilot_opens: InstantText | None = None
+    pilot_closes: InstantText | None = None
 
 
 class RevisionBody(BaseModel):
@@ -82,24 +85,35 @@ class RevisionBody(BaseModel):
 
 def build_router(settings: Settings, exports: Exports) -> APIRouter:
     """The routes about releases."""
-    router = APIRouter(prefix="/v1/releases", tags=["releases"])
+    router = APIRouter(prefix="/v1/releases", tags=["releases"], route_class=JsonRoute)
 
-    @router.post("", status_code=201, operation_id="announceRelease")
+    @router.post(
+        "",
+        status_code=201,
+        operation_id="announceRelease",
+        openapi_extra=KEYED,
+        responses={201: {"model": NoticeView}, **REFUSALS, **problems(409)},
+    )
     async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
         answer = await work.run(announce.command, _announcement(body, who, key, settings))
         response.headers["Location"] = f"/v1/releases/{body.release_id}"
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
-    @router.patch("/{release_id}", operation_id="reviseRelease")
+    @router.patch(
+        "/{release_id}",
+        operation_id="reviseRelease",
+        openapi_extra=KEYED,
+        responses={200: {"model": NoticeView}, **REFUSALS, **problems(404)},
+    )
     async def patch(
-        release_id: str, body: RevisionBody, who: Dcc, key: Key, work: Work, response: Response
+        who: Dcc, release_id: ReleaseInPath, body: RevisionBody, key: Key, work: Work, response: Response
     ) -> dict[str, Any]:
         revision = revise.Revision(
             caller=who,
             key=key,
             digest=digest_of(body, "revise", release_id),
-            release_id=ReleaseId(release_id),
+            release_id=release_id,
             note_reference=body.note_reference,
             cpl_state=body.cpl_state,
         )
@@ -107,31 +121,39 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
-    @router.get("", operation_id="listReleases")
+    _serve_reads(router, exports)
+    return router
+
+
+def _serve_reads(router: APIRouter, exports: Exports) -> None:
+    @router.get("", operation_id="listReleases", responses={200: {"model": NoticesView}})
     async def listing(_: Anyone, work: Work) -> dict[str, Any]:
         async with work.reading() as tx:
             return {"releases": await report.notices(tx, work.now())}
 
-    @router.get("/{release_id}", operation_id="getRelease")
-    async def one(release_id: str, _: Anyone, work: Work) -> dict[str, Any]:
+    @router.get("/{release_id}", operation_id="getRelease", responses={200: {"model": NoticeView}, **problems(404)})
+    async def one(_: Anyone, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
         async with work.reading() as tx:
-            return await report.notice(tx, ReleaseId(release_id), work.now())
+            return await report.notice(tx, release_id, work.now())
 
-    @router.get("/{release_id}/eligibility", operation_id="listEligibleHubs", response_model=None)
+    @router.get(
+        "/{release_id}/eligibility",
+        operation_id="listEligibleHubs",
+        response_model=None,
+        responses={**HUB_LIST, **problems(404)},
+    )
     async def eligibility(
-        release_id: str,
         who: Supplier,
+        release_id: ReleaseInPath,
         work: Work,
         request: Request,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
         async with work.reading() as tx:
-            await report.notice(tx, ReleaseId(release_id), work.now())
-        scope = Scope(who.party, ReleaseId(release_id))
+            await report.notice(tx, release_id, work.now())
+        scope = Scope(who.party, release_id)
         return await hub_list(request, work, exports, scope, after=after, limit=limit)
-
-    return router
 
 
 def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:

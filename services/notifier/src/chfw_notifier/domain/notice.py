@@ -51,12 +51,14 @@ def set_dates(
         pilot_closes=pilot_closes or now + PILOT_CLOSES_AFTER,
         automatic_date=automatic_date,
     )
-    too_late_for_consent = dates.pilot_closes >= cut_off(automatic_date)
     rows = {
         Refusal.CPL_NOT_ACTIVE: not cpl_active,
         Refusal.DATE_IN_PAST: automatic_date <= now,
         Refusal.DATE_TOO_LATE: automatic_date > latest_automatic_date(now),
         Refusal.PILOT_ORDER: not now <= dates.pilot_opens < dates.pilot_closes,
-        Refusal.PILOT_AFTER_CUT_OFF: dates.instruction_possible and too_late_for_consent,
     }
-    return next((refusal for refusal, applies in rows.items() if applies), dates)
+    refused = next((refusal for refusal, applies in rows.items() if applies), None)
+    # Only now: before the first month of the calendar there is no cut-off.
+    if refused is None and dates.instruction_possible and dates.pilot_closes >= cut_off(automatic_date):
+        refused = Refusal.PILOT_AFTER_CUT_OFF
+    return refused or dates

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from chfw_common.events.base import HubRef, UtcInstant
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
+from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.http.ids import Eui64, HubText, InstantText
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00]+$")]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
-Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
 
 
 class _Body(BaseModel):
@@ -28,7 +27,7 @@ class ResponsibleBody(_Body):
     party: Text
     user_id: Text
     role: SupplierRole
-    since: UtcInstant | None = None
+    since: InstantText | None = None
 
     def claim(self) -> Claimed:
         """The same, as the inventory thinks of it."""
@@ -38,11 +37,11 @@ class ResponsibleBody(_Body):
 class HubBody(_Body):
     """A full record of a hub."""
 
-    hub: HubRef
-    gpf: HubRef | None = None
+    hub: HubText
+    gpf: HubText | None = None
     device_type: DeviceType = DeviceType.CHF
     status: DeviceStatus = DeviceStatus.COMMISSIONED
-    status_since: UtcInstant | None = None
+    status_since: InstantText | None = None
     manufacturer: Text
     model: Text
     hardware: Text
@@ -102,11 +101,11 @@ class LoadedBody(_Body):
 class ChangeBody(_Body):
     """One change of Supplier; without a Party the role is empty from now on."""
 
-    hub: HubRef
+    hub: HubText
     role: SupplierRole
     party: Text | None = None
     user_id: Text | None = None
-    since: UtcInstant | None = None
+    since: InstantText | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> "ChangeBody":
@@ -141,8 +140,8 @@ class FormerStatusView(_Body):
     """A status that applied once."""
 
     status: DeviceStatus
-    since: UtcInstant
-    until: UtcInstant
+    since: InstantText
+    until: InstantText
 
 
 class HubView(_Body):
@@ -154,7 +153,7 @@ class HubView(_Body):
     hub: Eui64
     device_type: DeviceType
     status: DeviceStatus
-    status_since: UtcInstant
+    status_since: InstantText
     manufacturer: str
     model: str
     hardware: str

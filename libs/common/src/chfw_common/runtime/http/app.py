@@ -1,6 +1,7 @@
 """The application of a service: its routes, and beside them health, readiness and metrics."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -8,18 +9,41 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
-from chfw_common.runtime.http.problems import Problem, install_problems
+from chfw_common.runtime.http.problems import SCHEMA, SCHEMA_NAME, Problem, install_problems, problems
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
 
 Ready = Callable[[], Awaitable[str | None]]
+
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "Signed with ES256; claims aud, exp, party, user_id, role",
+}
+_ANYWHERE = problems(401, 403, 422, 503)
+"""What any route may answer: not known, not allowed, not of the form, a server away."""
+
+
+class _Application(FastAPI):
+    """Its document also says what every route has in common: the token, and the form of a refusal."""
+
+    def openapi(self) -> dict[str, Any]:
+        made = self.openapi_schema is None
+        document = super().openapi()
+        if made:
+            parts = document.setdefault("components", {})
+            parts.setdefault("schemas", {})[SCHEMA_NAME] = SCHEMA
+            parts["securitySchemes"] = {"token": _TOKEN}
+            document["security"] = [{"token": []}]
+        return document
 
 
 def create_app(
     service: Service, commands: Commands, verifier: TokenVerifier, metrics: Metrics, ready: Ready
 ) -> FastAPI:
     """Build the application. `ready` says why the service cannot work now, or None."""
-    app = FastAPI(title=f"chfw {service.name}", version="1", docs_url=None, redoc_url=None)
+    app = _Application(title=f"chfw {service.name}", version="1", docs_url=None, redoc_url=None, responses=_ANYWHERE)
     app.state.commands = commands
     app.state.verifier = verifier
     install_problems(app)

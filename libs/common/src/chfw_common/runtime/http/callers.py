@@ -48,7 +48,8 @@ class TokenVerifier:
             claims = jwt.decode(token, self._current_keys(), algorithms=ALGORITHMS).claims
             self._claims.validate(claims)
             return Caller(PartyId(str(claims["party"])), UserId(str(claims["user_id"])), Role(claims["role"]))
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError) as error:
+            # TypeError: joserfc looks into a header of the sender's before it knows its types ("crit": null).
             raise Problem(
                 401,
                 "invalid_token",

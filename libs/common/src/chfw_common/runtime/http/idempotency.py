@@ -15,6 +15,18 @@ from chfw_common.runtime.service import Tx
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
+KEYED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": True,
+            "description": "Names the request: the same key with the same content has one effect and one answer.",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+        }
+    ]
+}
+"""What the document of a route says of the key: `openapi_extra`."""
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 

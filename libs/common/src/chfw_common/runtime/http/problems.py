@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents. Every error a client can get has a code, a status and a sentence."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -15,6 +16,38 @@ from chfw_common.runtime.transient import is_transient
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+
+SCHEMA_NAME = "Problem"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A refusal (RFC 9457). `code` is stable; `errors` say what is wrong in the request, and where.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:chfw:problem:[a-z_]+$"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "code": {"type": "string", "pattern": "^[a-z_]+$"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["message"],
+                "properties": {
+                    "message": {"type": "string"},
+                    "pointer": {"type": "string", "description": "The part of the request, as /body/..., /query/..."},
+                    "row": {"type": "integer", "description": "The row of a list"},
+                    "offset": {"type": "integer", "description": "The byte of the body, decoded"},
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+"""The form of every refusal in the documents of the routes."""
+_HEADERS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 
 
 class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
@@ -35,6 +68,21 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
         self.detail = detail
         self.errors = list(errors)
         self.headers = headers or {}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the document of a route says of its refusals, by status."""
+    return {status: _documented(status) for status in statuses}
+
+
+def _documented(status: int) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{SCHEMA_NAME}"}}},
+    }
+    if status in _HEADERS:
+        described["headers"] = {_HEADERS[status]: {"required": True, "schema": {"type": "string"}}}
+    return described
 
 
 def render(problem: Problem) -> JSONResponse:

@@ -6,6 +6,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from chfw_common.runtime.kept import Headers
+
 BATCH_BYTES = 128 * 1024
 
 
@@ -18,12 +20,12 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
 
     async def send(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
     ) -> "asyncio.Future[Any]":
         """Hand over one record; the future ends when all replicas in sync have it."""
         if self._producer is None:
             self._producer = await self._start()
-        return await self._producer.send(topic, value, key, partition=partition, headers=headers)  # type: ignore[no-any-return]
+        return await self._producer.send(topic, value, key, partition=partition, headers=list(headers))  # type: ignore[no-any-return]
 
     async def discard(self) -> None:
         """Throw the producer away with all it has in flight: what became of that is unknown, the rows stay."""

@@ -15,7 +15,8 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
-from chfw_common.runtime.kafka.topics import require_topics
+from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
+from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
@@ -57,6 +58,7 @@ class KafkaSource:
 
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
+        await topics_when_there(self._bootstrap, self._topics.values(), self._context.clock)
         backoff = BACKOFF_FIRST
         while not await self._start():
             await self._context.clock.machine_sleep(backoff)
@@ -88,7 +90,10 @@ class KafkaSource:
             await self._consumer.start()
             started = True
         except (KafkaError, OSError) as error:
-            log.warning("the broker is not there yet", action="broker_waits", group=self._group, error=str(error))
+            log.warning(
+                "Kafka is not there yet", action="broker_waits", server=self._bootstrap, group=self._group,
+                error=str(error),
+            )  # fmt: skip
         finally:
             if not started:
                 await self._consumer.stop()
@@ -122,10 +127,7 @@ class KafkaSource:
 
     async def _settle(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         topic = self._topics[tp.topic]
-        offer = [
-            Record(r.topic, r.partition, r.offset, r.key, r.value, tuple((n, bytes(v)) for n, v in r.headers))
-            for r in records
-        ]
+        offer = [Record(r.topic, r.partition, r.offset, r.key, r.value, read_headers(r.headers)) for r in records]
         try:
             settled = await self._context.settle(topic, tp.partition, offer)
         except HoleError as hole:

@@ -2,16 +2,30 @@
 
 from collections.abc import Iterable
 
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from chfw_common.runtime.clock import Clock
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.identity import topic_ids
 from chfw_common.topology import TOPICS, Topic
 
+log = structlog.get_logger()
+
+
+BACKOFF_FIRST, BACKOFF_LIMIT = 0.2, 5.0
+REQUEST_TIMEOUT_MS = 5_000
+"""How long a broker that swallows what is sent may keep us from saying so."""
+
 
 class TopicMismatchError(Exception):
-    """A topic is missing or has another number of partitions than the topology says."""
+    """A topic has another number of partitions than the topology says."""
+
+
+class TopicMissingError(TransientError):
+    """A topic has not been made yet."""
 
 
 async def create_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, replication: int = 1) -> None:
@@ -29,12 +43,37 @@ async def create_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, replic
 
 
 async def require_topics(client: AIOKafkaClient, topics: Iterable[Topic]) -> dict[str, str]:
-    """Topic name -> topic id. Raises TopicMismatchError when one is missing or has another partition count."""
+    """Topic name -> topic id. Raises TopicMissingError, or TopicMismatchError for another partition count."""
     wanted = list(topics)
     found = await topic_ids(client, [topic.name for topic in wanted])
     for topic in wanted:
         known = found.get(topic.name)
-        if known is None or known[1] != topic.partitions:
-            have = "no such topic" if known is None else f"{known[1]} partitions"
-            raise TopicMismatchError(f"{topic.name}: {topic.partitions} partitions expected, found: {have}")
+        if known is None:
+            raise TopicMissingError(f"{topic.name}: no such topic; make the topics first")
+        if known[1] != topic.partitions:
+            raise TopicMismatchError(f"{topic.name}: {topic.partitions} partitions expected, found: {known[1]}")
     return {name: identity for name, (identity, _) in found.items()}
+
+
+async def topics_when_there(bootstrap: str, topics: Iterable[Topic], clock: Clock) -> None:
+    """Return once the broker answers and has the topics; until then say what is missing, and where.
+
+    A consumer would not: without its topics it polls for ever and looks well. Raises TopicMismatchError.
+    """
+    wanted, pause = list(topics), BACKOFF_FIRST
+    while True:
+        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        try:
+            await client.bootstrap()
+            await require_topics(client, wanted)
+            return
+        except TopicMissingError as error:
+            log.warning(
+                "Kafka is there, but a topic is not yet", action="topics_wait", server=bootstrap, error=str(error)
+            )
+        except (KafkaError, OSError) as error:
+            log.warning("Kafka is not there yet", action="broker_waits", server=bootstrap, error=str(error))
+        finally:
+            await client.close()
+        await clock.machine_sleep(pause)
+        pause = min(pause * 2, BACKOFF_LIMIT)

@@ -1,0 +1,73 @@
+"""Servers that are missing when a process starts: it says what is missing and where, and waits until it is there."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+import structlog
+
+from chfw_common.runtime.clock import Clock
+from chfw_common.runtime.database import Database, open_database
+from chfw_common.runtime.errors import SchemaMissingError, TransientError
+from chfw_common.runtime.migrations import require_current
+from chfw_common.runtime.transient import transient_as_error
+
+log = structlog.get_logger()
+
+FIRST, LIMIT = 0.2, 5.0
+"""Seconds between two tries: at first, and at most."""
+_NOT_INSTALLED = (
+    asyncpg.InvalidCatalogNameError,  # no such database
+    asyncpg.InvalidAuthorizationSpecificationError,  # no such role
+    asyncpg.InsufficientPrivilegeError,
+)
+
+T = TypeVar("T")
+
+
+def place_of(dsn: str) -> str:
+    """Where a Postgres is, as host:port/database: what may be logged of its address."""
+    parts = urlsplit(dsn)
+    return f"{parts.netloc.rpartition('@')[2] or 'local socket'}{parts.path}"
+
+
+async def open_when_there(dsn: str, service: str, connections: int, clock: Clock) -> Database:
+    """Connect, however long it takes until Postgres is there and knows the service's role and database.
+
+    Raises asyncpg.InvalidPasswordError: waiting does not mend a password.
+    """
+
+    async def connect() -> Database:
+        async with transient_as_error():
+            return await open_database(dsn, service, connections=connections)
+
+    return await _patiently(connect, place_of(dsn), clock)
+
+
+async def current_when_there(database: Database, dsn: str, service: str, clock: Clock) -> None:
+    """Return once every migration of this code has run. Raises SchemaOutOfDateError when the schema is another."""
+
+    async def look() -> None:
+        async with transient_as_error(), database.transaction() as tx:
+            await require_current(tx, service)
+
+    await _patiently(look, place_of(dsn), clock)
+
+
+async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clock) -> T:
+    pause = FIRST
+    while True:
+        try:
+            return await attempt()
+        except asyncpg.InvalidPasswordError:
+            raise
+        except TransientError as error:
+            log.warning("Postgres is not there yet", action="database_waits", server=place, error=str(error))
+        except (SchemaMissingError, *_NOT_INSTALLED) as error:
+            log.warning(
+                "Postgres is there, but not installed for this service yet", action="schema_waits", server=place,
+                error=str(error),
+            )  # fmt: skip
+        await clock.machine_sleep(pause)
+        pause = min(pause * 2, LIMIT)

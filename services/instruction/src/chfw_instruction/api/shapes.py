@@ -1,0 +1,71 @@
+"""What the routes answer, for their document: the answers are built elsewhere and are not checked at run time."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from chfw_common.kernel.rollout import AnswerKind, Group
+from chfw_common.runtime.http.paging import NDJSON
+from chfw_instruction.api.submissions import CSV
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReceiptView(_Shape):
+    """A request was taken in; its verdicts follow."""
+
+    id: UUID
+    state: Literal["judging"]
+    entries: int
+    received_at: AwareDatetime
+
+
+class ProgressView(_Shape):
+    """A request, and how many of its entries got which verdict."""
+
+    id: UUID
+    release_id: str
+    state: Literal["judging", "done"]
+    kind: AnswerKind
+    group: Group
+    activate_at: AwareDatetime | None
+    received_at: AwareDatetime
+    party_seq: int
+    entries: int
+    answered: int
+    verdicts: dict[str, int]
+    expected_by: AwareDatetime | None
+    done_at: AwareDatetime | None
+    results: str
+
+
+class VerdictView(_Shape):
+    """The verdict of one entry; `hub` is null where what was sent is no hub id."""
+
+    pos: int
+    hub: str | None
+    as_sent: str
+    verdict: str
+
+
+class VerdictsView(_Shape):
+    """A page of verdicts; `next` is what to ask `after`, null at the end."""
+
+    state: Literal["judging", "done"]
+    results: list[VerdictView]
+    next: str | None
+
+
+VERDICT_LIST: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": VerdictsView,
+        "content": {
+            NDJSON: {"schema": {"type": "string", "description": "A line an entry, all that are judged"}},
+            CSV: {"schema": {"type": "string", "description": "The list as it was sent, hub and verdict in front"}},
+        },
+    }
+}
+"""Verdicts in their three forms."""

@@ -1,0 +1,145 @@
+"""What the routes answer, for their document: the answers are built elsewhere and are not checked at run time."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from chfw_common.kernel.rollout import HubState, Mode, Rule
+from chfw_common.runtime.http.paging import NDJSON
+from chfw_common.runtime.http.problems import problems
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CplView(_Shape):
+    """The entry of the Central Products List, as the notice states it."""
+
+    manufacturer: str
+    model: str
+    hardware: list[str]
+    firmware: str
+    image_hash: str
+    predecessors: list[str]
+    gbcs_versions: list[str]
+    state: Literal["Active", "Cancelled", "Expired", "Withdrawn"]
+
+
+class NoticeView(_Shape):
+    """A release: its notice, and what is decided at present. Waits are ISO 8601 durations."""
+
+    release_id: str
+    version: int
+    cpl: CplView
+    kind: Literal["sec", "planned", "unplanned"]
+    severity: Literal["low", "medium", "high", "critical"]
+    priority: int
+    note_reference: str
+    rule: Rule
+    lone_lead: str
+    answer_min: str
+    pilot_cap: int
+    notified_at: AwareDatetime
+    pilot_opens: AwareDatetime
+    pilot_closes: AwareDatetime
+    first_automatic_date: AwareDatetime
+    automatic_date: AwareDatetime
+    cut_off: AwareDatetime
+    instruction_possible: bool
+    mode: Mode
+    epoch: int
+
+
+class NoticesView(_Shape):
+    """All releases, the newest notice first."""
+
+    releases: list[NoticeView]
+
+
+class OwnHubView(_Shape):
+    """One of the caller's own hubs, and where it stands in a release; null where it is in none."""
+
+    hub: str
+    roles: list[str]
+    second_supplier: bool
+    second_has_instructed: bool
+    release_id: str | None
+    state: HubState | None
+    activate_at: str | None
+    answer_by: str | None
+    pilot: bool
+    model: str
+    hardware: str
+    firmware: str
+    region: str
+
+
+class OwnHubsView(_Shape):
+    """A page of them; `next` is what to ask `after`, null at the end."""
+
+    hubs: list[OwnHubView]
+    next: str | None
+
+
+class StratumView(_Shape):
+    """A stratum, how many hubs of it may be chosen, and how many are."""
+
+    model: str
+    region: str
+    second_supplier: bool
+    eligible: int
+    chosen: int
+
+
+class CoverageView(_Shape):
+    """How well the choice stands for the whole."""
+
+    represented: float
+    similarity: float
+
+
+class PilotView(_Shape):
+    """A choice. `hubs` is what an instruction takes."""
+
+    hubs: list[str]
+    eligible: int
+    strata: list[StratumView]
+    coverage: CoverageView
+
+
+class ToldView(_Shape):
+    """What the Party was told; `data` depends on the kind."""
+
+    seq: int
+    kind: Literal[
+        "release_notified",
+        "instruction_received",
+        "hub_progressed",
+        "smi_updated",
+        "rollout_decision",
+        "rollout_progressed",
+    ]
+    release_id: str | None
+    at: AwareDatetime
+    data: dict[str, Any]
+
+
+class FeedView(_Shape):
+    """Part of a Party's feed; `next` is what to ask `after`."""
+
+    events: list[ToldView]
+    next: str
+
+
+HUB_LIST: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": OwnHubsView,
+        "content": {
+            NDJSON: {"schema": {"type": "string", "description": "A line a hub, all of them"}},
+            "text/csv": {"schema": {"type": "string", "description": "A row a hub, all of them"}},
+        },
+    },
+    **problems(429),
+}
+"""A list of hubs in its three forms."""

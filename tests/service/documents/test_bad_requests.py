@@ -1,0 +1,107 @@
+"""What is wrong with a request is said in one way by every route, and nothing of it is done."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from backports import zstd
+
+from chfw_common.runtime.http.json_route import LIMITS
+from tests.service.documents.stand import Published
+from tests.service.documents.uses import JSON_ROUTES, ROUTES, USES
+
+each_json_route = pytest.mark.parametrize(("service", "route"), JSON_ROUTES)
+GZIP = {"Content-Encoding": "gzip"}
+ZSTD = {"Content-Encoding": "zstd"}
+BODIES: list[tuple[int, str, bytes, dict[str, str]]] = [
+    (400, "malformed_body", b"{", {}),
+    (400, "malformed_body", b"\xff{}", {}),
+    (400, "malformed_body", '{"a": 1}'.encode("utf-16")[:-1], {}),
+    (400, "malformed_body", b"[" * 200_000, {}),
+    (400, "malformed_body", b"9" * 10_000, {}),
+    (400, "malformed_body", b'{"share": NaN}', {}),
+    (400, "malformed_body", gzip.compress(b"{}")[:-3], GZIP),
+    (400, "malformed_body", zstd.compress(b"{}")[:-3], ZSTD),
+    (400, "malformed_body", b"{}", GZIP),
+    (413, "too_large", b" " * (LIMITS.size + 1), {}),
+    (413, "too_large", gzip.compress(b" " * (64 << 20)), GZIP),
+    (413, "too_large", zstd.compress(b" " * (64 << 20)), ZSTD),
+    (415, "unsupported_media_type", b"{}", {"Content-Encoding": "br"}),
+    (415, "unsupported_media_type", b"{}", {"Content-Type": "text/plain"}),
+    (415, "unsupported_media_type", b"{}", {"Content-Type": ""}),
+    (415, "unsupported_media_type", b"{}", {"Content-Type": "application/json; charset=utf-16"}),
+    (422, "invalid_request", b"", {}),
+    (422, "invalid_request", b"[]", {}),
+    (422, "invalid_request", b"null", {}),
+    (422, "invalid_request", b'"\\ud800"', {}),
+    (422, "invalid_request", b'{"\\ud800": 1, "unknown": 1}', {}),
+    (422, "invalid_request", b'{"\\u0000": ' + b"9" * 4_000 + b"}", {}),
+    (422, "invalid_request", gzip.compress(b'{"unknown": 1}'), GZIP),
+    (422, "invalid_request", zstd.compress(b'{"unknown": 1}'), ZSTD),
+]
+NO_TIMES = [1_800_000_000, 1.5, True, "1800000000", "2027-01-24", "2027-01-24T00:00:00", "24 January 2027"]
+ENDS = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59Z"]
+
+
+@each_json_route
+async def test_a_bad_body_is_told_what_is_wrong(published: Published, route: str) -> None:
+    for status, code, body, headers in BODIES:
+        answer = await published.call(route, body, headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), (body[:40], headers, answer.text)
+
+
+@pytest.mark.parametrize(("service", "route"), [(s, r) for s, r in ROUTES if "{release_id}" in r])
+async def test_an_odd_release_is_an_unknown_one(published: Published, service: str, route: str) -> None:
+    body = json.dumps(USES[service][route].body).encode()
+    for odd in ("%00", "%C3%A9", "%FF", "a b", "x" * 5_000, "%0A", "CH-9-2%00"):
+        published.known["release_id"] = odd
+        answer = await published.call(route, body, {})
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_release"), odd
+
+
+@pytest.mark.parametrize(
+    ("service", "route", "where"),
+    [
+        ("governance", "POST /v1/releases/{release_id}/decisions", ("automatic_date",)),
+        ("notifier", "POST /v1/releases", ("automatic_date",)),
+        ("notifier", "POST /v1/releases", ("pilot_opens",)),
+        ("notifier", "POST /v1/releases", ("pilot_closes",)),
+        ("smi", "POST /v1/hubs:load", ("hubs", 0, "status_since")),
+        ("smi", "POST /v1/hubs:load", ("hubs", 0, "responsible", 0, "since")),
+    ],
+)
+async def test_a_time_is_a_text_that_a_calendar_holds(
+    published: Published, service: str, route: str, where: tuple[str | int, ...]
+) -> None:
+    for at in (*ENDS, *NO_TIMES):
+        body = json.loads(json.dumps(USES[service][route].body))
+        part: Any = body
+        for name in where[:-1]:
+            part = part[name]
+        part[where[-1]] = at
+        answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f"{at}".replace(" ", "")})
+        assert answer.status_code < 500
+        # The year 1 is a year: whether it may be this one's is another matter.
+        assert f"{at}".endswith("Z") or answer.json()["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(("service", "route"), [("notifier", "POST /v1/releases")])
+async def test_a_wait_is_a_text(published: Published, service: str, route: str) -> None:
+    for wait in (86_400, 1.5, "a while", True, "P300D", "-P1D"):
+        await _refused(published, route, {**USES[service][route].body, "lone_lead": wait})
+
+
+async def _refused(published: Published, route: str, body: dict[str, Any]) -> None:
+    answer = await published.call(route, json.dumps(body).encode(), {})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), body
+
+
+@pytest.mark.parametrize(("service", "route"), [("smi", "POST /v1/hubs:load"), ("device-sim", "POST /v1/devices:load")])
+@pytest.mark.parametrize("hub", [1, 1 << 70, True, None, "", "zz", "00-00-00-00-00-00-00-01\n"])
+async def test_a_hub_is_text_and_a_text_has_no_nul(published: Published, service: str, route: str, hub: Any) -> None:
+    plain = USES[service][route].body
+    ((name, (record,)),) = plain.items()
+    await _refused(published, route, {name: [{**record, "hub": hub}]})
+    for field in ("manufacturer", "model", "hardware", "firmware", "region"):
+        await _refused(published, route, {name: [{**record, field: "a\0b"}]})

@@ -1,0 +1,20 @@
+"""How many inputs a fuzzed parser gets: few in every run of the tests, many in `make fuzz` (docs/testing.md)."""
+
+from hypothesis import HealthCheck, settings
+
+QUICK = 50
+"""Inputs of one test of a parser in `make test`."""
+LONG = 5_000
+"""The same in `make fuzz`, where whoever fuzzes may ask for more."""
+
+
+def is_long() -> bool:
+    """Whether this is the long run."""
+    return settings.get_current_profile_name() == "fuzz"
+
+
+def inputs(quick: int = QUICK, long: int = LONG) -> settings:
+    """The settings of a fuzz test. The quick run is the same every time; the long one is not, unless it has a seed."""
+    if is_long():
+        return settings(max_examples=long, suppress_health_check=[*HealthCheck])
+    return settings(max_examples=quick, derandomize=True, database=None, suppress_health_check=[*HealthCheck])
