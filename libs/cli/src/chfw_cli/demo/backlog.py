@@ -10,8 +10,9 @@ from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, schema_of
 
-SMALL = 48
-"""Events or records that may be under way while time goes on. Each may concern 500 hubs."""
+SMALL = 192
+"""Events or records that may be under way while time goes on: what six services settle in a fifth of a second, which is
+five hours of the clock. Each may concern 500 hubs."""
 
 AWAY = (
     TransientError,

@@ -16,7 +16,7 @@ T = TypeVar("T")
 RATE = 86_400.0
 """A day a second."""
 AHEAD = timedelta(hours=6)
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.05
 LONGEST_LOOK = 2.0
 """Seconds between two looks beyond which the time between them is not counted as busy."""
 
