@@ -92,6 +92,23 @@ async def test_a_wait_is_a_text(published: Published, service: str, route: str) 
         await _refused(published, route, {**USES[service][route].body, "lone_lead": wait})
 
 
+@pytest.mark.parametrize(
+    ("service", "route", "field", "wrong"),
+    [
+        ("notifier", "POST /v1/releases", "pilot_cap", [True, "5", 5.5]),
+        ("notifier", "POST /v1/releases", "priority", [True, "1", 1.5]),
+        ("notifier", "POST /v1/releases/{release_id}/pilot:preview", "size", [True, "5", 5.5]),
+        ("notifier", "POST /v1/releases/{release_id}/pilot:preview", "stratified", [1, 0, "yes", "true"]),
+        ("governance", "POST /v1/releases/{release_id}/decisions", "expected_epoch", [True, "0", 0.5]),
+    ],
+)
+async def test_a_number_is_a_number_and_a_flag_a_flag(
+    published: Published, service: str, route: str, field: str, wrong: list[Any]
+) -> None:
+    for value in wrong:
+        await _refused(published, route, {**USES[service][route].body, field: value})
+
+
 async def _refused(published: Published, route: str, body: dict[str, Any]) -> None:
     answer = await published.call(route, json.dumps(body).encode(), {})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), body

@@ -33,7 +33,7 @@ class DecisionBody(BaseModel):
     reason: Text
     automatic_date: InstantText | None = None
     confirmed_by: Text | None = None
-    expected_epoch: Annotated[int, Field(ge=0)] | None = None
+    expected_epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
 
 
 class DecisionView(BaseModel):

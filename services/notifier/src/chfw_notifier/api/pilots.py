@@ -28,11 +28,11 @@ class RulesBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     share: Annotated[Decimal, Field(gt=0, le=1, max_digits=12)] | None = None
-    size: Annotated[int, Field(ge=1, le=250_000)] | None = None
+    size: Annotated[int, Field(ge=1, le=250_000, strict=True)] | None = None
     regions: Names = ()
     models: Names = ()
     seed: Annotated[str, Field(max_length=200)] = ""
-    stratified: bool = True
+    stratified: Annotated[bool, Field(strict=True)] = True
 
 
 @router.post(

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from chfw_common.events.release import CplEntry
 from chfw_common.kernel.ids import ReleaseId
@@ -30,6 +30,16 @@ Key = Annotated[str, Depends(idempotency_key)]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
 Wait = Annotated[SpanText, Field(ge=timedelta(0), le=timedelta(days=183))]
+
+
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a priority is a number")
+    return value
+
+
+# To Python true is 1.
+Priority = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_no_flag)]
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
 
 
@@ -57,13 +67,13 @@ class ReleaseBody(BaseModel):
     cpl: CplBody
     kind: Literal["sec", "planned", "unplanned"]
     severity: Literal["low", "medium", "high", "critical"]
-    priority: Literal[1, 2, 3, 4]
+    priority: Priority
     note_reference: Text
     automatic_date: InstantText
     rule: Rule = Rule.VOLUNTARY
     lone_lead: Wait = timedelta(days=14)
     answer_min: Wait = timedelta(days=3)
-    pilot_cap: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+    pilot_cap: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 300
     pilot_opens: InstantText | None = None
     pilot_closes: InstantText | None = None
 
