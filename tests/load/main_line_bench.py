@@ -1,6 +1,6 @@
 """The main line at full size: large requests timed one by one, then every hub due at once, until all are confirmed.
 
-usage: python -m tests.load.main_line_bench [--hubs 100000] [--seed 5] [--rounds 3] [--statements] [--json]
+usage: python -m tests.load.main_line_bench [--hubs 100000] [--seed 5] [--rounds 3] [--requests-only] [--statements]
 
 Real servers and services of its own. The two large Suppliers send their requests on an idle system: one alone, then
 both at once, `--rounds` times (medians are told), then the first of them all its hubs in one request (250,000 entries
@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,10 @@ from chfw_cli.demo.backlog import Backlog
 from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import LARGE, REGIONS, SUPPLIERS, draw_estate
 from chfw_cli.demo.intake import Timed, instruct_timed
-from chfw_cli.demo.pacing import PacedTimeline, set_clock
+from chfw_cli.demo.live import just_before
+from chfw_cli.demo.pacing import PacedTimeline
 from chfw_cli.demo.story import RELEASE_ID, DecisionStep, Request, Story, make_request, write_story
 from chfw_cli.demo.tell import seed
-from chfw_cli.local.install import install
 from chfw_cli.local.services import DATABASE
 from chfw_cli.local.stack import Stack
 from chfw_cli.local.state import StateDir
@@ -93,16 +93,7 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> Figures:
     """Start everything, load, time requests, roll out."""
     story = write_story(draw_estate(arguments.seed, arguments.hubs))
     figures = Figures(arguments.hubs)
-
-    async def prepare(admin_dsn: str, bootstrap: str, place: StateDir) -> None:
-        await install(admin_dsn, bootstrap, place)
-        admin = await asyncpg.connect(admin_dsn, database=DATABASE)
-        try:
-            await set_clock(admin, story.begins - timedelta(hours=1))
-        finally:
-            await admin.close()
-
-    async with Stack(state, clock="paced", prepare=prepare, extra_env=ENVIRONMENT) as stack:
+    async with Stack(state, clock="paced", prepare=just_before(story.begins), extra_env=ENVIRONMENT) as stack:
         dsn = stack.postgres.dsn(DATABASE)
         backlog = Backlog(dsn, stack.bootstrap)
         timeline = PacedTimeline(backlog)
@@ -245,7 +236,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="chfw-bench-") as place:
         Path(place).chmod(0o755)
         figures = asyncio.run(bench(arguments, StateDir(Path(place))))
-    say(repr(figures))
+    say(orjson.dumps(asdict(figures)).decode())
 
 
 if __name__ == "__main__":

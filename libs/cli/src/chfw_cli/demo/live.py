@@ -23,9 +23,10 @@ from chfw_cli.demo.tell import Say, seed, tell
 from chfw_cli.demo.verify import verify
 from chfw_cli.local.install import install
 from chfw_cli.local.services import DATABASE
-from chfw_cli.local.stack import Stack
+from chfw_cli.local.stack import Prepare, Stack
 from chfw_cli.local.state import StateDir
 from chfw_cli.tokens import Issuer
+from chfw_common.kernel.instants import Instant
 from chfw_common.topology import INSTRUCTION_RECEIVED
 
 
@@ -43,15 +44,7 @@ async def demonstrate(
     begun = time.monotonic()
     story = write_story(draw_estate(seed_number, hubs))
     shutil.rmtree(state.root, ignore_errors=True)
-
-    async def prepare(admin_dsn: str, bootstrap: str, place: StateDir) -> None:
-        await install(admin_dsn, bootstrap, place)
-        admin = await asyncpg.connect(admin_dsn, database=DATABASE)
-        try:
-            await set_clock(admin, story.begins - timedelta(hours=1))
-        finally:
-            await admin.close()
-
+    prepare = just_before(story.begins)
     async with Stack(state, clock="paced", prepare=prepare, extra_env=environment(seed_number)) as stack:
         setup = time.monotonic() - begun
         say(f"six services, Kafka and Postgres are up after {setup:.1f} s; logs in {state.logs}")
@@ -63,6 +56,20 @@ async def demonstrate(
             say("everything stays up; Ctrl-C ends it")
             await until_asked.wait()
     return report
+
+
+def just_before(begins: Instant) -> Prepare:
+    """Install everything, and set the paced clock to stand still an hour before an instant."""
+
+    async def prepare(admin_dsn: str, bootstrap: str, place: StateDir) -> None:
+        await install(admin_dsn, bootstrap, place)
+        admin = await asyncpg.connect(admin_dsn, database=DATABASE)
+        try:
+            await set_clock(admin, begins - timedelta(hours=1))
+        finally:
+            await admin.close()
+
+    return prepare
 
 
 @contextlib.asynccontextmanager
