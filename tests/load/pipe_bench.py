@@ -25,7 +25,7 @@ from chfw_cli.local.kafka import KafkaServer
 from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.state import StateDir
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
-from chfw_common.kernel.ids import HubId, ReleaseId, hub_key
+from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope
 from chfw_common.runtime.clock import RealClock, machine_now, stopwatch
@@ -82,7 +82,7 @@ async def produce(bootstrap: str, hubs: int) -> int:
     for n in range(hubs):
         hub = HubId(0x00DB_1234_0000_0000 + n)
         item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=now, epoch=3, counter=n)
-        rows.append((partition_of_hub(hub), hub_key(hub), item))
+        rows.append((partition_of_hub(hub), hub, item))
     chunks = hub_events(HUB_RESPONSE, rows, lambda items: HubResponse(release_id=ReleaseId("bench"), items=items))
     # Partitions in turn, as they would come.
     chunks.sort(key=lambda out: (out.event.items[0].counter, out.partition))  # type: ignore[attr-defined]

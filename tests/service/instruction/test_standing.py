@@ -18,7 +18,7 @@ S = HubState
 def progressed(release_id: ReleaseId, *rows: tuple[int, int, HubState]) -> HubProgressed:
     """(hub, version, state) as the ledger tells it."""
     items = tuple(
-        HubProgress(hub=HubId(hub), version=version, state=state, answers={PartyId("elec"): None})
+        HubProgress(hubs={HubId(hub): version}, state=state, answers={PartyId("elec"): None})
         for hub, version, state in rows
     )
     return HubProgressed(release_id=release_id, firmware="9", items=items)

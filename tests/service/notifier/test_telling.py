@@ -86,7 +86,7 @@ def progressed(*items: HubProgress) -> HubProgressed:
 
 def item(hub: int, version: int = 1, **changes: Any) -> HubProgress:
     fields = {"state": HubState.AWAITING_CONSENT, "answers": {ELEC: AnswerKind.INSTRUCT, GAS: None}, **changes}
-    return HubProgress(hub=HubId(hub), version=version, **fields)
+    return HubProgress(hubs={HubId(hub): version}, **fields)
 
 
 async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: Stand) -> None:
@@ -150,9 +150,9 @@ async def test_each_party_is_told_its_own_view_once(stand: Stand) -> None:
     await stand.consume(HUB_PROGRESSED, event)
     await stand.consume(HUB_PROGRESSED, event)
     (elec,), (gas,), (gone,) = [await feed(stand, party) for party in (ELEC, GAS, GONE)]
-    assert [hub["hub"][-2:] for hub in elec["data"]["hubs"]] == ["01", "02"]
-    assert [hub["second_has_instructed"] for hub in gas["data"]["hubs"]] == [True, False]
-    assert gone["data"]["hubs"] == [{"hub": "00-00-00-00-00-00-00-03", "lapsed": True}]
+    assert [[hub[-2:] for hub in view["hubs"]] for view in elec["data"]["progress"]] == [["01"], ["02"]]
+    assert [view["second_has_instructed"] for view in gas["data"]["progress"]] == [True, False]
+    assert gone["data"]["progress"] == [{"hubs": ["00-00-00-00-00-00-00-03"], "lapsed": True}]
     assert "gas" not in json.dumps(elec)
     assert "elec" not in json.dumps(gas)
 

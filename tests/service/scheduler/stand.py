@@ -251,7 +251,8 @@ class Stand:
 
     async def told(self) -> dict[HubId, HubProgress]:
         """Take the progress told, the last of each hub."""
-        return {item.hub: item for event in await self.published(HubProgressed) for item in event.items}
+        events = await self.published(HubProgressed)
+        return {hub: item for event in events for item in event.items for hub in item.hubs}
 
     async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Rows of the database."""

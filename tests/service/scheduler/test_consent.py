@@ -24,8 +24,8 @@ async def test_two_parties_meet_in_either_order(stand: Stand, order: tuple[str, 
     await stand.instruct(instruction(order[1], hubs[:2], at=times[order[1]]))
     agreed = await stand.told()
     assert set(agreed) == set(hubs[:2])
-    for item in agreed.values():
-        assert (item.state, item.activate_at, item.version) == (HubState.SCHEDULED, T + 3 * DAY, 3)
+    for hub, item in agreed.items():
+        assert (item.state, item.activate_at, item.hubs[hub]) == (HubState.SCHEDULED, T + 3 * DAY, 3)
         assert item.answers == {"elec": AnswerKind.INSTRUCT, "gas": AnswerKind.INSTRUCT}
 
 
@@ -74,7 +74,7 @@ async def test_enrolment_goes_on_after_a_restart_and_totals_sum_to_it(stand: Sta
     assert await stand.states() == {"eligible": len(hubs)}
     assert await stand.fetch("select kind, state, steps from job") == [("enrol", "done", 3)]
     told = await stand.told()
-    assert (len(told), {item.version for item in told.values()}) == (len(hubs), {1})
+    assert (len(told), {item.hubs[hub] for hub, item in told.items()}) == (len(hubs), {1})
 
 
 async def test_a_wider_notice_enrols_more_and_a_narrower_one_supersedes(stand: Stand) -> None:

@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 from prometheus_client import generate_latest
 
+from chfw_common.kernel.ids import HubId, hub_key
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.errors import PositionError, TransientError
 from chfw_common.runtime.metrics import ALARMS, GAUGES, Metrics
@@ -31,17 +32,18 @@ def test_a_position_counts_on_one_topic_only() -> None:
         check_position("t", 0, 0, "old", LogState("new", 0, 0))
 
 
-def chunked(rows: list[tuple[int, bytes, int]]) -> list[Outgoing]:
+def chunked(rows: list[tuple[int, HubId, int]]) -> list[Outgoing]:
     return hub_events(TOPIC, rows, lambda items: ToyHappened(n=len(items)))
 
 
 def test_chunks_hold_at_most_500_hubs_of_one_partition_in_order() -> None:
-    rows = [(n % 3, b"%d" % n, n) for n in range(3_003)]
+    rows = [(n % 3, HubId(n), n) for n in range(3_003)]
     chunks = chunked(rows)
     assert [(out.partition, out.event.model_dump()["n"]) for out in chunks] == [
         (partition, size) for partition in range(3) for size in (500, 500, 1)
     ]
-    assert [out.key for out in chunks[:3]] == [b"0", b"1500", b"3000"], "the key is that of the first hub"
+    first = [hub_key(HubId(n)) for n in (0, 1_500, 3_000)]
+    assert [out.key for out in chunks[:3]] == first, "the key is that of the first hub"
 
 
 def test_no_hubs_make_no_chunks() -> None:

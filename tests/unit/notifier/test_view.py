@@ -10,13 +10,12 @@ from chfw_common.events.progressed import HubProgress
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import parse_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
-from chfw_notifier.domain.view import parties_of, view_of, views_of
+from chfw_notifier.domain.view import parties_of, told_of, views_of
 
 T = parse_instant("2026-12-01T02:00:00Z")
 ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
 ITEM = HubProgress(
-    hub=HubId(1),
-    version=4,
+    hubs={HubId(1): 4},
     state=HubState.AWAITING_CONSENT,
     activate_at=T,
     answer_by=T - timedelta(days=14),
@@ -37,8 +36,7 @@ items = st.builds(
     answers,
     answers,
     st.booleans(),
-    hub=st.integers(0, 1 << 62).map(HubId),
-    version=st.integers(1, 9),
+    hubs=st.dictionaries(st.integers(0, 1 << 62).map(HubId), st.integers(1, 9), min_size=1),
     state=st.sampled_from(HubState),
     reason=st.none() | st.sampled_from(["no_image_held", "paused"]),
     activate_at=times,
@@ -49,8 +47,7 @@ items = st.builds(
 
 
 def test_the_view_of_one_of_two() -> None:
-    assert view_of(GAS, ITEM) == {
-        "hub": "00-00-00-00-00-00-00-01",
+    assert views_of(ITEM)[GAS] == {
         "state": "awaiting_consent",
         "reason": None,
         "activate_at": "2026-12-01T02:00:00Z",
@@ -65,8 +62,8 @@ def test_the_view_of_one_of_two() -> None:
 
 
 def test_a_former_supplier_learns_that_its_instruction_lapsed_and_no_more() -> None:
-    assert view_of(GONE, ITEM) == {"hub": "00-00-00-00-00-00-00-01", "lapsed": True}
-    assert view_of(PartyId("stranger"), ITEM) is None
+    assert views_of(ITEM)[GONE] == {"lapsed": True}
+    assert set(views_of(ITEM)) == {ELEC, GAS, GONE}
     assert parties_of([ITEM]) == [ELEC, GAS, GONE]
 
 
@@ -74,7 +71,7 @@ def test_a_former_supplier_learns_that_its_instruction_lapsed_and_no_more() -> N
 @given(items)
 def test_no_text_of_the_other_party_gets_into_a_view(made: tuple[PartyId, HubProgress]) -> None:
     other, item = made
-    shown = json.dumps(view_of(ELEC, item))
+    shown = json.dumps(told_of([item], ())[ELEC])
     assert other not in shown
     assert "secret" not in shown
 
@@ -89,10 +86,23 @@ def test_who_the_other_is_makes_no_difference(
     instructed = {AnswerKind.INSTRUCT, AnswerKind.AGREE}
     if (answer in instructed) != (item.answers[other] in instructed):
         answer = item.answers[other]
-    swapped = item.model_copy(
-        update={"answers": {someone_else: answer, ELEC: item.answers[ELEC]}, "version": item.version + 1}
-    )
-    assert view_of(ELEC, swapped) == view_of(ELEC, item)
+    swapped = item.model_copy(update={"answers": {someone_else: answer, ELEC: item.answers[ELEC]}})
+    assert told_of([swapped], ())[ELEC] == told_of([item], ())[ELEC]
+
+
+@settings(deadline=None)
+@given(items, secrets, st.lists(st.booleans(), min_size=1, max_size=12))
+def test_which_hubs_share_the_other_party_leaves_no_trace(
+    made: tuple[PartyId, HubProgress], someone_else: PartyId, his: list[bool]
+) -> None:
+    """Hubs that differ in nothing but who the other Party is are told as one group, in the order of their ids."""
+    other, item = made
+    answers = {ELEC: item.answers[ELEC], someone_else: item.answers[other]}
+    hubs = [(HubId(n), mine) for n, mine in enumerate(his)]
+    first = item.model_copy(update={"hubs": {hub: 1 for hub, mine in hubs if mine}})
+    second = item.model_copy(update={"hubs": {hub: 1 for hub, mine in hubs if not mine}, "answers": answers})
+    whole = item.model_copy(update={"hubs": {hub: 1 for hub, _ in hubs}})
+    assert told_of([second, first], ())[ELEC] == told_of([whole], ())[ELEC]
 
 
 def test_only_the_party_whose_answer_came_too_late_hears_of_it() -> None:

@@ -103,16 +103,16 @@ async def _told(client: Client) -> dict[PartyId, dict[HubId, ToldView]]:
         async for page in client.pages("notifier", "/v1/events", "events", party=party, role=Role.IMPORT_SUPPLIER):
             for event in page:
                 if event["kind"] == "hub_progressed" and event["release_id"] == RELEASE_ID:
-                    last.update(
-                        (parse_hub_id(hub["hub"]), _told_view(hub)) for hub in event["data"]["hubs"] if "state" in hub
-                    )
+                    for said in event["data"]["progress"]:
+                        if "state" in said:
+                            last.update(dict.fromkeys(map(parse_hub_id, said["hubs"]), _told_view(said)))
         told[party] = last
     return told
 
 
-def _told_view(hub: dict[str, Any]) -> ToldView:
-    at = hub["activate_at"]
-    return ToldView(hub["state"], None if at is None else parse_instant(at))
+def _told_view(said: dict[str, Any]) -> ToldView:
+    at = said["activate_at"]
+    return ToldView(said["state"], None if at is None else parse_instant(at))
 
 
 def state_hash(views: Views) -> str:

@@ -8,16 +8,16 @@ from chfw_common.kernel.rollout import AnswerKind, HubState
 
 
 class HubProgress(Part):
-    """The ledger's row of one hub. `version` strictly grows per (release, hub).
+    """Hubs that stand alike, each with the version of its row in the ledger, which strictly grows per (release, hub).
 
+    Hubs of a request share nearly everything, so what they share is said once.
     `answers` says what each responsible Party has answered (None: nothing); `proposed_at` is the latest stated time,
     computed by the scheduler only. The notifier builds each Party's view from it; no Party sees the whole of it.
     `too_late` names the Party whose answer met a hub that was armed already: nothing else is new then, and nobody but
     that Party may hear of it.
     """
 
-    hub: HubRef
-    version: int
+    hubs: dict[HubRef, int]
     state: HubState
     reason: str | None = None
     activate_at: UtcInstant | None = None
@@ -30,7 +30,7 @@ class HubProgress(Part):
 
 
 class HubProgressed(Event):
-    """Rows of one release and one partition."""
+    """Where hubs of one release and one partition stand; no hub is named twice."""
 
     TOPIC: ClassVar[str] = "hub.progressed"
     TYPE: ClassVar[str] = "uk.chfw.hub.progressed.v1"
@@ -41,5 +41,5 @@ class HubProgressed(Event):
 
     @property
     def weight(self) -> int:
-        """The rows carried."""
-        return len(self.items)
+        """The hubs named."""
+        return sum(len(item.hubs) for item in self.items)

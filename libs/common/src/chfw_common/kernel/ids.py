@@ -15,7 +15,6 @@ ReleaseId = NewType("ReleaseId", str)
 
 _HYPHENATED = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}")
 _BYTES = 8
-_SPAN = 1 << 64
 LEAST_HUB = -(1 << 63)
 GREATEST_HUB = (1 << 63) - 1
 
@@ -41,7 +40,7 @@ def parse_hub_id(text: str) -> HubId:
 
 def hub_hex(hub: HubId) -> str:
     """16 lower-case hex digits: the spelling of events and Kafka keys."""
-    return f"{hub & (_SPAN - 1):016x}"
+    return hub.to_bytes(_BYTES, "big", signed=True).hex()
 
 
 def hub_key(hub: HubId) -> bytes:
@@ -51,5 +50,4 @@ def hub_key(hub: HubId) -> bytes:
 
 def hub_eui64(hub: HubId) -> str:
     """Eight upper-case hex pairs joined by hyphens: the spelling of DUIS and of every page and report."""
-    digits = f"{hub & (_SPAN - 1):016X}"
-    return "-".join(digits[i : i + 2] for i in range(0, 16, 2))
+    return hub.to_bytes(_BYTES, "big", signed=True).hex("-").upper()

@@ -14,7 +14,7 @@ import asyncpg
 from fastapi import APIRouter
 
 from chfw_common.events.base import Event
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.ids import HubId, ReleaseId, hub_key
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.kept import Headers
 from chfw_common.topology import Topic, in_chunks, partition_of_release
@@ -187,19 +187,19 @@ def release_event(topic: Topic, release_id: ReleaseId, event: Event) -> Outgoing
 
 def hub_events(
     topic: Topic,
-    rows: Sequence[tuple[int, bytes, ItemT]],
+    rows: Sequence[tuple[int, HubId, ItemT]],
     make: Callable[[tuple[ItemT, ...]], Event],
     lane: int | None = None,
 ) -> list[Outgoing]:
-    """Chunks of at most 500 hubs of one partition. A row is (partition, hub key, what the event says of the hub).
+    """Chunks of at most 500 hubs of one partition. A row is (partition, hub, what the event says of the hub).
 
     Rows keep their order within a partition; the key of a chunk is that of its first hub.
     """
-    by_partition: dict[int, list[tuple[bytes, ItemT]]] = {}
-    for partition, key, item in rows:
-        by_partition.setdefault(partition, []).append((key, item))
+    by_partition: dict[int, list[tuple[HubId, ItemT]]] = {}
+    for partition, hub, item in rows:
+        by_partition.setdefault(partition, []).append((hub, item))
     return [
-        Outgoing(topic, chunk[0][0], partition, make(tuple(item for _, item in chunk)), lane)
+        Outgoing(topic, hub_key(chunk[0][0]), partition, make(tuple(item for _, item in chunk)), lane)
         for partition, items in sorted(by_partition.items(), key=lambda entry: entry[0])
         for chunk in in_chunks(items)
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chfw_common.events.alert import AlertItem, Cs06Alert
-from chfw_common.kernel.ids import ReleaseId, hub_key
+from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, hub_events
 from chfw_common.topology import CS06_ALERT
@@ -26,9 +26,9 @@ class Raised(NamedTuple):
 
 def alert(raised: Sequence[Raised]) -> list[Outgoing]:
     """The events that carry these alerts."""
-    by_release: dict[ReleaseId, list[tuple[int, bytes, AlertItem]]] = {}
+    by_release: dict[ReleaseId, list[tuple[int, HubId, AlertItem]]] = {}
     for release_id, part, item in raised:
-        by_release.setdefault(release_id, []).append((part, hub_key(item.hub), item))
+        by_release.setdefault(release_id, []).append((part, item.hub, item))
     outgoing: list[Outgoing] = []
     for release_id, rows in by_release.items():
         outgoing += hub_events(CS06_ALERT, rows, _Alert(release_id).event)

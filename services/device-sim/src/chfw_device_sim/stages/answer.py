@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chfw_common.events.response import HubResponse, ResponseItem
-from chfw_common.kernel.ids import ReleaseId, hub_key
+from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, hub_events
 from chfw_common.topology import HUB_RESPONSE
@@ -26,9 +26,9 @@ class Given(NamedTuple):
 
 def answer(given: Sequence[Given]) -> list[Outgoing]:
     """The events that carry these answers."""
-    by_release: dict[ReleaseId, list[tuple[int, bytes, ResponseItem]]] = {}
+    by_release: dict[ReleaseId, list[tuple[int, HubId, ResponseItem]]] = {}
     for release_id, part, item in given:
-        by_release.setdefault(release_id, []).append((part, hub_key(item.hub), item))
+        by_release.setdefault(release_id, []).append((part, item.hub, item))
     outgoing: list[Outgoing] = []
     for release_id, rows in by_release.items():
         outgoing += hub_events(HUB_RESPONSE, rows, _Response(release_id).event)

@@ -1,8 +1,8 @@
 """Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
@@ -64,8 +64,7 @@ def standing(asked_for: ReleaseId, rows: Iterable[tuple[ReleaseId, StateClass]])
     return Standing.FINISHED if finished else None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """The newest word on a hub in one batch; `moved`: the batch told of more than one class."""
 
     hub: HubId
@@ -78,7 +77,10 @@ def newest(words: Iterable[Told]) -> list[Told]:
     """One word for each hub, that of the highest version."""
     found: dict[HubId, Told] = {}
     for word in words:
-        known = found.get(word.hub, word)
-        last = max(known, word, key=lambda one: one.version)
-        found[word.hub] = Told(last.hub, last.version, last.state, known.moved or known.state is not word.state)
+        known = found.get(word.hub)
+        if known is None:
+            found[word.hub] = word
+            continue
+        last = word if word.version > known.version else known
+        found[word.hub] = last._replace(moved=known.moved or known.state is not word.state)
     return list(found.values())

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.kernel.hubs import HubFields
-from chfw_common.kernel.ids import HubId, hub_key
+from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.published import smi
 from chfw_common.runtime.service import JobKind, JobStep, Outgoing, Tx, hub_events
@@ -73,7 +73,7 @@ def _outgoing(request: Known, accepted: Sequence[HubId], inventory: Mapping[HubI
             hubs=chunk,
         )
 
-    return hub_events(INSTRUCTION_RECEIVED, [(inventory[hub].part, hub_key(hub), hub) for hub in accepted], make)
+    return hub_events(INSTRUCTION_RECEIVED, [(inventory[hub].part, hub, hub) for hub in accepted], make)
 
 
 JUDGE = JobKind(JOB, step)

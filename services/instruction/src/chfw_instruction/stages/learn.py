@@ -29,7 +29,9 @@ async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> 
     told: dict[ReleaseId, list[Told]] = {}
     for event in batch.events:
         words = told.setdefault(event.release_id, [])
-        words += (Told(item.hub, item.version, class_of(item.state)) for item in event.items)
+        for item in event.items:
+            state = class_of(item.state)
+            words += (Told(hub, version, state) for hub, version in item.hubs.items())
     for release_id, words in sorted(told.items()):
         await standings.keep(tx, release_id, newest(words))
     return Outcome()

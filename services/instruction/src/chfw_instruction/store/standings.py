@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_instruction.domain.standing import StateClass, Told
@@ -12,8 +13,7 @@ SQL = load_queries("chfw_instruction.store", "standings.sql")
 
 async def keep(tx: Tx, release_id: ReleaseId, told: Sequence[Told]) -> None:
     """Keep what was told of hubs of a release, each once, unless something newer is known."""
-    columns = zip(*((one.hub, one.version, one.state.value, one.moved) for one in told), strict=True)
-    await tx.execute(SQL["keep"], release_id, *map(list, columns))
+    await tx.execute(SQL["keep"], release_id, *columns(told))
 
 
 async def of_hubs(tx: Tx, hubs: Sequence[HubId]) -> dict[HubId, list[tuple[ReleaseId, StateClass]]]:

@@ -1,10 +1,11 @@
-"""What one Party may see of a hub: its own part, and of a second Supplier that it exists and has instructed (R3-4).
+"""What one Party may see of hubs: its own part, and of a second Supplier that it exists and has instructed (R3-4).
 
 Every view is built from nothing, field by field, so that whatever else a fact carries cannot slip through.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Protocol
 
 from chfw_common.kernel.ids import HubId, PartyId, hub_eui64
@@ -16,10 +17,10 @@ TOO_LATE = "too_late"
 
 
 class Progress(Protocol):
-    """What is known of one hub in one release: the shape of an item of hub.progressed."""
+    """What is known of hubs that stand alike in one release: the shape of an item of hub.progressed."""
 
     @property
-    def hub(self) -> HubId: ...
+    def hubs(self) -> Mapping[HubId, int]: ...
     @property
     def state(self) -> HubState: ...
     @property
@@ -46,18 +47,16 @@ def parties_of(items: Iterable[Progress]) -> list[PartyId]:
 
 
 def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
-    """The hub as each of its Parties sees it.
+    """The hubs as each of their Parties sees them.
 
-    A Party that answers for it no longer learns that its instruction lapsed, no more. What all who answer for it may
-    see is the same for each; beside it stand a Party's own answer, and two facts about the other. Of an answer that
+    A Party that answers for them no longer learns that its instruction lapsed, no more. What all who answer for them
+    may see is the same for each; beside it stand a Party's own answer, and two facts about the other. Of an answer that
     came too late only its own Party hears: that the other has sent something is not for anybody else.
     """
-    hub = hub_eui64(progress.hub)
     views: dict[PartyId, dict[str, Any]] = {
-        party: {"hub": hub, "lapsed": True} for party in progress.lapsed if party not in progress.answers
+        party: {"lapsed": True} for party in progress.lapsed if party not in progress.answers
     }
     shared = {
-        "hub": hub,
         "state": progress.state,
         "reason": progress.reason,
         "activate_at": _instant(progress.activate_at),
@@ -75,13 +74,29 @@ def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
             "second_has_instructed": instructed > _instructs(own),
         }
     if progress.too_late:
-        return {party: {**views.get(party, {"hub": hub}), "reason": TOO_LATE} for party in progress.too_late}
+        return {party: {**views.get(party, {}), "reason": TOO_LATE} for party in progress.too_late}
     return views
 
 
-def view_of(party: PartyId, progress: Progress) -> dict[str, Any] | None:
-    """The hub as one Party sees it; None when the hub is none of its business."""
-    return views_of(progress).get(party)
+def told_of(items: Iterable[Progress], news: Container[tuple[HubId, PartyId]]) -> dict[PartyId, list[dict[str, Any]]]:
+    """What each Party is told of an event: its hubs, by what it may see of them. `news`: who learns that it lapsed.
+
+    Hubs that look the same to a Party stand together in the order of their ids, and so do these groups by their first
+    hub: who else answers for a hub, and that it is another one than for the next, leaves no trace.
+    """
+    seen: dict[PartyId, dict[tuple[tuple[str, Any], ...], list[HubId]]] = {}
+    for item in items:
+        for party, view in views_of(item).items():
+            hubs = list(item.hubs) if party in item.answers else [hub for hub in item.hubs if (hub, party) in news]
+            if hubs:
+                seen.setdefault(party, {}).setdefault(tuple(view.items()), []).extend(hubs)
+    return {
+        party: [
+            {"hubs": [hub_eui64(hub) for hub in hubs], **dict(view)}
+            for hubs, view in sorted(((sorted(hubs), view) for view, hubs in views.items()), key=itemgetter(0))
+        ]
+        for party, views in sorted(seen.items())
+    }
 
 
 def _instructs(answer: AnswerKind | None) -> bool:

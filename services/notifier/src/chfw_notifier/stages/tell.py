@@ -13,7 +13,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.runtime.service import Batch, Outcome, Received, Tx
-from chfw_notifier.domain.view import parties_of, views_of
+from chfw_notifier.domain.view import parties_of, told_of
 from chfw_notifier.stages import enrol
 from chfw_notifier.store import feeds, releases
 from chfw_notifier.store.feeds import Told
@@ -120,23 +120,17 @@ def _receipt(parts: Sequence[Received[InstructionReceived]], now: Instant) -> To
 
 
 async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, PartyId]]:
-    gone = [(item.hub, party) for item in event.items for party in item.lapsed if party not in item.answers]
+    gone = [
+        (hub, party) for item in event.items for party in item.lapsed if party not in item.answers for hub in item.hubs
+    ]
     return await feeds.tell_lapses(tx, event.release_id, gone)
 
 
 def _progress(message: Received[HubProgressed], news: set[tuple[HubId, PartyId]], now: Instant) -> list[Told]:
     event = message.event
-    seen: dict[PartyId, list[dict[str, Any]]] = {}
-    for item in event.items:
-        for party, view in views_of(item).items():
-            if party in item.answers or (item.hub, party) in news:
-                seen.setdefault(party, []).append(view)
-    return [
-        Told(
-            party, message.event_id, "hub_progressed", event.release_id, now, {"firmware": event.firmware, "hubs": hubs}
-        )
-        for party, hubs in sorted(seen.items())
-    ]
+    told = told_of(event.items, news)
+    data = {party: {"firmware": event.firmware, "progress": views} for party, views in told.items()}
+    return [Told(party, message.event_id, "hub_progressed", event.release_id, now, data[party]) for party in data]
 
 
 def _forwarded(message: Received[SmiUpdated], now: Instant) -> list[Told]:

@@ -15,8 +15,8 @@ from chfw_common.runtime.service import Batch, JobKind, JobStep, Outcome, Outgoi
 from chfw_common.topology import CHUNK
 from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Pacing, Rollout
-from chfw_scheduler.domain.state import show
-from chfw_scheduler.stages.progress import progressed
+from chfw_scheduler.domain.state import consented, show
+from chfw_scheduler.stages.progress import progressed, telling
 from chfw_scheduler.store import ledger, releases
 
 ENROL = "enrol"
@@ -79,10 +79,13 @@ async def enrol(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoin
 
 
 async def _open_rows(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoing]:
-    rows = []
+    rows, told = [], []
     for hub in hubs:
         if inapplicable(rollout.image, hub) is None:
             facts = Facts(hub.hub, hub.part, Inventory(hub.smi_version, hub.firmware, hub.status, hub.responsible))
-            rows.append((facts, show(facts, rollout)))
+            agreed = consented(facts, rollout)
+            shown = show(facts, rollout, agreed)
+            rows.append((facts, shown))
+            told.append(telling(facts, shown, agreed, 1))
     new = set(await ledger.enrol(tx, rollout.release_id, rows))
-    return progressed(rollout, [(facts, shown, 1) for facts, shown in rows if facts.hub in new])
+    return progressed(rollout, [one for one in told if one.hub in new])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chfw_common.events.command import CommandItem, CommandKind, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
-from chfw_common.kernel.ids import HubId, hub_key
+from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, hub_events
 from chfw_common.topology import CONTROL_LANE, FIRMWARE_DISTRIBUTED, HUB_COMMAND
@@ -25,7 +25,7 @@ class Commanded:
 
 def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> list[Outgoing]:
     """The events of decided actions: distributions, then commands by kind, in chunks of a partition."""
-    image_rows = [(c.part, hub_key(c.hub), c.hub) for c in decided if isinstance(c.action, Distribute)]
+    image_rows = [(c.part, c.hub, c.hub) for c in decided if isinstance(c.action, Distribute)]
     outgoing = hub_events(
         FIRMWARE_DISTRIBUTED,
         image_rows,
@@ -40,7 +40,7 @@ def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> li
         ),
     )
     for kind in CommandKind:
-        rows = [(c.part, hub_key(c.hub), item) for c in decided if (item := _item(c, kind)) is not None]
+        rows = [(c.part, c.hub, item) for c in decided if (item := _item(c, kind)) is not None]
         # A hub that must not fire waits behind nobody; should its CS06 come after the cancel, the edge refuses it.
         lane = CONTROL_LANE if kind is CommandKind.CANCEL else None
         make = functools.partial(_command, rollout, kind, now)

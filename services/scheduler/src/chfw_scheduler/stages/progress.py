@@ -1,19 +1,43 @@
 """Writing rows back, and telling what visibly changed. Every stage ends here."""
 
+import functools
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import NamedTuple
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.kernel.hubs import Responsibility
-from chfw_common.kernel.ids import PartyId, hub_key
-from chfw_common.kernel.rollout import AnswerKind
+from chfw_common.kernel.ids import HubId, PartyId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import AnswerKind, HubState
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
 from chfw_common.topology import HUB_PROGRESSED
 from chfw_scheduler.domain.facts import Facts, Row, Shown
-from chfw_scheduler.domain.merge import Answer
+from chfw_scheduler.domain.merge import Answer, Plan
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.store import ledger
+
+
+class _Word(NamedTuple):
+    """What is told of a hub, but for the hub and its version: hubs of an event with the same word share an item."""
+
+    state: HubState
+    reason: str | None
+    activate_at: Instant | None
+    answer_by: Instant | None
+    proposed_at: Instant | None
+    pilot: bool
+    answers: tuple[tuple[PartyId, AnswerKind | None], ...]
+    lapsed: tuple[PartyId, ...]
+
+
+class Telling(NamedTuple):
+    """A hub, what is told of it, and the version of its row."""
+
+    part: int
+    hub: HubId
+    version: int
+    word: _Word
 
 
 async def write_back(tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]]) -> list[Outgoing]:
@@ -25,61 +49,66 @@ async def write_back(tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Fact
     saved = []
     told = []
     for row, facts in changed:
-        shown = show(facts, rollout)
+        agreed = consented(facts, rollout)
+        shown = show(facts, rollout, agreed)
         if facts == row.facts and shown == row.shown:
             continue
         saved.append((row, facts, shown))
         if _visible(row.shown) != _visible(shown) or _parties(facts) != _parties(row.facts):
-            told.append((facts, shown, row.version + 1))
+            told.append(telling(facts, shown, agreed, row.version + 1))
     if saved:
         await ledger.save(tx, rollout.release_id, saved)
     return progressed(rollout, told)
 
 
-def progressed(
-    rollout: Rollout, rows: Sequence[tuple[Facts, Shown, int]], too_late: PartyId | None = None
-) -> list[Outgoing]:
+def telling(facts: Facts, shown: Shown, agreed: Plan, version: int) -> Telling:
+    """What is told of a row in this state."""
+    word = _Word(*shown[:6], _said(facts.inventory.responsible, agreed.counting), agreed.lapsed)
+    return Telling(facts.part, facts.hub, version, word)
+
+
+def progressed(rollout: Rollout, told: Sequence[Telling], too_late: PartyId | None = None) -> list[Outgoing]:
     """hub.progressed for rows, in chunks of a partition; `too_late` is the Party alone that is to hear of it."""
-    return hub_events(
-        HUB_PROGRESSED,
-        [
-            (facts.part, hub_key(facts.hub), _told(facts, rollout, shown, version, too_late))
-            for facts, shown, version in rows
-        ],
-        lambda items: HubProgressed(release_id=rollout.release_id, firmware=rollout.image.firmware, items=items),
+    rows = [(one.part, one.hub, one) for one in told]
+    return hub_events(HUB_PROGRESSED, rows, functools.partial(_event, rollout, too_late))
+
+
+def _event(rollout: Rollout, too_late: PartyId | None, told: tuple[Telling, ...]) -> HubProgressed:
+    alike: dict[_Word, dict[HubId, int]] = {}
+    for one in told:
+        alike.setdefault(one.word, {})[one.hub] = one.version
+    items = tuple(_item(word, hubs, too_late) for word, hubs in alike.items())
+    return HubProgressed(release_id=rollout.release_id, firmware=rollout.image.firmware, items=items)
+
+
+def _item(word: _Word, hubs: dict[HubId, int], too_late: PartyId | None) -> HubProgress:
+    return HubProgress(
+        hubs=hubs,
+        state=word.state,
+        reason=word.reason,
+        activate_at=word.activate_at,
+        answer_by=word.answer_by,
+        proposed_at=word.proposed_at,
+        pilot=word.pilot,
+        answers=dict(word.answers),
+        lapsed=word.lapsed,
+        too_late=() if too_late is None else (too_late,),
     )
 
 
+@functools.lru_cache(maxsize=8_192)
+def _said(
+    responsible: tuple[Responsibility, ...], counting: tuple[Answer, ...]
+) -> tuple[tuple[PartyId, AnswerKind | None], ...]:
+    """What each responsible Party has answered. Kept, since the hubs of a request share it."""
+    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in responsible}))
+    return tuple((said | {answer.party: answer.kind for answer in counting}).items())
+
+
 def _visible(shown: Shown | None) -> tuple[object, ...] | None:
-    if shown is None:
-        return None
-    return (shown.state, shown.reason, shown.activate_at, shown.answer_by, shown.proposed_at, shown.pilot)
+    return None if shown is None else shown[:6]
 
 
 def _parties(facts: Facts) -> tuple[object, ...]:
     """Who answers for the hub and who has answered what: told even when it moves nothing."""
     return (facts.consent.answers, facts.inventory.responsible)
-
-
-def _told(facts: Facts, rollout: Rollout, shown: Shown, version: int, too_late: PartyId | None) -> HubProgress:
-    agreed = consented(facts, rollout)
-    return HubProgress(
-        hub=facts.hub,
-        version=version,
-        state=shown.state,
-        reason=shown.reason,
-        activate_at=shown.activate_at,
-        answer_by=shown.answer_by,
-        proposed_at=shown.proposed_at,
-        pilot=shown.pilot,
-        answers=_said(facts.inventory.responsible, agreed.counting),
-        lapsed=agreed.lapsed,
-        too_late=() if too_late is None else (too_late,),
-    )
-
-
-@lru_cache(maxsize=8_192)
-def _said(responsible: tuple[Responsibility, ...], counting: tuple[Answer, ...]) -> dict[PartyId, AnswerKind | None]:
-    """What each responsible Party has answered. Kept, since the hubs of a request share it: nobody may change it."""
-    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in responsible}))
-    return said | {answer.party: answer.kind for answer in counting}

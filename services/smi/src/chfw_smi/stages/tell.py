@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from chfw_common.events.smi import Responsible, SmiCause, SmiHub, SmiUpdated
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType, Responsibility
-from chfw_common.kernel.ids import PartyId, UserId, hub_key
+from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.service import Outgoing, hub_events
@@ -22,13 +22,13 @@ _STATUSES = {entry.value: entry for entry in DeviceStatus}
 
 def tell(told: Iterable[Told]) -> list[Outgoing]:
     """The events of these lines, each with its cause, in order."""
-    rows = [(line.record.part, hub_key(line.record.hub), _item(line, cause)) for line, cause in told]
+    rows = [(line.record.part, line.record.hub, _item(line, cause)) for line, cause in told]
     return hub_events(SMI_UPDATED, rows, lambda items: SmiUpdated(items=items))
 
 
 def tell_heard(told: Sequence[tuple[Fixed, Heard, SmiCause]]) -> list[Outgoing]:
     """The events of what hubs said, each with its cause, in order."""
-    rows = [(fixed.part, hub_key(fixed.hub), _heard_item(fixed, heard, cause)) for fixed, heard, cause in told]
+    rows = [(fixed.part, fixed.hub, _heard_item(fixed, heard, cause)) for fixed, heard, cause in told]
     return hub_events(SMI_UPDATED, rows, lambda items: SmiUpdated(items=items))
 
 
