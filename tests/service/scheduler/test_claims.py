@@ -1,8 +1,12 @@
 """Claims, silence and failures on a real Postgres."""
 
+import pytest
+
 from chfw_common.events.command import CommandKind
 from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.response import ResponseKind
+from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.rollout import Group, HubState, Mode
 from chfw_common.topology import CHUNK
 from tests.service.scheduler.stand import DAY, HOUR, NOW, D, Stand, T, alert, hubs_of, instruction, record
@@ -84,6 +88,49 @@ async def test_cpl_not_active_holds(stand: Stand) -> None:
     assert await stand.tick("claim") == 0
     await stand.announce(version=3)
     assert await stand.tick("claim") == 1
+
+
+async def test_a_hub_that_gets_the_image_when_it_is_due_is_armed_at_once_and_both_stages_are_told(stand: Stand) -> None:
+    early, due = hubs_of(3, 5)[:2], hubs_of(3, 5)[2:]
+    await stand.enrolled([*early, *due])
+    await stand.decide(1, Mode.RUN)
+    await stand.instruct(instruction("elec", early, at=T + 9 * DAY), instruction("elec", due, seq=2, at=T))
+    await stand.tick("claim")
+    await stand.distributed()
+    stand.now = T - 12 * HOUR
+    await stand.published(HubProgressed)
+    await stand.hubs_say([*early, *due], ResponseKind.DELIVERED, epoch=1)
+    commanded = await stand.commands(CommandKind.ACTIVATE)
+    assert sorted(commanded) == due
+    first, then = await stand.published(HubProgressed)
+    assert told(first) == dict.fromkeys(due, HubState.DELIVERED)
+    assert told(then) == dict.fromkeys(due, HubState.ARMING) | dict.fromkeys(early, HubState.DELIVERED)
+    versions = {hub: version for item in then.items for hub, version in item.hubs.items()}
+    assert [(hub, versions[hub]) for hub in sorted(versions)] == [
+        tuple(row) for row in await stand.fetch("select hub, version from ledger order by hub")
+    ]
+    assert all(version < versions[hub] for item in first.items for hub, version in item.hubs.items())
+    assert await stand.tick("claim") == 0
+
+
+@pytest.mark.parametrize("mode", [Mode.PAUSE, Mode.HELD, Mode.STOP, Mode.PILOT])
+async def test_what_a_decision_holds_is_not_armed_at_once(stand: Stand, mode: Mode) -> None:
+    hubs = hubs_of(3, 3)
+    await stand.enrolled(hubs)
+    await stand.decide(1, Mode.RUN)
+    await stand.instruct(instruction("elec", hubs, at=T))
+    await stand.tick("claim")
+    await stand.distributed()
+    stand.now = T - 12 * HOUR
+    await stand.decide(2, mode, halt=2)
+    await stand.hubs_say(hubs, ResponseKind.DELIVERED, epoch=1)
+    assert await stand.commands(CommandKind.ACTIVATE) == {}
+    assert await stand.states() == {"delivered": 3}
+
+
+def told(event: HubProgressed) -> dict[HubId, HubState]:
+    """The states that an event tells."""
+    return {hub: item.state for item in event.items for hub in item.hubs}
 
 
 async def test_silence_is_read_and_ends_confirmed_without_an_alert(stand: Stand) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
-from chfw_scheduler.domain.facts import Facts, Silence
+from chfw_scheduler.domain.facts import Facts, Shown, Silence
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented
 
@@ -47,6 +47,18 @@ _EXPECTED_TO_SPEAK = frozenset(
 def next_counter(facts: Facts, now: Instant) -> int:
     """A GBCS originator counter: milliseconds of the epoch, and always above the last one of this hub."""
     return max(facts.last_counter + 1, int(now.timestamp() * 1000))
+
+
+def claim_if_due(facts: Facts, shown: Shown, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
+    """Claim a hub if the decision in force lets it and its `claim_at` has come.
+
+    `shown` is what the facts amount to under this decision: what an index says is due may be due no more (I5).
+    """
+    if not rollout.may_claim or shown.claim_at is None or shown.claim_at > now:
+        return facts, None
+    if rollout.pilot_only and not shown.pilot:
+        return facts, None
+    return claim(facts, shown.state, rollout, now)
 
 
 def claim(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:

@@ -7,8 +7,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import PartDue, earliest, parts_due
 from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
-from chfw_scheduler.domain.act import Action, claim
-from chfw_scheduler.domain.facts import Facts
+from chfw_scheduler.domain.act import claim_if_due
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import show
 from chfw_scheduler.stages.command import Commanded, commands
@@ -47,7 +46,7 @@ class Claim:
         changed = []
         decided = []
         for row in rows:
-            facts, action = _claim(row.facts, rollout, now)
+            facts, action = claim_if_due(row.facts, show(row.facts, rollout), rollout, now)
             changed.append((row, facts))
             if action is not None:
                 decided.append(Commanded(facts.part, facts.hub, action))
@@ -73,11 +72,3 @@ class Claim:
                 if dues:
                     found.append(Due(dues, rollout))
         return min(found, key=lambda due: (due.dues[0], due.rollout.release_id), default=None)
-
-
-def _claim(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
-    """Claim if the row is still due under the decision in force: the index may be that of an earlier one (I5)."""
-    shown = show(facts, rollout)
-    if shown.claim_at is None or shown.claim_at > now or (rollout.pilot_only and not shown.pilot):
-        return facts, None
-    return claim(facts, shown.state, rollout, now)

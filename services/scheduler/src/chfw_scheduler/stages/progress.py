@@ -1,7 +1,8 @@
 """Writing rows back, and telling what visibly changed. Every stage ends here."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
@@ -16,6 +17,8 @@ from chfw_scheduler.domain.merge import Answer, Plan
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.store import ledger
+
+_NONE: Mapping[HubId, Shown] = MappingProxyType({})
 
 
 class _Word(NamedTuple):
@@ -40,14 +43,18 @@ class Telling(NamedTuple):
     word: _Word
 
 
-async def write_back(tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]]) -> list[Outgoing]:
+async def write_back(
+    tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]], passed: Mapping[HubId, Shown] = _NONE
+) -> list[Outgoing]:
     """Derive, save and tell rows. A row whose facts and outcome are as they were is left alone.
+
+    `passed` is how hubs stood in between, where a visit took them further than one stage: it is told first (R4-0).
 
     The rows were locked before the rollout was read, or the release is shared: otherwise a decision could pass by
     between the two, and its job would not see these rows again.
     """
-    saved = []
-    told = []
+    saved, told, told_before = [], [], []
+    steps = 2 if passed else 1
     for row, facts in changed:
         agreed = consented(facts, rollout)
         shown = show(facts, rollout, agreed)
@@ -55,10 +62,12 @@ async def write_back(tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Fact
             continue
         saved.append((row, facts, shown))
         if _visible(row.shown) != _visible(shown) or _parties(facts) != _parties(row.facts):
-            told.append(telling(facts, shown, agreed, row.version + 1))
+            told.append(telling(facts, shown, agreed, row.version + steps))
+        if facts.hub in passed:
+            told_before.append(telling(facts, passed[facts.hub], agreed, row.version + 1))
     if saved:
-        await ledger.save(tx, rollout.release_id, saved)
-    return progressed(rollout, told)
+        await ledger.save(tx, rollout.release_id, saved, steps=steps)
+    return progressed(rollout, told_before) + progressed(rollout, told)
 
 
 def telling(facts: Facts, shown: Shown, agreed: Plan, version: int) -> Telling:

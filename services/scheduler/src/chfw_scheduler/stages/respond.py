@@ -8,9 +8,10 @@ from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
-from chfw_scheduler.domain.act import call_back
-from chfw_scheduler.domain.facts import Facts
+from chfw_scheduler.domain.act import call_back, claim_if_due
+from chfw_scheduler.domain.facts import Facts, Shown
 from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.domain.state import show
 from chfw_scheduler.stages.command import Commanded, commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
@@ -52,8 +53,9 @@ class Respond:
         if rollout is None:
             return []
         again = _call_back_again(facts, rollout, now)
-        outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
-        return commands(rollout, again, now) + outgoing
+        delivered, armed = _arm_at_once(facts, items, rollout, now)
+        outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
+        return commands(rollout, again + armed, now) + outgoing
 
 
 def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:
@@ -78,6 +80,24 @@ def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Le
         case ResponseKind.VERSION_READ:
             runs_new = rollout is not None and item.firmware == rollout.image.firmware
             return hear.version_read(facts, counter, at, new_firmware=runs_new)
+
+
+def _arm_at_once(
+    facts: dict[HubId, Facts], items: Sequence[ResponseItem], rollout: Rollout, now: Instant
+) -> tuple[dict[HubId, Shown], list[Commanded]]:
+    """Hubs that have just got the image and are due are armed here: a claim like any other, as the release is shared.
+
+    Otherwise every such row would be written only to be read, locked and written again by the next claim. Gives how
+    these hubs stood in between, and what is to be sent.
+    """
+    between, armed = {}, []
+    for hub in sorted({item.hub for item in items if item.kind is ResponseKind.DELIVERED} & facts.keys()):
+        shown = show(facts[hub], rollout)
+        claimed, action = claim_if_due(facts[hub], shown, rollout, now)
+        if action is not None:
+            between[hub], facts[hub] = shown, claimed
+            armed.append(Commanded(claimed.part, hub, action))
+    return between, armed
 
 
 def _call_back_again(facts: dict[HubId, Facts], rollout: Rollout, now: Instant) -> list[Commanded]:

@@ -81,7 +81,7 @@ class KafkaSource:
             session_timeout_ms=6_000,
             heartbeat_interval_ms=2_000,
             max_poll_interval_ms=300_000,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=250,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
         started = False
