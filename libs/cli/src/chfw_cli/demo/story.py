@@ -18,7 +18,7 @@ from chfw_cli.demo.estate import (
     EstateHub,
     user_id,
 )
-from chfw_cli.demo.oracle import Image
+from chfw_cli.demo.oracle import Box, Image
 from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
@@ -77,6 +77,10 @@ class Story:
     automatic_date: Instant
     requests: tuple[Request, ...]
     decisions: tuple[DecisionStep, ...]
+
+    def boxes(self) -> dict[int, Box]:
+        """The hubs as the oracle sees them, each by its id."""
+        return {hub.hub: hub for hub in self.estate.hubs}
 
     def image(self) -> Image:
         """The release as the oracle sees it."""
