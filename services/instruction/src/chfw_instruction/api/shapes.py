@@ -6,8 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chfw_common.kernel.rollout import AnswerKind, Group
-from chfw_common.runtime.http.paging import NDJSON
-from chfw_instruction.api.submissions import CSV
+from chfw_common.runtime.http.paging import CSV, NDJSON
 
 
 class _Shape(BaseModel):

@@ -16,15 +16,14 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import InstantText
-from chfw_common.runtime.http.paging import NDJSON
+from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import Problem
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
 from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages.accept import Submission
 
-JSON = "application/json"
-CSV = "text/csv"
 MEDIA_TYPES = (JSON, NDJSON, CSV)
 JSON_BYTES_PER_ENTRY = 64
 """A JSON document is held as a whole, so it may have fewer bytes: an id with quotes, comma and indentation has 40."""

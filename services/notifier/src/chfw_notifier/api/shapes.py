@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chfw_common.kernel.rollout import HubState, Mode, Rule
-from chfw_common.runtime.http.paging import NDJSON
+from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import problems
 
 
@@ -137,7 +137,7 @@ HUB_LIST: dict[int | str, dict[str, Any]] = {
         "model": OwnHubsView,
         "content": {
             NDJSON: {"schema": {"type": "string", "description": "A line a hub, all of them"}},
-            "text/csv": {"schema": {"type": "string", "description": "A row a hub, all of them"}},
+            CSV: {"schema": {"type": "string", "description": "A row a hub, all of them"}},
         },
     },
     **problems(429),
