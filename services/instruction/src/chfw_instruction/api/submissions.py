@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
@@ -18,7 +18,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import InstantText
 from chfw_common.runtime.http.json_route import JSON
 from chfw_common.runtime.http.paging import CSV, NDJSON
-from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.problems import Problem, invalid_request
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
 from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
 from chfw_instruction.settings import Settings
@@ -103,8 +103,7 @@ class _Listing:
 
 def _stated(query: Terms) -> Terms:
     if query.kind is None:
-        where = [{"pointer": "/query/kind", "message": "With a list alone in the body, the query says the kind."}]
-        raise Problem(422, "invalid_request", "The request does not have the expected form.", errors=where)
+        raise invalid_request([(("query", "kind"), "With a list alone in the body, the query says the kind.")])
     return Terms(query.kind, query.group or Group.SAFE_LAUNCH, query.activate_at)
 
 
@@ -145,10 +144,7 @@ def _parse(text: bytes) -> InstructionBody:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if found[0]["type"] == "json_invalid":
             raise malformed(found[0]["msg"]) from error
-        errors: list[dict[str, Any]] = [
-            {"pointer": "/" + "/".join(map(str, ("body", *one["loc"]))), "message": one["msg"]} for one in found
-        ]
-        raise Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors) from error
+        raise invalid_request((("body", *one["loc"]), one["msg"]) for one in found) from error
 
 
 def _too_many(settings: Settings) -> Problem:
