@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
+from pydantic import FailFast, ValidationError
 
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
@@ -19,6 +19,7 @@ from chfw_common.runtime.http.ids import InstantText
 from chfw_common.runtime.http.json_route import JSON
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import Problem, invalid_request
+from chfw_common.runtime.http.shapes import Shape
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
 from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
 from chfw_instruction.settings import Settings
@@ -30,10 +31,8 @@ JSON_BYTES_PER_ENTRY = 64
 _AT_A_TIME = 5_000
 
 
-class InstructionBody(BaseModel):
+class InstructionBody(Shape):
     """What a Party says of hubs. A blank time states no preference."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: AnswerKind
     group: Group = Group.SAFE_LAUNCH
