@@ -16,8 +16,9 @@ from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.service import Batch, Received, Tx
 from chfw_common.topology import HUB_PROGRESSED
 from chfw_notifier.stages import tell
-from tests.service.instruction.stand import NOW, RELEASE, Stand
 from tests.service.notifier.plain import tell_plainly
+from tests.support.release import NOW, RELEASE
+from tests.support.serving import Stand
 
 PARTIES = [PartyId(f"party-{n:02d}") for n in range(12)]
 ROUNDS = 7
