@@ -46,11 +46,11 @@ demo:
 	@$(BIN)/chfw demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -p tools.no_skips --ignore=tests/containers $(TESTS) $(ARGS)
+	PYTHONPATH='$(SOURCES)' $(BIN)/python -m pytest -p tools.no_skips --ignore=tests/containers $(TESTS) $(ARGS)
 
 # The files whose tests take their number of inputs from tests/support/fuzzing.py.
 fuzz: $(READY)
-	$(BIN)/python -m pytest -p tools.no_skips --hypothesis-profile=fuzz --hypothesis-show-statistics \
+	PYTHONPATH='$(SOURCES)' $(BIN)/python -m pytest -p tools.no_skips --hypothesis-profile=fuzz --hypothesis-show-statistics \
 	    $$(grep -rl --include='test_*.py' 'support.fuzzing import' tests) $(ARGS)
 
 # All of them, whatever fails, so that one run tells everything.

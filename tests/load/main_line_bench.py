@@ -27,17 +27,16 @@ import psutil
 from chfw_cli.demo.backlog import Backlog
 from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import LARGE, REGIONS, SUPPLIERS, draw_estate
-from chfw_cli.demo.intake import Timed, instruct_timed
+from chfw_cli.demo.intake import Timed, instruct, instruct_timed
 from chfw_cli.demo.live import just_before
 from chfw_cli.demo.pacing import PacedTimeline
-from chfw_cli.demo.story import RELEASE_ID, DecisionStep, Request, Story, make_request, write_story
-from chfw_cli.demo.tell import seed
+from chfw_cli.demo.story import Request, Story, requests_of, write_story
+from chfw_cli.demo.tell import decide, seed
 from chfw_cli.local.services import DATABASE
 from chfw_cli.local.stack import Stack
 from chfw_cli.local.state import StateDir
 from chfw_cli.tokens import Issuer
-from chfw_common.kernel.ids import HubId, PartyId, hub_eui64
-from chfw_common.kernel.roles import Role
+from chfw_common.kernel.ids import PartyId, hub_eui64
 from chfw_common.runtime.clock import Pace, machine_now, write_pace
 
 ONE_REQUEST = 50_000
@@ -151,12 +150,8 @@ async def roll_out(
 ) -> None:
     """Everybody instructs as soon as capacity allows; the DCC decides; the clock runs until all are confirmed."""
     for party in map(PartyId, SUPPLIERS):
-        for request in asap(story, party):
-            body = {"kind": "instruct", "group": "safe_launch", "activate_at": None, "hubs": list(request.entries)}
-            await client.post(
-                "instruction", f"/v1/releases/{RELEASE_ID}/instructions", body, key=f"asap-{request.key}",
-                party=party, role=request.role,
-            )  # fmt: skip
+        for request in requests_of(party, timedelta(0), "instruct", "safe_launch", None, story.estate.hubs):
+            await instruct(client, replace(request, key=f"asap-{request.key}"))
     pilot, run = story.decisions
     await timeline.until(story.begins + pilot.at)
     await decide(client, pilot)
@@ -188,25 +183,6 @@ async def roll_out(
                 say(f"  {row['ms']:>7} ms {row['calls']:>7} calls {row['rows']:>8} rows  {row['query']}")
     finally:
         await admin.close()
-
-
-async def decide(client: Client, step: DecisionStep) -> None:
-    """The DCC decides."""
-    body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
-    await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
-
-
-def asap(story: Story, party: PartyId) -> list[Request]:
-    """Requests of a Party for all its hubs, one for each of its roles."""
-    named: dict[Role, list[HubId]] = {Role.IMPORT_SUPPLIER: [], Role.GAS_SUPPLIER: []}
-    for hub in story.estate.hubs:
-        if party in hub.parties:
-            named[Role.IMPORT_SUPPLIER if hub.import_party == party else Role.GAS_SUPPLIER].append(hub.hub)
-    return [
-        make_request(party, role, timedelta(0), "instruct", "safe_launch", None, tuple(map(hub_eui64, hubs)))
-        for role, hubs in named.items()
-        if hubs
-    ]
 
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:

@@ -30,9 +30,10 @@ from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Service
 from chfw_common.topology import RELEASE_NOTIFIED
 from tests.service.documents.uses import HUB, USES, Use
-from tests.service.instruction.stand import RELEASE, Stand, standing
 from tests.service.notifier.estates import Estate, fill
 from tests.support.databases import Databases
+from tests.support.release import RELEASE
+from tests.support.serving import Stand, standing
 
 CHECKS: list[CheckFunction] = [
     not_a_server_error,

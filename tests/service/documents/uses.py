@@ -7,7 +7,7 @@ from typing import Any
 from chfw_common.kernel.ids import HubId, hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
-from tests.service.instruction.stand import DAY, NOW, RELEASE, D
+from tests.support.release import DAY, NOW, RELEASE, D
 
 HUB = hub_eui64(HubId(1))
 ANYBODY = frozenset(Role)

@@ -9,8 +9,8 @@ from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.service import Service, Tx
 from chfw_governance.service import NAME, build
 from chfw_governance.settings import Settings
-from tests.service.instruction.stand import Stand, standing
 from tests.support.databases import Databases
+from tests.support.serving import Stand, standing
 
 
 async def install(tx: Tx, _database: str) -> None:

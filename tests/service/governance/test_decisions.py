@@ -7,7 +7,8 @@ from typing import Any
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.kernel.rollout import HubState
 from chfw_common.topology import ROLLOUT_PROGRESSED
-from tests.service.instruction.stand import NOW, RELEASE, Stand, bearer
+from tests.support.release import NOW, RELEASE
+from tests.support.serving import Stand, bearer
 
 URL = f"/v1/releases/{RELEASE}/decisions"
 DCC = bearer("dcc", role="DCC")

@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from chfw_common.runtime.service import Service
+from chfw_common.runtime.migrations import migrate
+from chfw_common.runtime.service import Service, Tx
 from chfw_instruction.service import build
 from chfw_instruction.settings import Settings
-from tests.service.instruction.stand import Stand, install, standing
 from tests.support.databases import Databases
+from tests.support.serving import Stand, standing
+
+
+async def install(tx: Tx, _database: str) -> None:
+    """The schemas of intake and of the inventory it looks things up in."""
+    await migrate(tx, "smi")
+    await migrate(tx, "instruction")
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service.instruction.stand import RELEASE, Stand, bearer, euis
 from tests.support.fuzzing import inputs
+from tests.support.release import RELEASE, euis
+from tests.support.serving import Stand, bearer
 
 URL = f"/v1/releases/{RELEASE}/instructions"
 T = "2026-12-01T02:00:00Z"

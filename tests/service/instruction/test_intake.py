@@ -9,7 +9,8 @@ import pytest
 
 from chfw_common.kernel.rollout import Mode, Rule
 from chfw_common.runtime.clock import stopwatch
-from tests.service.instruction.stand import CUT_OFF, NOW, RELEASE, D, Stand, bearer, euis
+from tests.support.release import CUT_OFF, NOW, RELEASE, D, euis
+from tests.support.serving import Stand, bearer
 
 DAY = timedelta(days=1)
 URL = f"/v1/releases/{RELEASE}/instructions"

@@ -8,7 +8,8 @@ import pytest
 from chfw_common.runtime.clock import stopwatch
 from chfw_instruction.domain.entries import Listing
 from chfw_instruction.domain.lists import CsvReader, NdjsonReader
-from tests.service.instruction.stand import RELEASE, Stand, bearer, euis
+from tests.support.release import RELEASE, euis
+from tests.support.serving import Stand, bearer
 
 URL = f"/v1/releases/{RELEASE}/instructions"
 FORMS = {"application/json": 50_000, "application/x-ndjson": 250_000, "text/csv": 250_000}

@@ -8,7 +8,8 @@ from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
 from chfw_common.kernel.rollout import HubState, Mode
 from chfw_common.topology import HUB_PROGRESSED, RELEASE_NOTIFIED, ROLLOUT_DECISION
-from tests.service.instruction.stand import DAY, NOW, RELEASE, Stand, bearer, decision, euis, notice
+from tests.support.release import DAY, NOW, RELEASE, decision, euis, notice
+from tests.support.serving import Stand, bearer
 
 OTHER = ReleaseId("CH-9-1")
 URL = f"/v1/releases/{RELEASE}/instructions"

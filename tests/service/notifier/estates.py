@@ -8,7 +8,8 @@ import orjson
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import format_instant, parse_instant
 from chfw_common.topology import partition_of_hub
-from tests.service.instruction.stand import NOW, RELEASE, Stand
+from tests.support.release import NOW, RELEASE
+from tests.support.serving import Stand
 
 SINCE = parse_instant("2024-01-01T00:00:00Z")
 _LEDGER = """

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from chfw_common.kernel.instants import parse_instant
-from tests.service.instruction.stand import RELEASE, Stand, bearer
 from tests.service.notifier.estates import Estate, fill
 from tests.service.notifier.test_telling import announce
+from tests.support.release import RELEASE
+from tests.support.serving import Stand, bearer
 
 OWN, OTHER, THIRD = "elec", "hidden-7319", "veiled-4406"
 HUBS = (

@@ -16,9 +16,10 @@ from chfw_common.runtime.http.problems import Problem
 from chfw_notifier.api.exports import Exports, Write, pieces
 from chfw_notifier.store import estate
 from chfw_notifier.store.estate import COLUMNS, Scope
-from tests.service.instruction.stand import RELEASE, Stand, bearer
 from tests.service.notifier.estates import SINCE, Estate, fill
 from tests.service.notifier.test_telling import ELEC, announce
+from tests.support.release import RELEASE
+from tests.support.serving import Stand, bearer
 
 ESTATE = "/v1/estate"
 ELIGIBILITY = f"/v1/releases/{RELEASE}/eligibility"

@@ -15,7 +15,8 @@ from chfw_common.runtime.service import Batch, Received
 from chfw_common.topology import INSTRUCTION_RECEIVED
 from chfw_notifier.store import feeds
 from chfw_notifier.store.feeds import Told
-from tests.service.instruction.stand import NOW, RELEASE, Stand, bearer
+from tests.support.release import NOW, RELEASE
+from tests.support.serving import Stand, bearer
 
 PARTIES = [PartyId(name) for name in ("amber", "beryl", "coral")]
 ELEC = PartyId("elec")

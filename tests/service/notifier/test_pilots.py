@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from tests.service.instruction.stand import RELEASE, Stand, bearer, euis
 from tests.service.notifier.estates import Estate, fill
 from tests.service.notifier.test_telling import announce
+from tests.support.release import RELEASE, euis
+from tests.support.serving import Stand, bearer
 
 # 60 hubs: 30 north with a second Supplier, 18 south without, 12 south of another model.
 HUBS = (

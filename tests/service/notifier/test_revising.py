@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from chfw_common.events.release import ReleaseNotified
-from tests.service.instruction.stand import RELEASE, Stand, bearer
 from tests.service.notifier.test_telling import announce, feed
+from tests.support.release import RELEASE
+from tests.support.serving import Stand, bearer
 
 
 async def revise(stand: Stand, key: str, release_id: str = RELEASE, role: str = "DCC", **changes: Any) -> Any:

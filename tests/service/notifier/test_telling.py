@@ -21,7 +21,8 @@ from chfw_common.topology import (
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
 )
-from tests.service.instruction.stand import NOW, RELEASE, Stand, bearer, decision
+from tests.support.release import NOW, RELEASE, decision
+from tests.support.serving import Stand, bearer
 
 ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
 BODY: dict[str, Any] = {

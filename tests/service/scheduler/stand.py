@@ -9,24 +9,21 @@ from typing import Any, TypeVar
 
 from chfw_common.events.base import Event
 from chfw_common.events.command import CommandItem, CommandKind, HubCommand
-from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.progressed import HubProgress, HubProgressed
-from chfw_common.events.release import CplEntry, ReleaseNotified
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
+from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.roles import Role
-from chfw_common.kernel.rollout import AnswerKind, Group, Mode, Rule
-from chfw_common.runtime import envelope
+from chfw_common.kernel.rollout import AnswerKind, Group, Mode
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import write_outbox
-from chfw_common.runtime.service import Batch, Received, Service, Tick
+from chfw_common.runtime.service import Service, Tick
 from chfw_common.runtime.ticks import TickRunner
 from chfw_common.topology import (
     BY_NAME,
@@ -41,13 +38,11 @@ from chfw_common.topology import (
 )
 from chfw_scheduler.service import build
 from chfw_scheduler.settings import Settings
+from tests.support.release import NOW, RELEASE, SINCE, Answers, D, decision, notice, put_hubs
+from tests.support.serving import batch_of
 
-NOW = parse_instant("2026-10-01T09:00:00Z")
 T = parse_instant("2026-12-01T02:00:00Z")
-D = parse_instant("2027-03-31T12:00:00Z")
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-RELEASE = ReleaseId("CH-9-2")
-SINCE = parse_instant("2024-01-01T00:00:00Z")
+HOUR = timedelta(hours=1)
 EDGES = ("North", "South")
 EventT = TypeVar("EventT", bound=Event)
 
@@ -57,29 +52,6 @@ def hubs_of(part: int, n: int) -> list[HubId]:
     numbers = (HubId(number) for number in count(1))
     found = (hub for hub in numbers if partition_of_hub(hub) == part)
     return [next(found) for _ in range(n)]
-
-
-def notice(**changes: Any) -> ReleaseNotified:
-    """The release of these tests."""
-    cpl = {"manufacturer": "Acme", "model": "CH9", "hardware": ("H1",), "firmware": "NEW", "image_hash": "ab" * 32}
-    fields: dict[str, Any] = {
-        "release_id": RELEASE,
-        "version": 1,
-        "cpl": CplEntry(**{**cpl, "predecessors": ("OLD",), **changes.pop("cpl", {})}),
-        "kind": "planned",
-        "severity": "low",
-        "priority": 3,
-        "note_reference": "RN",
-        "rule": Rule.VOLUNTARY,
-        "lone_lead": 14 * DAY,
-        "answer_min": 3 * DAY,
-        "pilot_cap": 300,
-        "notified_at": NOW,
-        "pilot_opens": NOW + 14 * DAY,
-        "pilot_closes": NOW + 28 * DAY,
-        "automatic_date": D,
-    }
-    return ReleaseNotified(**{**fields, **changes})
 
 
 def instruction(
@@ -161,12 +133,9 @@ class Stand:
 
     async def consume(self, topic: Topic, *events: Event, partition: int = 0) -> None:
         """Hand facts to the handler as one batch of a partition, and write what it says."""
-        received = tuple(
-            Received(n, envelope.event_id("test", topic.name, b"", n), self.now, event)
-            for n, event in enumerate(events)
-        )
+        batch = batch_of(topic, events, self.now, partition)
         async with self.database.transaction() as tx:
-            outcome = await self.service.consumes[topic].handler(tx, Batch(topic.name, partition, received), self.now)
+            outcome = await self.service.consumes[topic].handler(tx, batch, self.now)
             await write_outbox(tx, outcome.outgoing, "test", self.now)
 
     async def hubs_say(self, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any) -> None:
@@ -193,21 +162,13 @@ class Stand:
 
     async def announce(self, **changes: Any) -> None:
         """The notice."""
-        await self.consume(RELEASE_NOTIFIED, notice(**changes))
+        cpl = {"firmware": "NEW", "predecessors": ("OLD",), **changes.pop("cpl", {})}
+        await self.consume(RELEASE_NOTIFIED, notice(cpl=cpl, **changes))
 
     async def decide(self, epoch: int, mode: Mode, *, halt: int = 0, date: Instant = D) -> None:
         """A decision; `halt` is its min_epoch."""
-        decision = RolloutDecision(
-            release_id=RELEASE,
-            epoch=epoch,
-            min_epoch=halt,
-            mode=mode,
-            automatic_date=date,
-            reason="so decided",
-            confirmed_by=None,
-            decided_at=self.now,
-        )
-        await self.consume(ROLLOUT_DECISION, decision)
+        said = decision(epoch, mode, date, min_epoch=halt, at=self.now)
+        await self.consume(ROLLOUT_DECISION, said)
 
     async def edge_obeys(self, edge: str, epoch: int) -> None:
         """An edge acknowledges."""
@@ -266,23 +227,9 @@ class Stand:
     async def load_hubs(self, hubs: Iterable[HubId], *, parties: tuple[str, str | None] = ("elec", "gas")) -> None:
         """Put commissioned hubs of the model into the inventory."""
         imports, gas = parties
+        second = None if gas is None else Answers(gas, f"{gas}-u")
         async with self.database.transaction() as tx:
-            await tx.copy_records_to_table(
-                "hub",
-                schema_name="smi",
-                columns=[
-                    "hub", "part", "device_type", "status", "status_since", "manufacturer", "model", "hardware",
-                    "firmware", "gbcs", "region", "import_party", "import_user", "import_since", "gas_party",
-                    "gas_user", "gas_since", "smi_version",
-                ],
-                records=[
-                    (
-                        hub, partition_of_hub(hub), "CHF", "Commissioned", SINCE, "Acme", "CH9", "H1", "OLD",
-                        "4.1", "North", imports, f"{imports}-u", SINCE, gas, gas and f"{gas}-u", gas and SINCE, 1,
-                    )
-                    for hub in hubs
-                ],
-            )  # fmt: skip
+            await put_hubs(tx, hubs, Answers(imports, f"{imports}-u"), second, firmware="OLD", region="North")
 
     async def enrolled(self, hubs: Iterable[HubId], *, parties: tuple[str, str | None] = ("elec", None)) -> None:
         """A release that knows its hubs, and that anybody may be told of from now on."""

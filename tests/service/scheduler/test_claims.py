@@ -9,7 +9,8 @@ from chfw_common.events.response import ResponseKind
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.rollout import Group, HubState, Mode
 from chfw_common.topology import CHUNK
-from tests.service.scheduler.stand import DAY, HOUR, NOW, D, Stand, T, alert, hubs_of, instruction, record
+from tests.service.scheduler.stand import HOUR, Stand, T, alert, hubs_of, instruction, record
+from tests.support.release import DAY, NOW, D
 
 
 async def test_a_claim_takes_a_chunk_of_as_many_partitions_as_it_needs_under_the_epoch(stand: Stand) -> None:

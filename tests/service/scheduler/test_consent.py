@@ -7,7 +7,8 @@ from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.rollout import AnswerKind, HubState, Mode
 from chfw_common.runtime.errors import TransientError
 from chfw_common.topology import HUB_PARTITIONS
-from tests.service.scheduler.stand import DAY, HOUR, NOW, RELEASE, Stand, T, hubs_of, instruction, record
+from tests.service.scheduler.stand import HOUR, Stand, T, hubs_of, instruction, record
+from tests.support.release import DAY, NOW, RELEASE
 
 LEDGER = "select * from ledger order by release_id, part, hub"
 

@@ -16,7 +16,8 @@ from chfw_common.runtime.database import open_database
 from chfw_common.runtime.outbox import write_outbox
 from chfw_common.topology import HUB_PARTITIONS
 from chfw_scheduler.store import releases
-from tests.service.scheduler.stand import DAY, HOUR, NOW, RELEASE, D, Stand, T, alert, hubs_of, instruction, record
+from tests.service.scheduler.stand import HOUR, Stand, T, alert, hubs_of, instruction, record
+from tests.support.release import DAY, NOW, RELEASE, D
 
 PERMIT = timedelta(minutes=10)
 

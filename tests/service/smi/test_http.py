@@ -1,33 +1,16 @@
 """The routes of the inventory, with callers of each kind."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from chfw_common.kernel.ids import PartyId, UserId
-from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.roles import Role
-from chfw_common.runtime.database import Database
-from chfw_common.runtime.http.app import create_app
-from chfw_common.runtime.http.callers import Caller, TokenVerifier
-from chfw_common.runtime.http.commands import Commands
-from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Tx
 from chfw_smi.service import build
 from chfw_smi.settings import Settings
+from tests.support.routes import as_, client_of
 
-T0 = datetime(2026, 3, 1, tzinfo=UTC)
-CALLERS = {
-    "dcc": Caller(PartyId("dcc"), UserId("D-1"), Role.DCC),
-    "alpha": Caller(PartyId("alpha"), UserId("U-1"), Role.IMPORT_SUPPLIER),
-    "gamma": Caller(PartyId("gamma"), UserId("U-3"), Role.GAS_SUPPLIER),
-    "csp": Caller(PartyId("csp"), UserId("C-1"), Role.CSP),
-}
 HUB = {
     "hub": "00-00-00-00-00-00-00-01",
     "gpf": "00-00-00-00-00-00-00-02",
@@ -44,51 +27,11 @@ HUB = {
 }
 
 
-class OneTransaction(Database):
-    """Every command in a savepoint of the test's transaction."""
-
-    def __init__(self, tx: Tx) -> None:
-        super().__init__(None)
-        self._tx = tx
-
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
-        async with self._tx.transaction():
-            yield self._tx
-
-
-class ByName(TokenVerifier):
-    """A token is a name."""
-
-    def verify(self, token: str) -> Caller:
-        return CALLERS[token]
-
-
-class Still:
-    """A clock that stands."""
-
-    def now(self) -> Instant:
-        return T0
-
-    async def machine_sleep(self, seconds: float) -> None:
-        raise AssertionError(seconds)
-
-
 @pytest.fixture
 async def client(tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
     service = build(Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-")))
-    run = Commands(OneTransaction(tx), Still(), asyncio.Event())
-
-    async def ready() -> str | None:
-        return None
-
-    app = create_app(service, run, ByName(Path("-"), "chfw"), Metrics("smi", service.consumes), ready)
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://smi") as found:
+    async with client_of(service, tx) as found:
         yield found
-
-
-def as_(name: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {name}"}
 
 
 async def test_the_dcc_loads_and_looks_up(client: httpx2.AsyncClient, tx: Tx) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.rollout import FINAL_STATES, HubState
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, schema_of
@@ -44,15 +45,14 @@ select exists (select 1 from scheduler.ledger l join scheduler.decision d using 
     or exists (select 1 from device_sim.device where activate_at <= $1)
     or exists (select 1 from device_sim.later where due_at <= $1)
 """
-_OPEN = """
-select count(*) from scheduler.ledger
-where state not in ('confirmed', 'failed_final', 'cancelled', 'superseded', 'departed', 'unreachable')
-"""
+_OPEN = "select count(*) from scheduler.ledger where state <> all($1)"
+ENDED = sorted(FINAL_STATES | {HubState.UNREACHABLE})
+"""The states of hubs that have come to an end, and of those that nobody can reach."""
 
 
 async def count_open(connection: Any) -> int:
     """Hubs that have not come to an end, those that nobody can reach left aside."""
-    return int(await connection.fetchval(_OPEN))
+    return int(await connection.fetchval(_OPEN, ENDED))
 
 
 class Backlog:

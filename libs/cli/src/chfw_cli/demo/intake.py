@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_cli.demo.client import Client
-from chfw_cli.demo.oracle import Box, judge
+from chfw_cli.demo.oracle import judge
 from chfw_cli.demo.pacing import Timeline
 from chfw_cli.demo.story import RELEASE_ID, Request, Story
 
@@ -68,8 +68,7 @@ async def _until_answered(client: Client, request: Request, timeline: Timeline) 
 
 async def verdict_mismatches(client: Client, story: Story, ids: Mapping[str, str]) -> list[str]:
     """Compare every verdict of every request with what the oracle says of it, entry by entry."""
-    boxes: dict[int, Box] = {hub.hub: hub for hub in story.estate.hubs}
-    image = story.image()
+    image, boxes = story.image(), story.boxes()
     found: list[str] = []
     for request in story.requests:
         said: list[Any] = []

@@ -9,14 +9,11 @@ import asyncpg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from chfw_cli.demo.backlog import AWAY
+from chfw_cli.demo.backlog import AWAY, ENDED
 from chfw_cli.demo.tell import Say
 
 LOOK_EVERY = 0.5
-DONE = """
-select count(*) as enrolled, count(*) filter (where state in ('confirmed', 'failed_final', 'unreachable')) as done
-from scheduler.ledger
-"""
+DONE = "select count(*) as enrolled, count(*) filter (where state = any($1)) as done from scheduler.ledger"
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +45,7 @@ async def _follow(dsn: str, progress: Progress, task: Any) -> None:
             connection = await asyncpg.connect(dsn, timeout=5)
             try:
                 while True:
-                    row = await connection.fetchrow(DONE)
+                    row = await connection.fetchrow(DONE, ENDED)
                     speed = progress.tasks[task].speed or 0.0
                     progress.update(task, total=row["enrolled"] or None, completed=row["done"], rate=speed)
                     await asyncio.sleep(LOOK_EVERY)

@@ -52,6 +52,10 @@ class SimulatedTimeline:
         """Move everything that can move at this instant."""
         await self._simulation.settle()
 
+    async def merged(self) -> None:
+        """Nothing is on its way once everything has moved that can."""
+        await self.work()
+
     async def open_hubs(self) -> int:
         """Hubs that have not come to an end, those that nobody can reach left aside."""
         admin = await asyncpg.connect(self._dsn)
@@ -63,10 +67,6 @@ class SimulatedTimeline:
     async def effort(self) -> Effort:
         """Not measured: seconds of a simulation say nothing about the live system."""
         return Effort()
-
-    async def merged(self) -> None:
-        """Move everything that can move at this instant."""
-        await self._simulation.settle()
 
 
 async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans: bool, say: Say) -> Report:

@@ -1,7 +1,7 @@
 """What happens in the demonstration, as data: who sends what, when. Nothing here is done yet."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from chfw_cli.demo.estate import (
     EstateHub,
     user_id,
 )
-from chfw_cli.demo.oracle import Image
+from chfw_cli.demo.oracle import Box, Image
 from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
@@ -77,6 +77,10 @@ class Story:
     automatic_date: Instant
     requests: tuple[Request, ...]
     decisions: tuple[DecisionStep, ...]
+
+    def boxes(self) -> dict[int, Box]:
+        """The hubs as the oracle sees them, each by its id."""
+        return {hub.hub: hub for hub in self.estate.hubs}
 
     def image(self) -> Image:
         """The release as the oracle sees it."""
@@ -142,7 +146,7 @@ def write_story(estate: Estate) -> Story:
 
 
 class _Author:
-    """Collects requests; a Party sends one for each of its User IDs, hubs of both roles under the Import one."""
+    """Collects requests."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -158,18 +162,27 @@ class _Author:
         only: Callable[[EstateHub], bool] = lambda _: True,
     ) -> None:
         """Write requests of a Party for those of the hubs that it answers for."""
-        by_role: dict[Role, list[HubId]] = {Role.IMPORT_SUPPLIER: [], Role.GAS_SUPPLIER: []}
-        for hub in hubs:
-            if party in hub.parties and only(hub):
-                by_role[Role.IMPORT_SUPPLIER if hub.import_party == party else Role.GAS_SUPPLIER].append(hub.hub)
-        for role, named in by_role.items():
-            if named:
-                entries = tuple(map(hub_eui64, named))
-                self.requests.append(make_request(party, role, at, kind, group, activate, entries))
+        self.requests += requests_of(party, at, kind, group, activate, filter(only, hubs))
 
     def batch(self, party: PartyId, role: Role, at: timedelta, activate: timedelta, entries: tuple[str, ...]) -> None:
         """Write the one large request of a Party."""
         self.requests.append(make_request(party, role, at, "instruct", "safe_launch", activate, entries, measured=True))
+
+
+def requests_of(
+    party: PartyId, at: timedelta, kind: str, group: str, activate: timedelta | None, hubs: Iterable[EstateHub]
+) -> list[Request]:
+    """The requests of a Party for those of the hubs that it answers for: one for each of its User IDs, hubs of both
+    roles under the Import one."""
+    by_role: dict[Role, list[HubId]] = {Role.IMPORT_SUPPLIER: [], Role.GAS_SUPPLIER: []}
+    for hub in hubs:
+        if party in hub.parties:
+            by_role[Role.IMPORT_SUPPLIER if hub.import_party == party else Role.GAS_SUPPLIER].append(hub.hub)
+    return [
+        make_request(party, role, at, kind, group, activate, tuple(map(hub_eui64, named)))
+        for role, named in by_role.items()
+        if named
+    ]
 
 
 def make_request(

@@ -62,6 +62,12 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> To
     return told
 
 
+async def decide(client: Client, step: DecisionStep) -> None:
+    """The DCC decides."""
+    body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
+    await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
+
+
 async def _take_all(
     client: Client, steps: Sequence[Request | DecisionStep], timeline: Timeline, told: Told, say: Say
 ) -> None:
@@ -72,8 +78,7 @@ async def _take_all(
     for step in steps:
         if isinstance(step, DecisionStep):
             told.before = await timeline.effort()
-            body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
-            await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
+            await decide(client, step)
         elif not step.measured:
             told.instructions[step.key] = await instruct(client, step)
         say(_line(step))

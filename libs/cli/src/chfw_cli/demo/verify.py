@@ -6,7 +6,7 @@ from typing import Any
 
 from chfw_cli.demo.client import Client
 from chfw_cli.demo.intake import verdict_mismatches
-from chfw_cli.demo.oracle import Box, expect
+from chfw_cli.demo.oracle import expect
 from chfw_cli.demo.reconcile import Reconciliation, reconcile
 from chfw_cli.demo.story import Story
 from chfw_cli.demo.tell import Told
@@ -36,8 +36,7 @@ class Verdict:
 
 async def verify(client: Client, admin: Any, story: Story, told: Told) -> Verdict:
     """Reconcile and audit."""
-    boxes: dict[int, Box] = {hub.hub: hub for hub in story.estate.hubs}
-    expected = expect(story.image(), boxes, story.requests)
+    expected = expect(story.image(), story.boxes(), story.requests)
     views = await look(client, admin)
     parked = await _count(admin, "parked_record", SERVICES)
     findings = [str(finding) for service in SERVICES for finding in await _audit(admin, service)]

@@ -6,11 +6,9 @@ from typing import Any
 import asyncpg
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubFields, HubRecord, Responsibility
-from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, PartyId, UserId
 from chfw_common.kernel.roles import Role
 
-_LEAST = -(1 << 63)
-_GREATEST = (1 << 63) - 1
 _TYPES = {entry.value: entry for entry in DeviceType}
 _STATUSES = {entry.value: entry for entry in DeviceStatus}
 
@@ -49,9 +47,9 @@ async def page_of_model(
     limit: int,
 ) -> list[HubRecord]:
     """Hubs of a model with one of these hardware versions, in signed order of ids, beginning behind `after`."""
-    if after == _GREATEST:
+    if after == GREATEST_HUB:
         return []
-    first = _LEAST if after is None else after + 1
+    first = LEAST_HUB if after is None else after + 1
     rows = await tx.fetch(_PAGE, manufacturer, model, list(hardware), first, limit)
     return [hub_record(row) for row in rows]
 

@@ -14,12 +14,13 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
-from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
+from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import Topic
 
 log = structlog.get_logger()
@@ -126,14 +127,13 @@ class FaustSource:
     async def _positions(self, consumer: Any) -> dict[TP, int]:
         """Where each assigned partition goes on; retried until the servers answer."""
         partitions = sorted(tp.partition for tp in consumer.assignment() if tp.topic == self._topic.name)
-        backoff = BACKOFF_FIRST
+        backoff = Backoff(self._context.clock)
         while partitions:
             try:
                 return await self._start_positions(consumer, partitions)
             except (TransientError, KafkaError) as error:
                 log.warning("positions cannot be read now", action="assign_waits", error=str(error))
-                await self._context.clock.machine_sleep(backoff)
-                backoff = min(backoff * 2, BACKOFF_LIMIT)
+                await backoff.wait()
         return {}
 
     async def _start_positions(self, consumer: Any, partitions: Sequence[int]) -> dict[TP, int]:
@@ -178,15 +178,14 @@ class FaustSource:
             self._fail(error)
 
     async def _settle(self, partition: int, offer: list[Record]) -> None:
-        backoff = BACKOFF_FIRST
+        backoff = Backoff(self._context.clock)
         while True:
             try:
                 await self._context.settle(self._topic, partition, offer)
                 return
             except TransientError as error:
                 log.warning("a partition waits", action="partition_waits", partition=partition, error=str(error))
-                await self._context.clock.machine_sleep(backoff)
-                backoff = min(backoff * 2, BACKOFF_LIMIT)
+                await backoff.wait()
 
     def _fail(self, error: BaseException) -> None:
         if self._failed is not None and not self._failed.done():

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.errors import SchemaMissingError, TransientError
@@ -15,8 +16,8 @@ from chfw_common.runtime.transient import transient_as_error
 
 log = structlog.get_logger()
 
-FIRST, LIMIT = 0.2, 5.0
-"""Seconds between two tries: at first, and at most."""
+FIRST = 0.2
+"""Seconds between the first two tries."""
 _NOT_INSTALLED = (
     asyncpg.InvalidCatalogNameError,  # no such database
     asyncpg.InvalidAuthorizationSpecificationError,  # no such role
@@ -56,7 +57,7 @@ async def current_when_there(database: Database, dsn: str, service: str, clock: 
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clock) -> T:
-    pause = FIRST
+    backoff = Backoff(clock, FIRST)
     while True:
         try:
             return await attempt()
@@ -69,5 +70,4 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clo
                 "Postgres is there, but not installed for this service yet", action="schema_waits", server=place,
                 error=str(error),
             )  # fmt: skip
-        await clock.machine_sleep(pause)
-        pause = min(pause * 2, LIMIT)
+        await backoff.wait()

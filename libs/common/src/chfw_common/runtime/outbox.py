@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope
 from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
@@ -129,16 +130,15 @@ async def run_relay(relay: Relay, wake: asyncio.Event, clock: Clock, idle: timed
 
     A server that is away is waited out; anything else ends the process.
     """
-    backoff = 0.1
+    backoff = Backoff(clock)
     while True:
         wake.clear()
         try:
             moved = await relay.relay_once()
-            backoff = 0.1
+            backoff.reset()
         except (TransientError, KafkaError, OSError) as error:
             log.warning("the outbox relay failed, rows stay", action="relay_failed", error=str(error))
-            await clock.machine_sleep(backoff)
-            backoff = min(backoff * 2, 5.0)
+            await backoff.wait()
             continue
         if moved < RELAY_ROWS:
             try:

@@ -17,9 +17,6 @@ from chfw_common.topology import Topic
 
 log = structlog.get_logger()
 
-BACKOFF_FIRST = 0.1
-BACKOFF_LIMIT = 5.0
-
 
 @dataclass(slots=True)
 class SourceContext:

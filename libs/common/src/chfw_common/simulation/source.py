@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from chfw_common.runtime.backoff import FIRST
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
-from chfw_common.runtime.source import BACKOFF_FIRST, SourceContext
+from chfw_common.runtime.source import SourceContext
 from chfw_common.simulation.broker import LocalBroker
 from chfw_common.topology import Topic
 
@@ -112,7 +113,7 @@ class LocalSource:
             self._fetch_at[topic.name, partition] = hole.next_offset
         except TransientError as error:
             log.warning("a partition waits", action="partition_waits", error=str(error))
-            await self._context.clock.machine_sleep(BACKOFF_FIRST)
+            await self._context.clock.machine_sleep(FIRST)
         return len(records)
 
     def seek(self, topic: Topic, partition: int, offset: int) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from chfw_common.events.base import UtcInstant
 from chfw_common.runtime.http.ids import Eui64, HubText
+from chfw_common.runtime.http.shapes import Shape, Written
 from chfw_common.topology import partition_of_hub
 from chfw_device_sim.domain.capacity import Capacity
 from chfw_device_sim.domain.fate import Span
@@ -15,14 +16,10 @@ from chfw_device_sim.store.device import NewDevice
 
 MOST = 5_000
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00]+$")]
+Text = Annotated[Written, Field(max_length=60)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DeviceBody(_Body):
+class DeviceBody(Shape):
     """A device as it leaves the factory."""
 
     hub: HubText
@@ -45,7 +42,7 @@ class DeviceBody(_Body):
         )
 
 
-class LoadBody(_Body):
+class LoadBody(Shape):
     """A load."""
 
     devices: Annotated[tuple[DeviceBody, ...], Field(min_length=1, max_length=MOST)]
@@ -57,14 +54,14 @@ class LoadBody(_Body):
         return self
 
 
-class LoadedBody(_Body):
+class LoadedBody(Shape):
     """What a load did, counted in devices."""
 
     new: int
     known: int
 
 
-class DeviceView(_Body):
+class DeviceView(Shape):
     """What a device knows of itself. `activations` counts how often `activated_release` was activated."""
 
     hub: Eui64
@@ -84,28 +81,28 @@ class DeviceView(_Body):
     activations: int
 
 
-class PageView(_Body):
+class PageView(Shape):
     """A page of devices; `next` is what to ask `after`, None at the end."""
 
     devices: tuple[DeviceView, ...]
     next: Eui64 | None
 
 
-class SpanView(_Body):
+class SpanView(Shape):
     """A duration in seconds, evenly spread between two bounds."""
 
     min: float
     max: float
 
 
-class CapacityView(_Body):
+class CapacityView(Shape):
     """Deliveries begun per hour, and deliveries at once."""
 
     per_hour: int
     in_flight: int
 
 
-class AssumptionsView(_Body):
+class AssumptionsView(Shape):
     """What the simulated fleet is made of. Rates are shares of 1, spans seconds, mappings by region."""
 
     note: str = "Every rate is an assumption for trying things out; none is a figure of the DCC or of a network."

@@ -6,8 +6,8 @@ from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_device_sim.domain.cs06 import Due, Executed, execute
 from chfw_device_sim.domain.fate import SUCCESS
-from chfw_device_sim.stages.alert import Raised, alert
 from chfw_device_sim.stages.network import Network
+from chfw_device_sim.stages.say import Said, alert
 from chfw_device_sim.store import command, later
 
 
@@ -25,12 +25,12 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     fate = network.radio.fate
     executed = [execute(entry, fate, now) for entry in due]
     await command.end_activations(tx, executed, now)
-    raised: list[Raised] = []
+    raised: list[Said[AlertItem]] = []
     kept: list[later.Later] = []
     for entry, done in zip(due, executed, strict=True):
         if not done.alert_at:
             continue
-        word = Raised(entry.armed_release, entry.part, _alert(entry, done, now))
+        word = Said(entry.armed_release, entry.part, _alert(entry, done, now))
         if done.alert_at[0] == now:
             raised.append(word)
         kept += [word.later(ceil_to_grid(at, network.radio.grid)) for at in done.alert_at if at > now]

@@ -1,14 +1,14 @@
 """Call up: images that wait in a full region begin to travel, in order, when there is room."""
 
-from chfw_common.events.response import ResponseItem, ResponseKind
+from chfw_common.events.response import ResponseItem
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_common.topology import CHUNK
 from chfw_device_sim.domain.capacity import Lane, call_up, room
 from chfw_device_sim.domain.edge import Refusal
 from chfw_device_sim.domain.image import Reception
-from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
+from chfw_device_sim.stages.say import Said, answer, refused_distribution
 from chfw_device_sim.store import fence, image, lane
 
 
@@ -28,7 +28,7 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     hubs = await image.lock_receptions(tx, (hub for hub, _ in waiting))
     entry = (await lane.lock(tx, [found.region]))[found.region]
     changed: list[Reception] = []
-    given: list[Given] = []
+    given: list[Said[ResponseItem]] = []
     for reception in sorted(hubs.values(), key=lambda known: known.queue_no or 0):
         release_id, epoch = reception.coming_release, reception.coming_epoch
         if reception.queue_no is None or release_id is None or epoch is None or room(entry, capacity) == 0:
@@ -36,7 +36,8 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
         if epoch < fences.get((release_id, found.region), 0):
             entry = entry._replace(queued=entry.queued - 1)
             changed.append(_given_up(reception))
-            given.append(Given(release_id, reception.part, _refused(reception, epoch, now)))
+            refused = refused_distribution(reception.hub, epoch, Refusal.STALE_EPOCH, now)
+            given.append(Said(release_id, reception.part, refused))
             continue
         begins, entry = call_up(entry, capacity, now)
         arrives = network.radio.arrival(reception.hub, found.region, release_id, reception.deliveries, begins)
@@ -53,14 +54,4 @@ async def _first_with_room(network: Network, tx: Tx) -> Lane | None:
 def _given_up(reception: Reception) -> Reception:
     return reception._replace(
         coming_release=None, coming_firmware=None, coming_hash=None, coming_epoch=None, queue_no=None
-    )
-
-
-def _refused(reception: Reception, epoch: int, now: Instant) -> ResponseItem:
-    return ResponseItem(
-        hub=reception.hub,
-        kind=ResponseKind.DISTRIBUTION_REFUSED,
-        at=now,
-        epoch=epoch,
-        reason=Refusal.STALE_EPOCH.value,
     )

@@ -6,8 +6,8 @@ from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
-from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
+from chfw_device_sim.stages.say import Said, answer
 from chfw_device_sim.store import image, lane
 
 
@@ -22,7 +22,7 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     arrivals = await image.lock_arrivals(tx, parts, now) if parts else []
     if not arrivals:
         return TickResult(more=bool(parts))
-    given: list[Given] = []
+    given: list[Said[ResponseItem]] = []
     ended = []
     for arrival in arrivals:
         failure = network.radio.fate.delivery(arrival.hub, arrival.release_id, arrival.attempt)
@@ -33,7 +33,7 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
             epoch=arrival.epoch,
             reason=None if failure is None else failure.value,
         )
-        given.append(Given(arrival.release_id, arrival.part, item))
+        given.append(Said(arrival.release_id, arrival.part, item))
         ended.append((arrival.hub, failure is None))
     await image.end_deliveries(tx, ended)
     left = Counter(arrival.region for arrival in arrivals)

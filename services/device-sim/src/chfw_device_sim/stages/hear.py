@@ -6,8 +6,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
 from chfw_common.topology import CS06_ALERT
-from chfw_device_sim.stages.alert import Raised, alert
-from chfw_device_sim.stages.answer import Given, answer
+from chfw_device_sim.stages.say import Said, alert, answer
 from chfw_device_sim.store import later
 
 
@@ -21,11 +20,11 @@ async def tick(tx: Tx, now: Instant) -> TickResult:
     parts = parts_due(await later.dues(tx), now)
     if not parts:
         return TickResult()
-    given: list[Given] = []
-    raised: list[Raised] = []
+    given: list[Said[ResponseItem]] = []
+    raised: list[Said[AlertItem]] = []
     for word in await later.take(tx, parts, now):
         if word.topic == CS06_ALERT.name:
-            raised.append(Raised(word.release_id, word.part, AlertItem.model_validate_json(word.item)))
+            raised.append(Said(word.release_id, word.part, AlertItem.model_validate_json(word.item)))
         else:
-            given.append(Given(word.release_id, word.part, ResponseItem.model_validate_json(word.item)))
+            given.append(Said(word.release_id, word.part, ResponseItem.model_validate_json(word.item)))
     return TickResult([*answer(given), *alert(raised)], more=True)

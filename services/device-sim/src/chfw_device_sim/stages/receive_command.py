@@ -5,8 +5,8 @@ from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.service import Batch, Outcome, Tx
 from chfw_device_sim.domain.cs06 import Answer, Asked, Command, Receipt, answers_at, obey
-from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
+from chfw_device_sim.stages.say import Said, answer
 from chfw_device_sim.store import anomaly, command, fence, later
 
 _ASKED = {
@@ -26,7 +26,7 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instan
     fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
     before = await command.lock(tx, (item.hub for event in batch.events for item in event.items))
     known = dict(before)
-    given: list[Given] = []
+    given: list[Said[ResponseItem]] = []
     kept: list[later.Later] = []
     odd: list[anomaly.Anomaly] = []
     for message in batch.messages:
@@ -40,11 +40,11 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instan
                 continue
             refused = passage[hub.region]
             if refused is not None:
-                given.append(Given(event.release_id, hub.part, _refused(event, item, refused.value, now)))
+                given.append(Said(event.release_id, hub.part, _refused(event, item, refused.value, now)))
             elif not fate.never_answers(item.hub):
                 known[item.hub] = hub = obey(hub, _command(event, item), now)
                 if hub.receipt is not None:
-                    word = Given(hub.receipt.release_id, hub.part, _answered(item, hub.receipt))
+                    word = Said(hub.receipt.release_id, hub.part, _answered(item, hub.receipt))
                     at = answers_at(hub, fate, now)
                     if at > now:
                         kept.append(word.later(ceil_to_grid(at, grid)))

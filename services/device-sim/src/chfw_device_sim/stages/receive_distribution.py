@@ -5,8 +5,8 @@ from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Outcome, Tx
 from chfw_device_sim.domain.image import Receipt, Sent, receive
-from chfw_device_sim.stages.answer import Given, answer
 from chfw_device_sim.stages.network import Network
+from chfw_device_sim.stages.say import Said, answer, refused_distribution
 from chfw_device_sim.store import anomaly, fence, image, lane
 
 
@@ -17,7 +17,7 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
     known = dict(before)
     lanes = await lane.lock(tx, {entry.region for entry in before.values() if entry.region in network.capacity})
     full_before = dict(lanes)
-    given: list[Given] = []
+    given: list[Said[ResponseItem]] = []
     odd: list[anomaly.Anomaly] = []
     for message in batch.messages:
         event = message.event
@@ -32,13 +32,7 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
             item = None
             refused = passage[reception.region]
             if refused is not None:
-                item = ResponseItem(
-                    hub=hub,
-                    kind=ResponseKind.DISTRIBUTION_REFUSED,
-                    at=now,
-                    epoch=event.epoch,
-                    reason=refused.value,
-                )
+                item = refused_distribution(hub, event.epoch, refused, now)
             else:
                 region = reception.region
                 receipt, known[hub], lanes[region] = receive(
@@ -47,7 +41,7 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
                 if receipt is Receipt.HELD:
                     item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=now, epoch=event.epoch)
             if item is not None:
-                given.append(Given(event.release_id, reception.part, item))
+                given.append(Said(event.release_id, reception.part, item))
     await image.save_receptions(tx, [entry for hub, entry in known.items() if entry != before[hub]])
     await lane.save(tx, [entry for region, entry in lanes.items() if entry != full_before[region]])
     await anomaly.record(tx, odd, now)

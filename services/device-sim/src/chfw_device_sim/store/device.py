@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId
 from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 
 _SQL = load_queries("chfw_device_sim.store", "device.sql")
-_LEAST = -(1 << 63)
-_GREATEST = (1 << 63) - 1
 
 
 class NewDevice(NamedTuple):
@@ -33,6 +31,6 @@ async def load(tx: Tx, devices: Sequence[NewDevice]) -> int:
 
 async def page(tx: Tx, after: HubId | None, limit: int) -> list[dict[str, Any]]:
     """Devices behind an id, in signed order."""
-    if after == _GREATEST:
+    if after == GREATEST_HUB:
         return []
-    return [dict(row) for row in await tx.fetch(_SQL["page_devices"], _LEAST if after is None else after + 1, limit)]
+    return [dict(row) for row in await tx.fetch(_SQL["page_devices"], LEAST_HUB if after is None else after + 1, limit)]

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode
@@ -13,6 +13,7 @@ from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, ide
 from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.shapes import Shape, Written
 from chfw_governance.domain.decide import Proposal
 from chfw_governance.settings import Settings
 from chfw_governance.stages import decide
@@ -21,13 +22,11 @@ Dcc = Annotated[Caller, Depends(dcc)]
 Overseer = Annotated[Caller, Depends(only(Role.DCC, Role.PANEL))]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
-Text = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
+Text = Annotated[Written, Field(max_length=2_000)]
 
 
-class DecisionBody(BaseModel):
+class DecisionBody(Shape):
     """What the DCC wants. `expected_epoch` refuses it when another decision came first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Mode
     reason: Text
@@ -36,10 +35,8 @@ class DecisionBody(BaseModel):
     expected_epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
 
 
-class DecisionView(BaseModel):
+class DecisionView(Shape):
     """A decision, and what became of it. For the document: it is not checked at run time."""
-
-    model_config = ConfigDict(extra="forbid")
 
     release_id: str
     epoch: int
@@ -53,10 +50,8 @@ class DecisionView(BaseModel):
     at_risk: int | None
 
 
-class DecisionsView(BaseModel):
+class DecisionsView(Shape):
     """The decisions on a release by epoch."""
-
-    model_config = ConfigDict(extra="forbid")
 
     decisions: list[DecisionView]
 

@@ -5,21 +5,15 @@ import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from chfw_common.kernel.ids import hub_eui64
-from chfw_instruction.api.submissions import CSV
+from chfw_common.runtime.http.paging import CSV
 from chfw_instruction.stages.report import Judged
 
 OURS = ("hub", "verdict")
 AS_SENT = "as_sent"
 _LINES = 2_000
-
-
-def wants_csv(request: Request) -> bool:
-    """Whether the client asks for CSV."""
-    return CSV in request.headers.get("accept", "")
 
 
 def csv_response(
@@ -36,9 +30,7 @@ def csv_response(
             chunk += 1
 
     disposition = f'attachment; filename="{name}.csv"'
-    return StreamingResponse(
-        lines(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition}
-    )
+    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers={"Content-Disposition": disposition})
 
 
 def renamed(header: Sequence[str]) -> list[str]:

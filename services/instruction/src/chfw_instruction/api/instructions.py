@@ -13,12 +13,22 @@ from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, idempotency_key
 from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
-from chfw_common.runtime.http.paging import NDJSON, Page, ndjson, read_cursor, wants_ndjson, write_cursor
+from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.paging import (
+    CSV,
+    NDJSON,
+    Page,
+    ndjson,
+    read_cursor,
+    wants_csv,
+    wants_ndjson,
+    write_cursor,
+)
 from chfw_common.runtime.http.problems import Problem, problems
 from chfw_common.runtime.service import Tx
-from chfw_instruction.api.downloads import csv_response, wants_csv
+from chfw_instruction.api.downloads import csv_response
 from chfw_instruction.api.shapes import VERDICT_LIST, ProgressView, ReceiptView
-from chfw_instruction.api.submissions import CSV, JSON, InstructionBody, Terms, read_submission
+from chfw_instruction.api.submissions import InstructionBody, Terms, read_submission
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages import accept, report
 

@@ -3,18 +3,14 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from chfw_common.kernel.rollout import AnswerKind, Group
-from chfw_common.runtime.http.paging import NDJSON
-from chfw_instruction.api.submissions import CSV
+from chfw_common.runtime.http.paging import CSV, NDJSON
+from chfw_common.runtime.http.shapes import Shape
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ReceiptView(_Shape):
+class ReceiptView(Shape):
     """A request was taken in; its verdicts follow."""
 
     id: UUID
@@ -23,7 +19,7 @@ class ReceiptView(_Shape):
     received_at: AwareDatetime
 
 
-class ProgressView(_Shape):
+class ProgressView(Shape):
     """A request, and how many of its entries got which verdict."""
 
     id: UUID
@@ -42,7 +38,7 @@ class ProgressView(_Shape):
     results: str
 
 
-class VerdictView(_Shape):
+class VerdictView(Shape):
     """The verdict of one entry; `hub` is null where what was sent is no hub id."""
 
     pos: int
@@ -51,7 +47,7 @@ class VerdictView(_Shape):
     verdict: str
 
 
-class VerdictsView(_Shape):
+class VerdictsView(Shape):
     """A page of verdicts; `next` is what to ask `after`, null at the end."""
 
     state: Literal["judging", "done"]

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
+from pydantic import FailFast, ValidationError
 
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
@@ -16,25 +16,23 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import InstantText
-from chfw_common.runtime.http.paging import NDJSON
-from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.paging import CSV, NDJSON
+from chfw_common.runtime.http.problems import Problem, invalid_request
+from chfw_common.runtime.http.shapes import Shape
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
 from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages.accept import Submission
 
-JSON = "application/json"
-CSV = "text/csv"
 MEDIA_TYPES = (JSON, NDJSON, CSV)
 JSON_BYTES_PER_ENTRY = 64
 """A JSON document is held as a whole, so it may have fewer bytes: an id with quotes, comma and indentation has 40."""
 _AT_A_TIME = 5_000
 
 
-class InstructionBody(BaseModel):
+class InstructionBody(Shape):
     """What a Party says of hubs. A blank time states no preference."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: AnswerKind
     group: Group = Group.SAFE_LAUNCH
@@ -104,8 +102,7 @@ class _Listing:
 
 def _stated(query: Terms) -> Terms:
     if query.kind is None:
-        where = [{"pointer": "/query/kind", "message": "With a list alone in the body, the query says the kind."}]
-        raise Problem(422, "invalid_request", "The request does not have the expected form.", errors=where)
+        raise invalid_request([(("query", "kind"), "With a list alone in the body, the query says the kind.")])
     return Terms(query.kind, query.group or Group.SAFE_LAUNCH, query.activate_at)
 
 
@@ -146,10 +143,7 @@ def _parse(text: bytes) -> InstructionBody:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if found[0]["type"] == "json_invalid":
             raise malformed(found[0]["msg"]) from error
-        errors: list[dict[str, Any]] = [
-            {"pointer": "/" + "/".join(map(str, ("body", *one["loc"]))), "message": one["msg"]} for one in found
-        ]
-        raise Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors) from error
+        raise invalid_request((("body", *one["loc"]), one["msg"]) for one in found) from error
 
 
 def _too_many(settings: Settings) -> Problem:

@@ -7,8 +7,8 @@ from fastapi.responses import StreamingResponse
 
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
-from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_ndjson, write_cursor
-from chfw_notifier.api.exports import Exports, Write, wants_csv
+from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_csv, wants_ndjson, write_cursor
+from chfw_notifier.api.exports import Exports, Write
 from chfw_notifier.api.shapes import HUB_LIST
 from chfw_notifier.stages import report
 from chfw_notifier.store.estate import Scope

@@ -4,22 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from chfw_common.kernel.ids import PartyId
+from chfw_common.runtime.http.paging import CSV
 from chfw_common.runtime.http.problems import Problem
 
-CSV = "text/csv"
 AT_ONCE = 4
 _PIECES = 4
 
 Write = Callable[[bytes], Awaitable[None]]
-
-
-def wants_csv(request: Request) -> bool:
-    """Whether the client asks for CSV."""
-    return CSV in request.headers.get("accept", "")
 
 
 class Exports:

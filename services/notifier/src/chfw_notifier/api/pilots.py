@@ -5,32 +5,29 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.ids import ReleaseInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.shapes import Shape
 from chfw_notifier.api.shapes import PilotView
+from chfw_notifier.api.texts import Texts
 from chfw_notifier.domain.pilot import Candidate, Rules, choose
 from chfw_notifier.stages import preview
-
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-Names = Annotated[tuple[Name, ...], Field(max_length=200)]
 
 router = APIRouter(prefix="/v1/releases", tags=["pilot"], route_class=JsonRoute)
 
 
-class RulesBody(BaseModel):
+class RulesBody(Shape):
     """The rules. The smaller of share (rounded up) and size counts; without either, the cap of the release does."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     share: Annotated[Decimal, Field(gt=0, le=1, max_digits=12)] | None = None
     size: Annotated[int, Field(ge=1, le=250_000, strict=True)] | None = None
-    regions: Names = ()
-    models: Names = ()
+    regions: Texts = ()
+    models: Texts = ()
     seed: Annotated[str, Field(max_length=200)] = ""
     stratified: Annotated[bool, Field(strict=True)] = True
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from chfw_common.events.release import CplEntry
 from chfw_common.kernel.ids import ReleaseId
@@ -15,9 +15,11 @@ from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, ide
 from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, ReleaseInPath, SpanText
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.shapes import Shape
 from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.api.shapes import HUB_LIST, NoticesView, NoticeView
+from chfw_notifier.api.texts import Text, Texts
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import announce, report, revise
 from chfw_notifier.store.estate import Scope
@@ -27,8 +29,6 @@ Supplier = Annotated[Caller, Depends(supplier)]
 Anyone = Annotated[Caller, Depends(caller)]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-Texts = Annotated[tuple[Text, ...], Field(max_length=200)]
 Wait = Annotated[SpanText, Field(ge=timedelta(0), le=timedelta(days=183))]
 
 
@@ -43,10 +43,8 @@ Priority = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_no_flag)]
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
 
 
-class CplBody(BaseModel):
+class CplBody(Shape):
     """The entry of the Central Products List. Empty predecessors or GBCS versions allow any."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     manufacturer: Text
     model: Text
@@ -58,10 +56,8 @@ class CplBody(BaseModel):
     state: CplState = "Active"
 
 
-class ReleaseBody(BaseModel):
+class ReleaseBody(Shape):
     """A release as the DCC announces it. Dates of the pilot default to 14 and 28 days after the notice."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     release_id: Annotated[str, Field(pattern=RELEASE_PATTERN)]
     cpl: CplBody
@@ -78,10 +74,8 @@ class ReleaseBody(BaseModel):
     pilot_closes: InstantText | None = None
 
 
-class RevisionBody(BaseModel):
+class RevisionBody(Shape):
     """What changes of a notice; the rest stays as it was announced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     note_reference: Text | None = None
     cpl_state: CplState | None = None

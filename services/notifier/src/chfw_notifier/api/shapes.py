@@ -2,18 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from chfw_common.kernel.rollout import HubState, Mode, Rule
-from chfw_common.runtime.http.paging import NDJSON
+from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.shapes import Shape
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class CplView(_Shape):
+class CplView(Shape):
     """The entry of the Central Products List, as the notice states it."""
 
     manufacturer: str
@@ -26,7 +23,7 @@ class CplView(_Shape):
     state: Literal["Active", "Cancelled", "Expired", "Withdrawn"]
 
 
-class NoticeView(_Shape):
+class NoticeView(Shape):
     """A release: its notice, and what is decided at present. Waits are ISO 8601 durations."""
 
     release_id: str
@@ -51,13 +48,13 @@ class NoticeView(_Shape):
     epoch: int
 
 
-class NoticesView(_Shape):
+class NoticesView(Shape):
     """All releases, the newest notice first."""
 
     releases: list[NoticeView]
 
 
-class OwnHubView(_Shape):
+class OwnHubView(Shape):
     """One of the caller's own hubs, and where it stands in a release; null where it is in none."""
 
     hub: str
@@ -75,14 +72,14 @@ class OwnHubView(_Shape):
     region: str
 
 
-class OwnHubsView(_Shape):
+class OwnHubsView(Shape):
     """A page of them; `next` is what to ask `after`, null at the end."""
 
     hubs: list[OwnHubView]
     next: str | None
 
 
-class StratumView(_Shape):
+class StratumView(Shape):
     """A stratum, how many hubs of it may be chosen, and how many are."""
 
     model: str
@@ -92,14 +89,14 @@ class StratumView(_Shape):
     chosen: int
 
 
-class CoverageView(_Shape):
+class CoverageView(Shape):
     """How well the choice stands for the whole."""
 
     represented: float
     similarity: float
 
 
-class PilotView(_Shape):
+class PilotView(Shape):
     """A choice. `hubs` is what an instruction takes."""
 
     hubs: list[str]
@@ -108,7 +105,7 @@ class PilotView(_Shape):
     coverage: CoverageView
 
 
-class ToldView(_Shape):
+class ToldView(Shape):
     """What the Party was told; `data` depends on the kind."""
 
     seq: int
@@ -125,7 +122,7 @@ class ToldView(_Shape):
     data: dict[str, Any]
 
 
-class FeedView(_Shape):
+class FeedView(Shape):
     """Part of a Party's feed; `next` is what to ask `after`."""
 
     events: list[ToldView]
@@ -137,7 +134,7 @@ HUB_LIST: dict[int | str, dict[str, Any]] = {
         "model": OwnHubsView,
         "content": {
             NDJSON: {"schema": {"type": "string", "description": "A line a hub, all of them"}},
-            "text/csv": {"schema": {"type": "string", "description": "A row a hub, all of them"}},
+            CSV: {"schema": {"type": "string", "description": "A row a hub, all of them"}},
         },
     },
     **problems(429),

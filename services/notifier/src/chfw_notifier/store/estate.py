@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
+from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, PartyId, ReleaseId
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 
@@ -25,8 +25,6 @@ COLUMNS = (
     "region",
 )
 _FLAGS = frozenset({"second_supplier", "second_has_instructed", "pilot"})
-_LEAST = -(1 << 63)
-_GREATEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +37,15 @@ class Scope:
 
 async def page(tx: Tx, scope: Scope, *, after: HubId | None, limit: int) -> list[Any]:
     """Own hubs behind one of them, in signed order of ids: the columns, and `position` to go on from."""
-    if after == _GREATEST:
+    if after == GREATEST_HUB:
         return []
-    statement, arguments = _query(scope, _LEAST if after is None else after + 1, limit)
+    statement, arguments = _query(scope, LEAST_HUB if after is None else after + 1, limit)
     return list(await tx.fetch(statement, *arguments))
 
 
 async def write_csv(tx: Tx, scope: Scope, write: Callable[[bytes], Awaitable[None]]) -> None:
     """All own hubs as CSV with a header, as of one instant; `write` is awaited, so nothing piles up here."""
-    statement, arguments = _query(scope, _LEAST, None)
+    statement, arguments = _query(scope, LEAST_HUB, None)
     shown = ", ".join(f"{name}::text" if name in _FLAGS else name for name in COLUMNS)
 
     async def as_bytes(piece: bytearray) -> None:

@@ -3,25 +3,22 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.ids import Eui64, HubText, InstantText
+from chfw_common.runtime.http.shapes import Shape, Written
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00]+$")]
+Text = Annotated[Written, Field(max_length=60)]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ResponsibleBody(_Body):
+class ResponsibleBody(Shape):
     """A Party that answers for a hub. Without `since`: the known start, else now."""
 
     party: Text
@@ -34,7 +31,7 @@ class ResponsibleBody(_Body):
         return Claimed(self.role, PartyId(self.party), UserId(self.user_id), self.since)
 
 
-class HubBody(_Body):
+class HubBody(Shape):
     """A full record of a hub."""
 
     hub: HubText
@@ -75,7 +72,7 @@ class HubBody(_Body):
         )
 
 
-class LoadBody(_Body):
+class LoadBody(Shape):
     """A load."""
 
     hubs: Annotated[tuple[HubBody, ...], Field(min_length=1, max_length=MOST)]
@@ -90,7 +87,7 @@ class LoadBody(_Body):
         return self
 
 
-class LoadedBody(_Body):
+class LoadedBody(Shape):
     """What a load did, counted in hubs."""
 
     new: int
@@ -98,7 +95,7 @@ class LoadedBody(_Body):
     unchanged: int
 
 
-class ChangeBody(_Body):
+class ChangeBody(Shape):
     """One change of Supplier; without a Party the role is empty from now on."""
 
     hub: HubText
@@ -122,13 +119,13 @@ class ChangeBody(_Body):
         )
 
 
-class ChangesBody(_Body):
+class ChangesBody(Shape):
     """Changes of Supplier."""
 
     changes: Annotated[tuple[ChangeBody, ...], Field(min_length=1, max_length=MOST)]
 
 
-class ChangedBody(_Body):
+class ChangedBody(Shape):
     """What the changes did, counted in hubs."""
 
     changed: int
@@ -136,7 +133,7 @@ class ChangedBody(_Body):
     unknown: tuple[Eui64, ...]
 
 
-class FormerStatusView(_Body):
+class FormerStatusView(Shape):
     """A status that applied once."""
 
     status: DeviceStatus
@@ -144,7 +141,7 @@ class FormerStatusView(_Body):
     until: InstantText
 
 
-class HubView(_Body):
+class HubView(Shape):
     """What a caller may see of a hub. `smi_version` is the DCC's alone: it would count what another Supplier does.
 
     So are the former statuses, which may be older than a Supplier's responsibility.

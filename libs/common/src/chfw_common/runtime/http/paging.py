@@ -1,4 +1,4 @@
-"""Keyset paging: an opaque cursor in, a cursor out; long lists as NDJSON, page by page."""
+"""Keyset paging: an opaque cursor in, a cursor out; long lists as NDJSON, page by page, or as CSV."""
 
 import base64
 import binascii
@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from chfw_common.runtime.http.problems import Problem
 
 NDJSON = "application/x-ndjson"
+CSV = "text/csv"
 
 Page = tuple[Sequence[dict[str, Any]], int | None]
 """Rows as they are shown, and the position after the last of them (None: there are no more)."""
@@ -38,6 +39,11 @@ def read_cursor(cursor: str | None) -> int | None:
 def wants_ndjson(request: Request) -> bool:
     """Whether the client asks for one JSON document a line."""
     return NDJSON in request.headers.get("accept", "")
+
+
+def wants_csv(request: Request) -> bool:
+    """Whether the client asks for CSV."""
+    return CSV in request.headers.get("accept", "")
 
 
 def ndjson(pages: Callable[[int | None], Coroutine[Any, Any, Page]], after: int | None) -> StreamingResponse:

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents. Every error a client can get has a code, a status and a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -70,6 +70,12 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
         self.headers = headers or {}
 
 
+def invalid_request(wrong: Iterable[tuple[Sequence[str | int], str]]) -> Problem:
+    """The refusal of a request that is not as its document says: each place in it, and what is wrong there."""
+    errors = [{"pointer": "/" + "/".join(map(str, place)), "message": message} for place, message in wrong]
+    return Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors)
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of a route says of its refusals, by status."""
     return {status: _documented(status) for status in statuses}
@@ -108,10 +114,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [
-            {"pointer": "/" + "/".join(map(str, entry["loc"])), "message": entry["msg"]} for entry in error.errors()
-        ]
-        return render(Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors))
+        return render(invalid_request((entry["loc"], entry["msg"]) for entry in error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:

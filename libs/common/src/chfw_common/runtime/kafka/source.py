@@ -13,13 +13,14 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from chfw_common.runtime.backoff import FIRST, Backoff, longer
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
-from chfw_common.runtime.source import BACKOFF_FIRST, BACKOFF_LIMIT, SourceContext
+from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import Topic
 
 log = structlog.get_logger()
@@ -59,10 +60,9 @@ class KafkaSource:
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
         await topics_when_there(self._bootstrap, self._topics.values(), self._context.clock)
-        backoff = BACKOFF_FIRST
+        backoff = Backoff(self._context.clock)
         while not await self._start():
-            await self._context.clock.machine_sleep(backoff)
-            backoff = min(backoff * 2, BACKOFF_LIMIT)
+            await backoff.wait()
         try:
             while True:
                 await self._round()
@@ -113,7 +113,7 @@ class KafkaSource:
             return
         except KafkaError as error:
             log.warning("the broker cannot be read now", action="fetch_failed", group=self._group, error=str(error))
-            await self._context.clock.machine_sleep(BACKOFF_FIRST)
+            await self._context.clock.machine_sleep(FIRST)
             return
         self._context.progressed(self._group)
         if fetched:
@@ -160,9 +160,9 @@ class KafkaSource:
 
     def _wait_for(self, tp: TopicPartition, first: int, error: Exception) -> None:
         """Read the partition again from `first` after a while; what did commit will be dropped as a repeat."""
-        _, backoff = self._wait.get(tp, (0.0, BACKOFF_FIRST / 2))
-        backoff = min(backoff * 2, BACKOFF_LIMIT)
-        self._wait[tp] = (stopwatch() + backoff, backoff)
+        _, before = self._wait.get(tp, (0.0, FIRST / 2))
+        pause = longer(before)
+        self._wait[tp] = (stopwatch() + pause, pause)
         log.warning(
             "a partition waits", action="partition_waits", topic=tp.topic, partition=tp.partition, error=str(error)
         )
@@ -194,15 +194,14 @@ class KafkaSource:
         self._wait.clear()
         self._holes.clear()
         self._settled.clear()
-        backoff = BACKOFF_FIRST
+        backoff = Backoff(self._context.clock)
         while partitions:
             try:
                 await self._start_at_positions(partitions)
                 return
             except (TransientError, KafkaError) as error:
                 log.warning("positions cannot be read now", action="assign_waits", error=str(error))
-                await self._context.clock.machine_sleep(backoff)
-                backoff = min(backoff * 2, BACKOFF_LIMIT)
+                await backoff.wait()
             except Exception as error:
                 self._failed = error
                 raise

@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.identity import topic_ids
@@ -14,8 +15,8 @@ from chfw_common.topology import TOPICS, Topic
 
 log = structlog.get_logger()
 
-
-BACKOFF_FIRST, BACKOFF_LIMIT = 0.2, 5.0
+FIRST = 0.2
+"""Seconds between the first two tries."""
 REQUEST_TIMEOUT_MS = 5_000
 """How long a broker that swallows what is sent may keep us from saying so."""
 
@@ -60,7 +61,7 @@ async def topics_when_there(bootstrap: str, topics: Iterable[Topic], clock: Cloc
 
     A consumer would not: without its topics it polls for ever and looks well. Raises TopicMismatchError.
     """
-    wanted, pause = list(topics), BACKOFF_FIRST
+    wanted, backoff = list(topics), Backoff(clock, FIRST)
     while True:
         client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
@@ -75,5 +76,4 @@ async def topics_when_there(bootstrap: str, topics: Iterable[Topic], clock: Cloc
             log.warning("Kafka is not there yet", action="broker_waits", server=bootstrap, error=str(error))
         finally:
             await client.close()
-        await clock.machine_sleep(pause)
-        pause = min(pause * 2, BACKOFF_LIMIT)
+        await backoff.wait()

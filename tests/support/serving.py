@@ -1,39 +1,31 @@
-"""Intake on a real Postgres, driven through its routes, its job and its handlers, with the inventory's own view."""
+"""A service on a real Postgres, driven through its routes, its job and its handlers, with the inventory's own view."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx2
 from fastapi import FastAPI
 
 from chfw_common.events.base import Event
-from chfw_common.events.decision import RolloutDecision
-from chfw_common.events.release import CplEntry, ReleaseNotified
-from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId, hub_eui64
-from chfw_common.kernel.instants import Instant, parse_instant
+from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
-from chfw_common.kernel.rollout import Mode, Rule
+from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime import envelope
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.service import Batch, Received, Service, Tx
 from chfw_common.runtime.ticks import TickRunner
-from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION, Topic, partition_of_hub
+from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION, Topic
 from tests.support.databases import Databases
-
-NOW = parse_instant("2026-10-01T09:00:00Z")
-D = parse_instant("2027-03-31T12:00:00Z")
-CUT_OFF = parse_instant("2027-02-28T12:00:00Z")
-RELEASE = ReleaseId("CH-9-2")
-DAY = timedelta(days=1)
+from tests.support.release import NOW, Answers, D, decision, notice, put_hubs
 
 
 class StoryClock:
@@ -63,46 +55,12 @@ class OpenTokens(TokenVerifier):
         return Caller(PartyId(party), UserId(user), Role(role))
 
 
-async def install(tx: Tx, _database: str) -> None:
-    """The schemas of intake and of the inventory it looks things up in."""
-    await migrate(tx, "smi")
-    await migrate(tx, "instruction")
-
-
-def notice(**changes: Any) -> ReleaseNotified:
-    """The release of these tests."""
-    fields: dict[str, Any] = {
-        "release_id": RELEASE,
-        "version": 1,
-        "cpl": CplEntry(manufacturer="Acme", model="CH9", hardware=("H1",), firmware="9.2", image_hash="ab" * 32),
-        "kind": "planned",
-        "severity": "low",
-        "priority": 3,
-        "note_reference": "RN-9-2",
-        "rule": Rule.VOLUNTARY,
-        "lone_lead": 14 * DAY,
-        "answer_min": 3 * DAY,
-        "pilot_cap": 300,
-        "notified_at": NOW,
-        "pilot_opens": NOW + 14 * DAY,
-        "pilot_closes": NOW + 28 * DAY,
-        "automatic_date": D,
-    }
-    return ReleaseNotified(**{**fields, **changes})
-
-
-def decision(epoch: int, mode: Mode, automatic_date: datetime = D) -> RolloutDecision:
-    """A decision on it."""
-    return RolloutDecision(
-        release_id=RELEASE,
-        epoch=epoch,
-        min_epoch=epoch,
-        mode=mode,
-        automatic_date=automatic_date,
-        reason="so decided",
-        confirmed_by=None,
-        decided_at=NOW,
+def batch_of(topic: Topic, events: Iterable[Event], at: Instant, partition: int = 0) -> Batch[Any]:
+    """Facts as one batch of a partition."""
+    received = tuple(
+        Received(n, envelope.event_id("test", topic.name, b"", n), at, event) for n, event in enumerate(events)
     )
+    return Batch(topic.name, partition, received)
 
 
 @dataclass
@@ -117,12 +75,9 @@ class Stand:
 
     async def consume(self, topic: Topic, *events: Event) -> None:
         """Hand facts to the handler as one batch."""
-        received = tuple(
-            Received(n, envelope.event_id("test", topic.name, b"", n), self.clock.at, event)
-            for n, event in enumerate(events)
-        )
+        batch = batch_of(topic, events, self.clock.at)
         async with self.database.transaction() as tx:
-            await self.service.consumes[topic].handler(tx, Batch(topic.name, 0, received), self.clock.at)
+            await self.service.consumes[topic].handler(tx, batch, self.clock.at)
 
     async def announce(self, **changes: Any) -> None:
         """Tell the service of the release."""
@@ -148,24 +103,9 @@ class Stand:
 
     async def load_hubs(self, hubs: Iterable[int], *, imports: str = "elec", gas: str | None = "gas") -> None:
         """Put commissioned hubs of the model into the inventory."""
-        since = parse_instant("2024-01-01T00:00:00Z")
+        second = None if gas is None else Answers(gas, f"{gas}-gs")
         async with self.database.transaction() as tx:
-            await tx.copy_records_to_table(
-                "hub",
-                schema_name="smi",
-                columns=[
-                    "hub", "part", "device_type", "status", "status_since", "manufacturer", "model", "hardware",
-                    "firmware", "gbcs", "region", "import_party", "import_user", "import_since", "gas_party",
-                    "gas_user", "gas_since", "smi_version",
-                ],
-                records=[
-                    (
-                        hub, partition_of_hub(HubId(hub)), "CHF", "Commissioned", since, "Acme", "CH9", "H1", "9.1",
-                        "4.1", "north", imports, f"{imports}-is", since, gas, gas and f"{gas}-gs", gas and since, 1,
-                    )
-                    for hub in hubs
-                ],
-            )  # fmt: skip
+            await put_hubs(tx, hubs, Answers(imports, f"{imports}-is"), second, firmware="9.1", region="north")
 
 
 def app_of(
@@ -182,11 +122,6 @@ def app_of(
 def bearer(party: str, user: str | None = None, role: str = "IS") -> dict[str, str]:
     """The headers of a caller."""
     return {"Authorization": f"Bearer {party}|{user or f'{party}-{role.lower()}'}|{role}"}
-
-
-def euis(hubs: Iterable[int]) -> list[str]:
-    """Hubs as Suppliers write them."""
-    return [hub_eui64(HubId(hub)) for hub in hubs]
 
 
 Install = Callable[[Tx, str], Awaitable[object]]

@@ -1,0 +1,10 @@
+"""Names as a notice and the rules of a pilot state them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chfw_common.runtime.http.shapes import Written
+
+Text = Annotated[Written, Field(max_length=200)]
+Texts = Annotated[tuple[Text, ...], Field(max_length=200)]

@@ -1,0 +1,76 @@
+"""A service behind its routes, on the transaction of a test, with callers of each kind and time that stands."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import Role
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.callers import Caller, TokenVerifier
+from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.service import Service, Tx
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+CALLERS = {
+    "dcc": Caller(PartyId("dcc"), UserId("D-1"), Role.DCC),
+    "alpha": Caller(PartyId("alpha"), UserId("U-1"), Role.IMPORT_SUPPLIER),
+    "gamma": Caller(PartyId("gamma"), UserId("U-3"), Role.GAS_SUPPLIER),
+    "csp": Caller(PartyId("csp"), UserId("C-1"), Role.CSP),
+}
+
+
+class OneTransaction(Database):
+    """Every command in a savepoint of the test's transaction."""
+
+    def __init__(self, tx: Tx) -> None:
+        super().__init__(None)
+        self._tx = tx
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        async with self._tx.transaction():
+            yield self._tx
+
+
+class ByName(TokenVerifier):
+    """A token is a name."""
+
+    def verify(self, token: str) -> Caller:
+        return CALLERS[token]
+
+
+class Still:
+    """A clock that stands."""
+
+    def now(self) -> Instant:
+        return T0
+
+    async def machine_sleep(self, seconds: float) -> None:
+        raise AssertionError(seconds)
+
+
+@contextlib.asynccontextmanager
+async def client_of(service: Service, tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the service's routes."""
+    run = Commands(OneTransaction(tx), Still(), asyncio.Event())
+
+    async def ready() -> str | None:
+        return None
+
+    app = create_app(service, run, ByName(Path("-"), "chfw"), Metrics(service.name, service.consumes), ready)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as found:
+        yield found
+
+
+def as_(name: str) -> dict[str, str]:
+    """The headers of a caller."""
+    return {"Authorization": f"Bearer {name}"}
