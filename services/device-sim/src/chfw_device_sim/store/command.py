@@ -11,11 +11,17 @@ from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
+from chfw_common.runtime.updates import kinds_of, named, update_rows
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_device_sim.domain.cs06 import Answer, Armed, Due, Executed, Hub, Receipt
 from chfw_device_sim.domain.fate import SUCCESS
 
 _SQL = load_queries("chfw_device_sim.store", "command.sql")
+_OBEYED = kinds_of(
+    "hub:bigint counter:bigint receipt_kind:text receipt_release:text receipt_epoch:bigint receipt_at:timestamptz"
+    " receipt_reason:text receipt_firmware:text armed_release:text armed_hash:text armed_counter:bigint"
+    " activate_at:timestamptz executed_counter:bigint"
+)
 _ANSWERS = {answer.value: answer for answer in Answer}
 _NOTHING_ARMED = (None, None, None, None)
 
@@ -29,7 +35,8 @@ async def lock(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Hub]:
 async def save(tx: Tx, hubs: Sequence[Hub]) -> None:
     """Write hubs that have obeyed a command."""
     if hubs:
-        await tx.execute(_SQL["save_commanded"], *columns(map(_row, hubs)))
+        hub, *changed = named(_OBEYED, map(_row, hubs))
+        await update_rows(tx, "device", [hub], changed)
 
 
 async def dues(tx: Tx) -> list[PartDue]:

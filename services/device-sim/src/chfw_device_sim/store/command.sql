@@ -6,22 +6,6 @@ select
     restarts_until
 from device where hub = any($1::bigint[]) order by hub for update;
 
--- name: save_commanded
--- Commands obeyed: the counter, the answer, and what is armed now.
-update device set
-    counter = u.counter, receipt_kind = u.kind, receipt_release = u.receipt_release, receipt_epoch = u.epoch,
-    receipt_at = u.at, receipt_reason = u.reason, receipt_firmware = u.firmware, armed_release = u.armed_release,
-    armed_hash = u.armed_hash, armed_counter = u.armed_counter, activate_at = u.activate_at,
-    executed_counter = u.executed_counter
-from unnest(
-    $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::bigint[], $12::timestamptz[], $13::bigint[]
-) u(
-    hub, counter, kind, receipt_release, epoch, at, reason, firmware, armed_release, armed_hash, armed_counter,
-    activate_at, executed_counter
-)
-where device.hub = u.hub;
-
 -- name: activations_due
 -- When the earliest armed activation of each partition is due, the earliest first.
 select d.due as at, p.part

@@ -1,6 +1,7 @@
 """Images that travel to hubs and arrive."""
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
@@ -9,10 +10,16 @@ from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
+from chfw_common.runtime.updates import kinds_of, named, update_rows
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_device_sim.domain.image import Reception
 
 _SQL = load_queries("chfw_device_sim.store", "image.sql")
+_RECEPTION = kinds_of(
+    "hub:bigint coming_release:text coming_firmware:text coming_hash:text coming_epoch:bigint deliver_at:timestamptz"
+    " queue_no:bigint delivery_release:text deliveries:int"
+)
+_SAVED = attrgetter(*(name for name, _ in _RECEPTION))
 
 
 class Arrival(NamedTuple):
@@ -35,21 +42,8 @@ async def lock_receptions(tx: Tx, hubs: Iterable[HubId]) -> dict[HubId, Receptio
 async def save_receptions(tx: Tx, receptions: Sequence[Reception]) -> None:
     """Write which images travel or wait."""
     if receptions:
-        rows = (
-            (
-                entry.hub,
-                entry.coming_release,
-                entry.coming_firmware,
-                entry.coming_hash,
-                entry.coming_epoch,
-                entry.deliver_at,
-                entry.queue_no,
-                entry.delivery_release,
-                entry.deliveries,
-            )
-            for entry in receptions
-        )
-        await tx.execute(_SQL["save_receptions"], *columns(rows))
+        hub, *changed = named(_RECEPTION, map(_SAVED, receptions))
+        await update_rows(tx, "device", [hub], changed)
 
 
 async def find_waiting(tx: Tx, region: str, limit: int) -> list[tuple[HubId, ReleaseId]]:

@@ -5,17 +5,6 @@ select
     delivery_release, deliveries
 from device where hub = any($1::bigint[]) order by hub for update;
 
--- name: save_receptions
--- Images that travel or wait from now on, and those that do so no longer.
-update device set
-    coming_release = u.release_id, coming_firmware = u.firmware, coming_hash = u.hash, coming_epoch = u.epoch,
-    deliver_at = u.deliver_at, queue_no = u.queue_no, delivery_release = u.delivery_release, deliveries = u.deliveries
-from unnest(
-    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::bigint[], $8::text[],
-    $9::int[]
-) u(hub, release_id, firmware, hash, epoch, deliver_at, queue_no, delivery_release, deliveries)
-where device.hub = u.hub;
-
 -- name: deliveries_due
 -- When the earliest delivery of each partition is due, the earliest first.
 select d.due as at, p.part

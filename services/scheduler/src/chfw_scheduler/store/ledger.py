@@ -1,7 +1,7 @@
 """The ledger: rows as facts, loaded under lock; what changed is written back.
 
-Statements stand in ledger.sql, but for the two that write: which columns they name depends on what changed, so they are
-composed here from the one table of columns below.
+Statements stand in ledger.sql, but for the two that write: the columns they name come from the one table below, and on
+an update from what changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +20,7 @@ from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
+from chfw_common.runtime.updates import Column, update_rows
 from chfw_scheduler.domain.facts import (
     Arming,
     ArmResult,
@@ -64,7 +65,7 @@ _GROUPS: dict[str, list[_Piece]] = {
         "inventory": "smi_version:bigint | smi_firmware:text smi_status:text"
         " | import_party:text import_user:text import_since:timestamptz"
         " gas_party:text gas_user:text gas_since:timestamptz",
-        "consent": "answers:text | answer_closed:timestamptz automatic_due:timestamptz",
+        "consent": "answers:json | answer_closed:timestamptz automatic_due:timestamptz",
         "delivery": "dist_epoch:int dist_at:timestamptz dist_tries:smallint | delivered_at:timestamptz"
         " | dist_failed_at:timestamptz dist_refused_at:timestamptz dist_reason:text",
         "arming": "arm_epoch:int arm_counter:bigint arm_at:timestamptz | arm_planned_for:timestamptz"
@@ -102,16 +103,6 @@ _STATES = {state.value: state for state in HubState}
 _STATUSES = {status.value: status for status in DeviceStatus}
 _KEPT = 8_192
 """Texts and pairs of Suppliers whose meaning is kept: hubs of a request share them, and a row costs a third."""
-
-
-def _value(name: str) -> str:
-    """A column of `unnest` as an expression."""
-    return _cast(name, f"u.{name}")
-
-
-def _cast(name: str, expression: str) -> str:
-    """JSON travels as text: an array of arrays would mean something else."""
-    return f"{expression}::json" if name == "answers" else expression
 
 
 async def lock_rows(tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[HubId]) -> dict[HubId, Row]:
@@ -181,7 +172,7 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
     new = await tx.fetch(
         f"""insert into ledger (release_id, version, {", ".join(names)})
-            select $1, 1, {", ".join(map(_value, names))}
+            select $1, 1, {", ".join(f"u.{name}" for name in names)}
             from unnest({arrays}) u({", ".join(names)}) order by u.part, u.hub
             on conflict do nothing returning hub""",
         release_id,
@@ -193,33 +184,20 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
 async def save(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Row, Facts, Shown]], *, steps: int) -> None:
     """Write rows back: (as loaded, new facts, what they amount to). `steps` is how far their versions go on.
 
-    Only pieces that changed in one of the rows are written, and a piece that is the same in all of them is sent once:
-    every cell costs. Raises RuntimeError when a row that was loaded under lock is not there any more.
+    Only pieces that changed in one of the rows are written. Raises RuntimeError when a row that was loaded under lock
+    is not there any more.
     """
-    own: list[tuple[str, str, Sequence[Any]]] = []
-    values: list[Any] = [release_id, steps]
-    said: list[str] = []
-    for piece, cells in _changed(rows):
-        if all(column.count(column[0]) == len(column) for column in cells):
-            for name, kind, column in zip(piece.names, piece.types, cells, strict=True):
-                values.append(column[0])
-                said.append(f"{name} = {_cast(name, f'${len(values)}::{kind}')}")
-        else:
-            own += zip(piece.names, piece.types, cells, strict=True)
-            said += (f"{name} = {_value(name)}" for name in piece.names)
-    places = ("smallint", "bigint", *(kind for _, kind, _ in own))
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(places, start=len(values) + 1))
-    status = await tx.execute(
-        f"""update ledger set version = ledger.version + $2, {", ".join(said)}
-            from unnest({arrays}) u({", ".join(("part", "hub", *(name for name, _, _ in own)))})
-            where ledger.release_id = $1 and ledger.part = u.part and ledger.hub = u.hub""",
-        *values,
-        [facts.part for _, facts, _ in rows],
-        [facts.hub for _, facts, _ in rows],
-        *(column for _, _, column in own),
+    changed = (
+        Column(*column)
+        for piece, cells in _changed(rows)
+        for column in zip(piece.names, piece.types, cells, strict=True)
     )
-    if status != f"UPDATE {len(rows)}":
-        raise RuntimeError(f"{len(rows)} ledger rows were locked, but: {status}")
+    keys = (
+        Column("release_id", "text", (release_id,)),
+        Column("part", "smallint", [facts.part for _, facts, _ in rows]),
+        Column("hub", "bigint", [facts.hub for _, facts, _ in rows]),
+    )
+    await update_rows(tx, "ledger", keys, changed, also=(f"version = ledger.version + {steps}",))
 
 
 def _changed(rows: Sequence[tuple[Row, Facts, Shown]]) -> Iterator[tuple[_Piece, Sequence[tuple[Any, ...]]]]:
