@@ -45,13 +45,9 @@ create table former_status (
     primary key (hub, smi_version)
 );
 
--- The Gas Proxy Function of a hub: the same box, so the same maker, model and firmware.
-create table gpf (
-    gpf bigint primary key,
-    manufacturer text not null,
-    model text not null,
-    firmware text not null
-) with (fillfactor = 70);
+-- The Gas Proxy Function of a hub: a device of its own in the inventory, and the same box, so the same maker, model and
+-- firmware. It has no facts of its own, so no row that could contradict the hub's.
+create view gpf as select gpf, manufacturer, model, firmware from hub where gpf is not null;
 
 -- What came in and fits nothing known: told to nobody, kept for a person.
 create table anomaly (

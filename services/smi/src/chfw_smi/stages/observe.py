@@ -77,7 +77,7 @@ async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anom
         if after is not None:
             changed[entry.hub] = after
             told.append((known[0], after, _cause(entry)))
-    await hub.save_heard(tx, before, changed)
+    await hub.save_heard(tx, changed)
     await anomaly.record(tx, [*odd, *unknown], now)
     return Outcome(tell_heard(told))
 

@@ -1,4 +1,4 @@
-"""The lines of the inventory, and the GPF rows that follow them."""
+"""The lines of the inventory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
+from chfw_common.runtime.updates import Column, kinds_of, named, update_rows
 from chfw_smi.domain.inventory import GpfTakenError, Heard, Line
 
 ONE_HUB_PER_GPF = "hub_gpf_is_of_one_hub"
@@ -44,6 +45,10 @@ class Fixed(NamedTuple):
 
 
 _WIDTH = len(Fixed._fields)
+_HEARD = kinds_of(
+    "firmware:text firmware_at:timestamptz smi_version:bigint alert_release:text alert_counter:bigint read_release:text"
+    " read_counter:bigint"
+)
 
 
 async def lock_loading(tx: Tx) -> None:
@@ -70,7 +75,7 @@ async def find(tx: Tx, hub: HubId) -> Line | None:
 
 
 async def save_loaded(tx: Tx, before: dict[HubId, Line], after: Sequence[Line]) -> None:
-    """Write lines as loaded, with their GPFs. Raises GpfTakenError when another hub has one of them."""
+    """Write lines as loaded. Raises GpfTakenError when another hub has one of them."""
     new = [line for line in after if line.record.hub not in before]
     changed = [line for line in after if line.record.hub in before]
     moved = [line for line in changed if before[line.record.hub].gpf != line.gpf]
@@ -86,12 +91,6 @@ async def save_loaded(tx: Tx, before: dict[HubId, Line], after: Sequence[Line]) 
         if error.constraint_name == ONE_HUB_PER_GPF:
             raise GpfTakenError("a GPF belongs to another hub") from error
         raise
-    gpfs = [(line.gpf, line.record.manufacturer, line.record.model, line.record.firmware) for line in after if line.gpf]
-    if gpfs:
-        await tx.execute(_SQL["put_gpfs"], *columns(gpfs))
-    left = [gpf for line in moved if (gpf := before[line.record.hub].gpf) is not None]
-    if left:
-        await tx.execute(_SQL["drop_gpfs"], left)
 
 
 async def save_suppliers(tx: Tx, lines: Sequence[Line]) -> None:
@@ -101,18 +100,11 @@ async def save_suppliers(tx: Tx, lines: Sequence[Line]) -> None:
         await tx.execute(_SQL["update_suppliers"], *columns(rows))
 
 
-async def save_heard(tx: Tx, before: Mapping[HubId, tuple[Fixed, Heard]], after: Mapping[HubId, Heard]) -> None:
-    """Write what hubs said: the CHF row, and the GPF row where the version has changed."""
-    if not after:
-        return
-    await tx.execute(_SQL["update_heard"], list(after), *columns(after.values()))
-    gpfs = []
-    for hub, heard in after.items():
-        fixed, known = before[hub]
-        if fixed.gpf is not None and heard.firmware != known.firmware:
-            gpfs.append((fixed.gpf, heard.firmware))
-    if gpfs:
-        await tx.execute(_SQL["update_gpf_firmware"], *columns(gpfs))
+async def save_heard(tx: Tx, after: Mapping[HubId, Heard]) -> None:
+    """Write what hubs said."""
+    if after:
+        changed = named(_HEARD, after.values())
+        await update_rows(tx, "hub", [Column("hub", "bigint", list(after))], changed)
 
 
 def _line(row: asyncpg.Record) -> Line:

@@ -57,30 +57,3 @@ from unnest(
     $1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::timestamptz[], $8::bigint[]
 ) u(hub, import_party, import_user, import_since, gas_party, gas_user, gas_since, smi_version)
 where hub.hub = u.hub;
-
--- name: update_heard
--- What alerts and reads said: the CHF's version, and what absorbs their repeats. No indexed column changes.
-update hub set
-    firmware = u.firmware, firmware_at = u.firmware_at, smi_version = u.smi_version, alert_release = u.alert_release,
-    alert_counter = u.alert_counter, read_release = u.read_release, read_counter = u.read_counter
-from unnest(
-    $1::bigint[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bigint[]
-) u(hub, firmware, firmware_at, smi_version, alert_release, alert_counter, read_release, read_counter)
-where hub.hub = u.hub;
-
--- name: put_gpfs
--- GPF rows as loaded with their hubs.
-insert into gpf (gpf, manufacturer, model, firmware)
-select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
-on conflict (gpf) do update set
-    manufacturer = excluded.manufacturer, model = excluded.model, firmware = excluded.firmware;
-
--- name: drop_gpfs
--- GPF rows that no hub names any longer.
-delete from gpf where gpf = any($1::bigint[]) and not exists (select 1 from hub where hub.gpf = gpf.gpf);
-
--- name: update_gpf_firmware
--- The version of GPFs whose CHF has changed its own.
-update gpf set firmware = u.firmware
-from unnest($1::bigint[], $2::text[]) u(gpf, firmware)
-where gpf.gpf = u.gpf;
