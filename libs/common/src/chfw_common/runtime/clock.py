@@ -65,6 +65,9 @@ class Pace:
         return min(self.anchor_story + passed * self.rate, max(self.hold_at, self.anchor_story))
 
 
+PACE_CHANGED = "chfw_pace"
+PACE_REFRESH = 1.0
+PACE_RETRY = 0.05
 READ_PACE = "select anchor_machine, anchor_story, rate, hold_at from chfw_clock.pace"
 WRITE_PACE = """
 insert into chfw_clock.pace (one, anchor_machine, anchor_story, rate, hold_at) values (true, $1, $2, $3, $4)
@@ -82,16 +85,19 @@ async def read_pace(connection: Any) -> Pace:
 
 
 async def write_pace(connection: Any, pace: Pace) -> None:
-    """Set the pace for every service."""
+    """Set the pace for every service, and tell them."""
     await connection.execute(WRITE_PACE, pace.anchor_machine, pace.anchor_story, pace.rate, pace.hold_at)
+    await connection.execute(f"notify {PACE_CHANGED}")
 
 
 class PacedClock:
-    """Follows the row `chfw_clock.pace`, read again every `refresh`. Monotone; stands still while the row is away."""
+    """Follows the row `chfw_clock.pace`, read again when it is said to have changed, and every second.
 
-    def __init__(self, pace: Pace, refresh: timedelta = timedelta(milliseconds=50)) -> None:
+    Monotone; while the row is away it runs up to the last hold known and stands still there.
+    """
+
+    def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._refresh = refresh
         self._last = pace.at(machine_now())
 
     def now(self) -> Instant:
@@ -107,5 +113,25 @@ class PacedClock:
         """Read the row until cancelled. While it cannot be read the last pace, and so its hold, stays in force."""
         while True:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                self._pace = await read_pace(pool)
-            await asyncio.sleep(self._refresh.total_seconds())
+                async with pool.acquire() as connection:
+                    await self._listen(connection)
+            await asyncio.sleep(PACE_RETRY)
+
+    async def _listen(self, connection: Any) -> None:
+        """Read the row whenever it changes. Ends by raising: when the connection is lost, or when cancelled."""
+        changed = asyncio.Event()
+
+        def note(*_: object) -> None:
+            changed.set()
+
+        await connection.add_listener(PACE_CHANGED, note)
+        try:
+            while True:
+                changed.clear()
+                self._pace = await read_pace(connection)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PACE_REFRESH):
+                        await changed.wait()
+        finally:
+            if not connection.is_closed():
+                await connection.remove_listener(PACE_CHANGED, note)
