@@ -65,8 +65,11 @@ ENVIRONMENT = {
 """A network that carries everything: what is measured is chfw."""
 
 _CONFIRMED = "select count(*) filter (where state = 'confirmed'), count(*) from scheduler.ledger"
-_OPEN = "select exists (select from scheduler.ledger where state <> 'confirmed')"
-"""Answered by the first row that is not, so that to ask does not slow down what is measured."""
+_OPEN = """
+select exists (select from scheduler.ledger where claim_at is not null)
+    or exists (select from scheduler.ledger where check_at is not null)
+"""
+"""Whether anything is left to do for a hub. Answered by indexes, so that to ask does not slow down what is measured."""
 _STATEMENTS = """
 select round(total_exec_time) as ms, calls, rows, left(regexp_replace(query, '\\s+', ' ', 'g'), 150) as query
 from pg_stat_statements order by total_exec_time desc limit 30
@@ -168,7 +171,7 @@ async def roll_out(
         begun = time.monotonic()
         await decide(client, run)
         await write_pace(admin, Pace(machine_now(), day, HOUR_A_SECOND, day + timedelta(days=50)))
-        while time.monotonic() - begun < GIVEN_UP_AFTER and await admin.fetchval(_OPEN):  # noqa: ASYNC110 - others work
+        while time.monotonic() - begun < GIVEN_UP_AFTER and not await all_confirmed(admin):  # noqa: ASYNC110 - others work
             await asyncio.sleep(LOOK_EVERY)
         figures.seconds = round(time.monotonic() - begun, 2)
         confirmed, _ = await admin.fetchrow(_CONFIRMED)
@@ -183,6 +186,14 @@ async def roll_out(
                 say(f"  {row['ms']:>7} ms {row['calls']:>7} calls {row['rows']:>8} rows  {row['query']}")
     finally:
         await admin.close()
+
+
+async def all_confirmed(admin: Any) -> bool:
+    """Whether every hub is; the whole ledger is read only when nothing seems left to do."""
+    if await admin.fetchval(_OPEN):
+        return False
+    confirmed, total = await admin.fetchrow(_CONFIRMED)
+    return bool(confirmed == total)
 
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:

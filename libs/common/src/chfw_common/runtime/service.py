@@ -134,8 +134,9 @@ class Consume:
 class Tick:
     """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
 
-    One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. `every` is the machine time
-    between looks when live.
+    One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. A call that asks for more is
+    followed by another without a look, so `run` does nothing where nothing is due. `every` is the machine time between
+    looks when live.
     """
 
     name: str

@@ -38,7 +38,7 @@ class TickRunner:
     async def call(self, tick: Tick, now: Instant, *, expected: bool = False) -> Ticked:
         """Call the tick once when it is due. Raises TransientError when Postgres is away.
 
-        `expected`: the last call said that there is more, so nobody looks first without a transaction.
+        `expected`: the last call said that there is more, so nobody looks first: `run` finds out if there still is.
         """
         begun = stopwatch()
         if not expected:
@@ -51,7 +51,7 @@ class TickRunner:
             key = lock_key(self._service.name, "tick", tick.name)
             if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", key):
                 return Ticked(ran=False, more=False, published=False)
-            due = await tick.next_due(tx, now)
+            due = now if expected else await tick.next_due(tx, now)
             if due is None or due > now:
                 return Ticked(ran=False, more=False, published=False)
             result = await tick.run(tx, now)

@@ -2,15 +2,18 @@
 -- Keep what the ledger told, by the highest version. A hub that no release has held yet gets no row, and a class that
 -- has not changed is not written again: a repeat of anything between could only say the same. Where a batch itself told
 -- of more than one class (`moved`), its last version must be kept, or a repeat of one of the others would count.
+-- Two of three words are on hubs that have a row: to update those plainly takes half the time of an insert that
+-- conflicts. The words on a hub come through one partition, so no two transactions have the same hub.
+with told as (
+    select * from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[]) u(hub, version, class, moved)
+), moved as (
+    update hub_standing s set version = u.version, class = u.class from told u
+    where s.hub = u.hub and s.release_id = $1 and s.version < u.version and (u.moved or s.class <> u.class)
+)
 insert into hub_standing (hub, release_id, version, class)
-select u.hub, $1, u.version, u.class
-from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[]) u(hub, version, class, moved)
-left join hub_standing s on s.hub = u.hub and s.release_id = $1
-where u.moved or u.class <> coalesce(s.class, 'open')
-order by u.hub
-on conflict (hub, release_id) do update
-set version = excluded.version, class = excluded.class
-where hub_standing.version < excluded.version
+select u.hub, $1, u.version, u.class from told u
+where (u.moved or u.class <> 'open')
+  and not exists (select from hub_standing s where s.hub = u.hub and s.release_id = $1)
 
 -- name: of_hubs
 -- Where these hubs stand in releases that are neither stopped nor revoked.

@@ -1,6 +1,7 @@
 """What a row learns from the inventory, the hub and its edge."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
@@ -34,15 +35,21 @@ def inventory_says(facts: Facts, inventory: Inventory) -> Facts:
 
 def party_says(facts: Facts, answer: Answer) -> Learnt:
     """A Party's answer. One number with two contents is settled the same way everywhere, and noted."""
-    known = facts.consent.answers
-    twin = next((a for a in known if a.party == answer.party and a.party_seq == answer.party_seq), None)
-    if twin == answer:
-        return facts, None
-    anomaly = None if twin is None else Anomaly("answer_twice", f"{answer.party}:{answer.party_seq}")
-    answers = latest((*known, answer))
-    if answers == known:
+    answers, anomaly = _joined(facts.consent.answers, answer)
+    if answers is facts.consent.answers:
         return facts, anomaly
     return facts._replace(consent=facts.consent._replace(answers=answers)), anomaly
+
+
+@lru_cache(maxsize=8_192)
+def _joined(known: tuple[Answer, ...], answer: Answer) -> tuple[tuple[Answer, ...], Anomaly | None]:
+    """What a Party is known to have said, with one more answer. Kept, since the hubs of a request share it."""
+    twin = next((a for a in known if a.party == answer.party and a.party_seq == answer.party_seq), None)
+    if twin == answer:
+        return known, None
+    anomaly = None if twin is None else Anomaly("answer_twice", f"{answer.party}:{answer.party_seq}")
+    answers = latest((*known, answer))
+    return (known if answers == known else answers), anomaly
 
 
 def is_news(facts: Facts, answer: Answer) -> bool:

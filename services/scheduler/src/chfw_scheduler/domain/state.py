@@ -1,8 +1,8 @@
 """The state of a hub: a pure, total function of its facts (ARCHITECTURE section 5), and when to look at it again."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
@@ -20,8 +20,7 @@ _WAITING = frozenset(
 _JUST_AFTER = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A state with the reason a person would ask for."""
 
     state: HubState
@@ -117,9 +116,10 @@ def _by_delivery(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
 
 def _has_begun(facts: Facts, agreed: Plan) -> bool:
     """Somebody instructed, even if it was withdrawn or lapsed, or the image is on its way or there."""
-    instructed = any(answer.kind is not AnswerKind.DECLINE for answer in facts.consent.answers)
     delivery = facts.delivery
-    return agreed.basis is Basis.WAITING or instructed or delivery.at is not None or delivery.delivered_at is not None
+    if agreed.basis is Basis.WAITING or delivery.at is not None or delivery.delivered_at is not None:
+        return True
+    return any(answer.kind is not AnswerKind.DECLINE for answer in facts.consent.answers)
 
 
 def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
@@ -129,14 +129,14 @@ def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
     arming = facts.arming
     fixed = arming.at is not None and (arming.in_force or arming.outcome == 0 or found.state in FINAL_STATES)
     return Shown(
-        state=found.state,
-        reason=found.reason,
-        activate_at=arming.planned_for if fixed else agreed.activate_at,
-        answer_by=agreed.answer_by,
-        proposed_at=agreed.proposed_at,
-        pilot=agreed.pilot,
-        claim_at=claim_at(facts, rollout, found.state, agreed),
-        check_at=check_at(facts, rollout, found.state, agreed),
+        found.state,
+        found.reason,
+        arming.planned_for if fixed else agreed.activate_at,
+        agreed.answer_by,
+        agreed.proposed_at,
+        agreed.pilot,
+        claim_at(facts, rollout, found.state, agreed),
+        check_at(facts, rollout, found.state, agreed),
     )
 
 
@@ -197,9 +197,11 @@ def _wait_ends(facts: Facts, rollout: Rollout, agreed: Plan) -> Instant | None:
     """When the wait for the second Party ends, or the lead of D begins. A release that has ended waits for nothing."""
     if rollout.ended:
         return None
-    lead = [] if may_go(facts, rollout, agreed) else [rollout.terms.automatic_date - rollout.pacing.automatic_lead]
-    wait = [] if agreed.answer_by is None else [agreed.answer_by + _JUST_AFTER]
-    return min(lead + wait, default=None)
+    wait = None if agreed.answer_by is None else agreed.answer_by + _JUST_AFTER
+    if may_go(facts, rollout, agreed):
+        return wait
+    lead = rollout.terms.automatic_date - rollout.pacing.automatic_lead
+    return lead if wait is None else min(lead, wait)
 
 
 def _if_unheard(facts: Facts, pacing: Pacing, due: Instant) -> Instant:
