@@ -58,4 +58,6 @@ async def test_the_rows_named_are_as_said_and_no_others(
 
 async def test_a_row_that_is_not_there_is_an_error(tx: Tx) -> None:
     with pytest.raises(RuntimeError, match="2 rows of row were to be updated, but: UPDATE 1"):
-        await update_rows(tx, "row", [Column("g", "text", ("one",)), Column("n", "bigint", [20, 21])], [Column("a", "text", ("x",))])
+        await update_rows(
+            tx, "row", [Column("g", "text", ("one",)), Column("n", "bigint", [20, 21])], [Column("a", "text", ("x",))]
+        )

@@ -18,6 +18,7 @@ from chfw_common.runtime import envelope
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock, machine_now
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kept import Headers
@@ -50,9 +51,8 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
     if not outgoing:
         return False
     written = machine_now()
-    columns: list[list[Any]] = [[] for _ in range(7)]
-    for ordinal, out in enumerate(outgoing):
-        row = (
+    rows = (
+        (
             out.topic.lane if out.lane is None else out.lane,
             out.topic.name,
             out.partition,
@@ -61,15 +61,15 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
             out.event.TYPE,
             out.event.model_dump_json().encode(),
         )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+        for ordinal, out in enumerate(outgoing)
+    )
     await tx.execute(
         """insert into outbox (lane, topic, partition, key, event_id, event_type, payload, event_time, written_at)
            select u.lane, u.topic, u.partition, u.key, u.event_id, u.event_type, u.payload, $8, $9
            from unnest($1::smallint[], $2::text[], $3::int[], $4::bytea[], $5::uuid[], $6::text[], $7::bytea[])
                with ordinality u(lane, topic, partition, key, event_id, event_type, payload, n)
            order by u.n""",
-        *columns,
+        *columns(rows),
         now,
         written,
     )

@@ -3,11 +3,12 @@
 Every rate here is an assumption for trying things out. None is a figure of the DCC or of anybody's network.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
+from typing import TypeVar
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
@@ -18,6 +19,7 @@ HASH_MISMATCH = 2
 ACTIVATION_FAILURE = 3
 """activateImageResponseCode of GBCS."""
 
+T = TypeVar("T")
 _RESOLUTION = 1 << 64
 _DAY = timedelta(days=1)
 
@@ -72,7 +74,8 @@ class Fate:
 
     def never_answers(self, hub: HubId) -> bool:
         """Whether this hub is out of reach for ever: no release and no attempt changes that."""
-        return self._draw("never_answers", hub, "", 0) < self.assumed.never_answers
+        rate = self.assumed.never_answers
+        return rate > 0 and self._draw("never_answers", hub, "", 0) < rate
 
     def out_of_reach(self, hub: HubId, region: str, day: int) -> bool:
         """Whether this hub cannot be heard on a day (`date.toordinal`).
@@ -97,48 +100,58 @@ class Fate:
 
     def delivery(self, hub: HubId, release_id: ReleaseId, attempt: int) -> TransferFailure | None:
         """Why the transfer fails, or None."""
-        drawn = self._draw("delivery", hub, release_id, attempt)
-        for rate, reason in (
+        failures = (
             (self.assumed.file_transfer_failure, TransferFailure.FILE_TRANSFER_FAILURE),
             (self.assumed.hardware_version_mismatch, TransferFailure.HARDWARE_VERSION_MISMATCH),
             (self.assumed.firmware_image_discarded, TransferFailure.FIRMWARE_IMAGE_DISCARDED),
-        ):
-            drawn -= rate
-            if drawn < 0:
-                return reason
-        return None
+        )
+        return self._one_of("delivery", hub, release_id, attempt, failures)
 
     def activation(self, hub: HubId, release_id: ReleaseId, attempt: int) -> int:
         """The outcome of an activation, as far as chance decides it."""
-        drawn = self._draw("activation", hub, release_id, attempt)
-        beyond = 0.0
-        for rate, outcome in (
+        failures = (
             (self.assumed.no_image_held, NO_IMAGE_HELD),
             (self.assumed.hash_mismatch, HASH_MISMATCH),
             (self.assumed.activation_failure, ACTIVATION_FAILURE),
-        ):
-            beyond += rate
-            if drawn < beyond:
-                return outcome
-        return SUCCESS
+        )
+        return self._one_of("activation", hub, release_id, attempt, failures) or SUCCESS
 
     def restart(self, hub: HubId, release_id: ReleaseId, attempt: int) -> timedelta:
         """How long the hub says nothing because it restarts after an activation; mostly not worth mentioning."""
-        if self._draw("slow_restart", hub, release_id, attempt) >= self.assumed.slow_restart:
+        rate = self.assumed.slow_restart
+        if rate == 0 or self._draw("slow_restart", hub, release_id, attempt) >= rate:
             return timedelta(0)
         return self._within(self.assumed.restart, "restart", hub, release_id, attempt)
 
     def alert_delays(self, hub: HubId, release_id: ReleaseId, attempt: int) -> tuple[timedelta, ...]:
         """When the alert of an executed command comes, after the hub is back: never, at once, late, or twice."""
-        drawn = self._draw("lost_alert", hub, release_id, attempt) - self.assumed.lost_alert
-        if drawn < 0:
+        troubles = (
+            (self.assumed.lost_alert, "lost"),
+            (self.assumed.late_alert, "late"),
+            (self.assumed.repeated_alert, "repeated"),
+        )
+        trouble = self._one_of("lost_alert", hub, release_id, attempt, troubles)
+        if trouble == "lost":
             return ()
-        drawn -= self.assumed.late_alert
-        if drawn < 0:
+        if trouble == "late":
             return (self._within(self.assumed.late, "late", hub, release_id, attempt),)
-        if drawn < self.assumed.repeated_alert:
+        if trouble == "repeated":
             return (timedelta(0), self._within(self.assumed.repeated, "repeated", hub, release_id, attempt))
         return (timedelta(0),)
+
+    def _one_of(
+        self, what: str, hub: HubId, release_id: ReleaseId, attempt: int, chances: Sequence[tuple[float, T]]
+    ) -> T | None:
+        """What happens of these, each at its rate; None: nothing. What cannot happen is not drawn."""
+        if not any(rate for rate, _ in chances):
+            return None
+        drawn = self._draw(what, hub, release_id, attempt)
+        beyond = 0.0
+        for rate, outcome in chances:
+            beyond += rate
+            if drawn < beyond:
+                return outcome
+        return None
 
     def _within(self, span: Span, what: str, hub: HubId, release_id: ReleaseId, attempt: int) -> timedelta:
         return span.least + self._draw(what, hub, release_id, attempt) * (span.most - span.least)

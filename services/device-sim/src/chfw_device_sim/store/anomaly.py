@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 
@@ -26,4 +27,4 @@ class Anomaly(NamedTuple):
 async def record(tx: Tx, anomalies: Sequence[Anomaly], now: Instant) -> None:
     """Keep them for a person."""
     if anomalies:
-        await tx.execute(_SQL["record_anomalies"], *map(list, zip(*anomalies, strict=True)), now)
+        await tx.execute(_SQL["record_anomalies"], *columns(anomalies), now)

@@ -7,11 +7,11 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import PartDue, earliest, parts_due
 from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
-from chfw_scheduler.domain.act import claim_if_due
+from chfw_scheduler.domain.act import Action, claim_if_due
+from chfw_scheduler.domain.facts import Facts
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import show
-from chfw_scheduler.stages.command import Commanded, commands
-from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.stages.command import carry_out
 from chfw_scheduler.store import ledger, releases
 
 
@@ -43,15 +43,11 @@ class Claim:
             return TickResult(more=True)
         parts = parts_due(found.dues, now)
         rows = await ledger.lock_claimable(tx, release_id, parts, now, pilot_only=rollout.pilot_only, limit=CHUNK)
-        changed = []
-        decided = []
-        for row in rows:
-            facts, action = claim_if_due(row.facts, show(row.facts, rollout), rollout, now)
-            changed.append((row, facts))
-            if action is not None:
-                decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = await write_back(tx, rollout, changed)
-        return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
+
+        def decide(facts: Facts) -> tuple[Facts, Action | None]:
+            return claim_if_due(facts, show(facts, rollout), rollout, now)
+
+        return TickResult(await carry_out(tx, rollout, rows, decide, now), more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When the next hub may be claimed under the decisions in force."""

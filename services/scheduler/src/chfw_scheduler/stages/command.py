@@ -1,17 +1,19 @@
 """Decided actions as events: what goes to the edges, under the epoch and permit of the decision in force."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chfw_common.events.command import CommandItem, CommandKind, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Outgoing, hub_events
+from chfw_common.runtime.service import Outgoing, Tx, hub_events
 from chfw_common.topology import CONTROL_LANE, FIRMWARE_DISTRIBUTED, HUB_COMMAND
 from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, Read
+from chfw_scheduler.domain.facts import Facts, Row
 from chfw_scheduler.domain.rollout import Rollout
+from chfw_scheduler.stages.progress import write_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,25 @@ class Commanded:
     part: int
     hub: HubId
     action: Action
+
+
+async def carry_out(
+    tx: Tx,
+    rollout: Rollout,
+    rows: Sequence[Row],
+    decide: Callable[[Facts], tuple[Facts, Action | None]],
+    now: Instant,
+) -> list[Outgoing]:
+    """Decide on locked rows one by one, write them back, and send what was decided: commands first."""
+    changed: list[tuple[Row, Facts]] = []
+    decided = []
+    for row in rows:
+        facts, action = decide(row.facts)
+        changed.append((row, facts))
+        if action is not None:
+            decided.append(Commanded(facts.part, facts.hub, action))
+    told = await write_back(tx, rollout, changed)
+    return commands(rollout, decided, now) + told
 
 
 def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> list[Outgoing]:

@@ -23,10 +23,10 @@ from chfw_common.runtime.service import (
 )
 from chfw_common.topology import CHUNK, ROLLOUT_PROGRESSED
 from chfw_scheduler.domain.act import call_back
-from chfw_scheduler.domain.facts import Facts, Row
+from chfw_scheduler.domain.facts import Row
 from chfw_scheduler.domain.rollout import Pacing
 from chfw_scheduler.stages.announce import REDATE
-from chfw_scheduler.stages.command import Commanded, commands
+from chfw_scheduler.stages.command import carry_out
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
 
@@ -101,14 +101,7 @@ class Decide:
         if rollout is None or rollout.decision.min_epoch > args["epoch"]:
             return JobStep(None)
         rows = await ledger.lock_in_force(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
-        changed: list[tuple[Row, Facts]] = []
-        decided = []
-        for row in rows:
-            facts, action = call_back(row.facts, rollout, now)
-            changed.append((row, facts))
-            if action is not None:
-                decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = [*commands(rollout, decided, now), *await write_back(tx, rollout, changed)]
+        outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, now), now)
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
     async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002

@@ -45,8 +45,9 @@ class Observe:
         items: Sequence[SmiHub],
         now: Instant,
     ) -> list[Outgoing]:
-        newest = {item.hub: item for item in sorted(items, key=lambda item: item.smi_version)}
-        strangers = [_record(item, part) for hub, item in sorted(newest.items()) if hub not in rows]
+        unknown = (item for item in items if item.hub not in rows)
+        newest = {item.hub: item for item in sorted(unknown, key=lambda item: item.smi_version)}
+        strangers = [_record(item, part) for _, item in sorted(newest.items())]
         eligible = [hub for hub in strangers if not rollout.ended and inapplicable(rollout.image, hub) is None]
         outgoing = await enrol(tx, rollout, eligible)
         facts = {hub: row.facts for hub, row in rows.items()}

@@ -7,11 +7,11 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import PartDue, earliest, parts_due
 from chfw_common.runtime.service import Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
-from chfw_scheduler.domain.act import pass_time
+from chfw_scheduler.domain.act import Action, pass_time
+from chfw_scheduler.domain.facts import Facts
 from chfw_scheduler.domain.rollout import Pacing
 from chfw_scheduler.domain.state import show
-from chfw_scheduler.stages.command import Commanded, commands
-from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.stages.command import carry_out
 from chfw_scheduler.store import ledger, releases
 
 
@@ -36,17 +36,13 @@ class Watch:
             raise LookupError(f"ledger rows of an unknown release: {release_id}")
         parts = parts_due(dues, now)
         rows = await ledger.lock_checkable(tx, release_id, parts, now, limit=CHUNK)
-        changed = []
-        decided = []
-        for row in rows:
-            shown = show(row.facts, rollout)
+
+        def decide(facts: Facts) -> tuple[Facts, Action | None]:
+            shown = show(facts, rollout)
             due_still = shown.check_at is not None and shown.check_at <= now
-            facts, action = pass_time(row.facts, shown.state, rollout, now) if due_still else (row.facts, None)
-            changed.append((row, facts))
-            if action is not None:
-                decided.append(Commanded(facts.part, facts.hub, action))
-        outgoing = await write_back(tx, rollout, changed)
-        return TickResult([*commands(rollout, decided, now), *outgoing], more=bool(rows))
+            return pass_time(facts, shown.state, rollout, now) if due_still else (facts, None)
+
+        return TickResult(await carry_out(tx, rollout, rows, decide, now), more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When time next becomes a fact."""

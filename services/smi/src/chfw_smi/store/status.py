@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId
+from chfw_common.runtime.columns import columns
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_smi.domain.inventory import FormerStatus
@@ -14,7 +15,7 @@ _SQL = load_queries("chfw_smi.store", "status.sql")
 async def keep(tx: Tx, ended: Sequence[FormerStatus]) -> None:
     """Keep statuses that have ended."""
     if ended:
-        await tx.execute(_SQL["keep_statuses"], *map(list, zip(*ended, strict=True)))
+        await tx.execute(_SQL["keep_statuses"], *columns(ended))
 
 
 async def find(tx: Tx, hub: HubId) -> list[FormerStatus]:
