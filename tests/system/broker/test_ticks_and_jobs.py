@@ -95,6 +95,36 @@ async def test_nothing_is_done_before_it_is_due(toy_database: Database) -> None:
     assert await one.next_due(start) == start + LATER
 
 
+@pytest.mark.parametrize(("relays_last", "woken"), [(False, [1, 2, 3]), (True, [3])])
+async def test_the_relay_is_woken_after_each_call_or_after_the_last(
+    toy_database: Database, relays_last: bool, woken: list[int]
+) -> None:
+    calls, seen, done = 0, [], asyncio.Event()
+
+    class Wake(asyncio.Event):
+        def set(self) -> None:
+            seen.append(calls)
+
+    async def run(_tx: Tx, _now: Instant) -> TickResult:
+        nonlocal calls
+        if calls == 3:
+            return TickResult()
+        calls += 1
+        return TickResult([emitted(TOPIC, calls)], more=True)
+
+    async def due(_tx: Tx, now: Instant) -> Instant | None:
+        if calls < 3:
+            return now
+        done.set()
+        return None
+
+    tick = Tick("act", run, due, relays_last=relays_last)
+    (one, _) = runners(toy_database, tick)
+    async with running(run_tick(one, tick, RealClock(), Wake())):
+        await done.wait()
+    assert seen == woken
+
+
 async def test_the_events_of_each_call_have_ids_of_their_own(toy_database: Database) -> None:
     async def run(_tx: Tx, _now: Instant) -> TickResult:
         return TickResult([emitted(TOPIC, 1), emitted(TOPIC, 1)])

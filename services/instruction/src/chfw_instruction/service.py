@@ -20,7 +20,8 @@ def build(settings: Settings) -> Service:
             ROLLOUT_DECISION: Consume(learn.handle_decision, source=Source.CONTROL),
             HUB_PROGRESSED: Consume(learn.handle_progress),
         },
-        ticks=[jobs_tick([JUDGE])],
+        # A Supplier waits for its verdicts; the ledger merges when they are made.
+        ticks=[jobs_tick([JUDGE], relays_last=True)],
         jobs=[JUDGE],
         routes=[build_router(settings)],
     )

@@ -85,7 +85,7 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asy
     A server that is away is waited out; anything else ends the process.
     """
     pause = tick.every.total_seconds()
-    more = False
+    more = written = False
     while True:
         try:
             done = await runner.call(tick, clock.now(), expected=more)
@@ -94,8 +94,10 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asy
             log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))
             await clock.machine_sleep(1.0)
             continue
-        if done.published:
-            wake_relay.set()
+        written |= done.published
         more = done.more
+        if written and not (more and tick.relays_last):
+            wake_relay.set()
+            written = False
         if not more:
             await clock.machine_sleep(pause)
