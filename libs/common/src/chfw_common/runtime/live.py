@@ -43,7 +43,7 @@ log = structlog.get_logger()
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 SHUTDOWN_LIMIT = 8.0
-RELAY_IDLE = timedelta(milliseconds=500)
+RELAY_IDLE = timedelta(milliseconds=250)
 STALE_AFTER = 30.0
 """Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
 CONTROL_CONNECTIONS = 4

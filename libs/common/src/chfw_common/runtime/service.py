@@ -137,7 +137,7 @@ class Tick:
     One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. A call that asks for more is
     followed by another without a look, so `run` does nothing where nothing is due. `every` is the machine time between
     looks when live. `relays_last`: the relay is not woken between calls that follow each other at once, so that what
-    they lead to elsewhere does not slow them down; its own look, twice a second, bounds the delay.
+    they lead to elsewhere does not slow them down; its own look, four times a second, bounds the delay.
     """
 
     name: str
