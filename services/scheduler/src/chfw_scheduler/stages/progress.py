@@ -63,8 +63,9 @@ async def write_back(
         saved.append((row, facts, shown))
         if _visible(row.shown) != _visible(shown) or _parties(facts) != _parties(row.facts):
             told.append(telling(facts, shown, agreed, row.version + steps))
-        if facts.hub in passed:
-            told_before.append(telling(facts, passed[facts.hub], agreed, row.version + 1))
+        between = passed.get(facts.hub)
+        if between is not None and _visible(between) != _visible(row.shown):
+            told_before.append(telling(facts, between, agreed, row.version + 1))
     if saved:
         await ledger.save(tx, rollout.release_id, saved, steps=steps)
     return progressed(rollout, told_before) + progressed(rollout, told)
