@@ -7,6 +7,11 @@ from chfw_common.events.base import Event, Part, UtcInstant
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 
+CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
+ReleaseKind = Literal["sec", "planned", "unplanned"]
+Severity = Literal["low", "medium", "high", "critical"]
+Priority = Literal[1, 2, 3, 4]
+
 
 class CplEntry(Part):
     """The Central Products List entry of the new version. Empty predecessors or GBCS versions allow any."""
@@ -18,7 +23,7 @@ class CplEntry(Part):
     image_hash: str
     predecessors: tuple[str, ...] = ()
     gbcs_versions: tuple[str, ...] = ()
-    state: Literal["Active", "Cancelled", "Expired", "Withdrawn"] = "Active"
+    state: CplState = "Active"
 
 
 class ReleaseNotified(Event):
@@ -30,9 +35,9 @@ class ReleaseNotified(Event):
     release_id: ReleaseId
     version: int
     cpl: CplEntry
-    kind: Literal["sec", "planned", "unplanned"]
-    severity: Literal["low", "medium", "high", "critical"]
-    priority: Literal[1, 2, 3, 4]
+    kind: ReleaseKind
+    severity: Severity
+    priority: Priority
     note_reference: str
     rule: Rule
     lone_lead: timedelta

@@ -1,12 +1,12 @@
 """/v1/releases: announce, revise, read the notices, list one's own eligible hubs."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BeforeValidator, Field, model_validator
 
-from chfw_common.events.release import CplEntry
+from chfw_common.events.release import CplEntry, CplState, Priority, ReleaseKind, Severity
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
@@ -39,8 +39,7 @@ def _no_flag(value: object) -> object:
 
 
 # To Python true is 1.
-Priority = Annotated[Literal[1, 2, 3, 4], BeforeValidator(_no_flag)]
-CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
+StatedPriority = Annotated[Priority, BeforeValidator(_no_flag)]
 
 
 class CplBody(Shape):
@@ -61,9 +60,9 @@ class ReleaseBody(Shape):
 
     release_id: Annotated[str, Field(pattern=RELEASE_PATTERN)]
     cpl: CplBody
-    kind: Literal["sec", "planned", "unplanned"]
-    severity: Literal["low", "medium", "high", "critical"]
-    priority: Priority
+    kind: ReleaseKind
+    severity: Severity
+    priority: StatedPriority
     note_reference: Text
     automatic_date: InstantText
     rule: Rule = Rule.VOLUNTARY

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
+from chfw_common.events.release import CplState, ReleaseKind, Severity
 from chfw_common.kernel.rollout import HubState, Mode, Rule
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import problems
@@ -20,7 +21,7 @@ class CplView(Shape):
     image_hash: str
     predecessors: list[str]
     gbcs_versions: list[str]
-    state: Literal["Active", "Cancelled", "Expired", "Withdrawn"]
+    state: CplState
 
 
 class NoticeView(Shape):
@@ -29,8 +30,8 @@ class NoticeView(Shape):
     release_id: str
     version: int
     cpl: CplView
-    kind: Literal["sec", "planned", "unplanned"]
-    severity: Literal["low", "medium", "high", "critical"]
+    kind: ReleaseKind
+    severity: Severity
     priority: int
     note_reference: str
     rule: Rule

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
-from chfw_common.events.release import CplEntry, ReleaseNotified
+from chfw_common.events.release import CplEntry, Priority, ReleaseKind, ReleaseNotified, Severity
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
@@ -33,9 +33,9 @@ class Announcement:
     organisations: Mapping[PartyId, str]
     release_id: ReleaseId
     cpl: CplEntry
-    kind: Literal["sec", "planned", "unplanned"]
-    severity: Literal["low", "medium", "high", "critical"]
-    priority: Literal[1, 2, 3, 4]
+    kind: ReleaseKind
+    severity: Severity
+    priority: Priority
     note_reference: str
     rule: Rule
     lone_lead: timedelta

@@ -1,8 +1,8 @@
 """Revise a notice: another release note or CPL state is a higher version, told to everybody again (R1-5)."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from chfw_common.events.release import CplState
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.http.callers import Caller
@@ -26,7 +26,7 @@ class Revision:
     digest: bytes
     release_id: ReleaseId
     note_reference: str | None
-    cpl_state: Literal["Active", "Cancelled", "Expired", "Withdrawn"] | None
+    cpl_state: CplState | None
 
 
 async def command(tx: Tx, revision: Revision, now: Instant) -> Answered[Answer]:

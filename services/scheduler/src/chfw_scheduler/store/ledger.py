@@ -20,7 +20,7 @@ from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
-from chfw_common.runtime.updates import Column, update_rows
+from chfw_common.runtime.updates import Column, kinds_of, update_rows
 from chfw_scheduler.domain.facts import (
     Arming,
     ArmResult,
@@ -52,10 +52,9 @@ def _pieces(group: str, text: str) -> list[_Piece]:
     found: list[_Piece] = []
     start = 0
     for piece in text.split("|"):
-        pairs = [entry.split(":") for entry in piece.split()]
-        names, types = (tuple(entry[side] for entry in pairs) for side in (0, 1))
-        found.append(_Piece(group, slice(start, start + len(pairs)), names, types))
-        start += len(pairs)
+        names, types = zip(*kinds_of(piece), strict=True)
+        found.append(_Piece(group, slice(start, start + len(names)), names, types))
+        start += len(names)
     return found
 
 
