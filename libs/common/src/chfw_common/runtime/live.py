@@ -25,7 +25,7 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.kafka.producer import KafkaProducer
-from chfw_common.runtime.kafka.source import KafkaSource
+from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
@@ -154,10 +154,9 @@ class LiveService:
                 self._spawn(f"source {group}", source.run())
             return
         group = f"chfw-{service.name}-{kind.value}"
-        self._spawn(
-            f"source {group}",
-            KafkaSource(context, topics, bootstrap=bootstrap, group=group, instance=instance).run(),
-        )
+        gather = 0.0 if kind is Source.CONTROL else GATHER
+        reader = KafkaSource(context, topics, bootstrap=bootstrap, group=group, instance=instance, gather=gather)
+        self._spawn(f"source {group}", reader.run())
 
     async def _serve(self, database: Database, clock: Clock) -> None:
         settings = self._settings

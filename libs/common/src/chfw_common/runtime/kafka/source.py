@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 POLL_MS = 500
 COMMIT_EVERY = 5.0
+GATHER = 0.1
+"""Seconds from one fetch that brought something to the next. What comes one by one is settled as it comes; in a burst,
+records gather to batches worth their transaction."""
 HOLE_LIMIT = 5
 """Looks at one and the same hole before the log, not the client, is held to have it."""
 
@@ -43,6 +46,7 @@ class KafkaSource:
         group: str,
         instance: str | None = None,
         max_records: int = 500,
+        gather: float = 0.0,
     ) -> None:
         self._context = context
         self._topics = {topic.name: topic for topic in topics}
@@ -50,6 +54,7 @@ class KafkaSource:
         self._group = group
         self._instance = instance
         self._max_records = max_records
+        self._gather = gather
         self._wait: dict[TopicPartition, tuple[float, float]] = {}
         self._holes: dict[TopicPartition, tuple[int, int]] = {}
         self._settled: dict[TopicPartition, int] = {}
@@ -117,12 +122,14 @@ class KafkaSource:
             return
         self._context.progressed(self._group)
         if fetched:
+            begun = stopwatch()
             results = await asyncio.gather(
                 *(self._settle(tp, records) for tp, records in fetched.items()), return_exceptions=True
             )
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
+            await self._context.clock.machine_sleep(max(self._gather - (stopwatch() - begun), 0.0))
         await self._commit_for_lag_tools()
 
     async def _settle(self, tp: TopicPartition, records: Sequence[Any]) -> None:
