@@ -35,6 +35,7 @@ from chfw_common.runtime.faust_source import FaustSource
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Batch, Consume, Outcome, Record, Service, Tx, hub_events
 from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import HUB_RESPONSE, Topic, partition_of_hub
@@ -109,7 +110,7 @@ async def measure(kind: str, number: int, bootstrap: str, database: Database, re
         await tx.execute("truncate consumer_offset, consumed_range, heard")
     service = Service(NAME, {HUB_RESPONSE: Consume(handle)})
     metrics = Metrics(NAME, service.consumes)
-    context = Timed(ConsumeCore(service, database, metrics), database, metrics, RealClock(), asyncio.Event())
+    context = Timed(ConsumeCore(service, database, metrics), database, metrics, RealClock(), Wake())
     context.left, context.done = records, asyncio.Event()
     group = f"bench-{kind}-{number}"
     place: dict[str, Any] = {"bootstrap": bootstrap, "group": group, "instance": "0"}

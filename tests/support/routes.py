@@ -1,6 +1,5 @@
 """A service behind its routes, on the transaction of a test, with callers of each kind and time that stands."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Service, Tx
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ class Still:
 @contextlib.asynccontextmanager
 async def client_of(service: Service, tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the service's routes."""
-    run = Commands(OneTransaction(tx), Still(), asyncio.Event())
+    run = Commands(OneTransaction(tx), Still(), Wake())
 
     async def ready() -> str | None:
         return None

@@ -24,6 +24,7 @@ from chfw_common.runtime.faust_source import FaustSource
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Batch, Consume, Outcome, Record, Service, Tx
 from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import Key, Topic
@@ -131,7 +132,7 @@ async def run(arguments: argparse.Namespace) -> None:
     database = await open_database(arguments.dsn, NAME, connections=10)
     metrics = Metrics(NAME, ())
     core = (Trusting if arguments.trusting else ConsumeCore)(service, database, metrics)
-    context = Telling(core, database, metrics, RealClock(), asyncio.Event())
+    context = Telling(core, database, metrics, RealClock(), Wake())
     context.stands_still = arguments.stand_still
     place = {"bootstrap": arguments.bootstrap, "group": arguments.group, "instance": "0"}
     if arguments.source == "trusting":

@@ -21,6 +21,7 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Batch, Received, Service, Tx
 from chfw_common.runtime.ticks import TickRunner
 from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION, Topic
@@ -116,7 +117,7 @@ def app_of(
     async def ready() -> None:
         return None
 
-    return create_app(service, Commands(database, clock, asyncio.Event()), verifier or OpenTokens(), metrics, ready)
+    return create_app(service, Commands(database, clock, Wake()), verifier or OpenTokens(), metrics, ready)
 
 
 def bearer(party: str, user: str | None = None, role: str = "IS") -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A stand: one broker, one database, the toy service, and members that come and go (a pytest plugin)."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
@@ -12,7 +11,7 @@ from chfw_common.runtime.clock import RealClock
 from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import Producer, Relay
+from chfw_common.runtime.outbox import Producer, Relay, Wake
 from chfw_common.runtime.service import Record, Service
 from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import Topic
@@ -65,7 +64,7 @@ class Stand:
     ) -> SourceContext:
         """What a source needs."""
         core = ConsumeCore(service or self.service(*topics), self.database, self.metrics)
-        return kind(core, self.database, self.metrics, RealClock(), asyncio.Event())
+        return kind(core, self.database, self.metrics, RealClock(), Wake())
 
     def meddled(self, offers: Offers | None = None, start_at: int | None = None) -> SourceContext:
         """The same with a faulty client."""

@@ -18,7 +18,7 @@ from chfw_common.runtime import envelope, offsets
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import HoleError, InvalidMessageError
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.outbox import NO_LANES, write_outbox
 from chfw_common.runtime.service import Batch, Consume, Received, Record, Service, Tx
 from chfw_common.runtime.transient import is_transient, transient_as_error
 from chfw_common.topology import Topic, partition_of_key
@@ -31,12 +31,12 @@ PARK_AFTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a call settled: how many records of the offer it took, and whether events wait for the relay."""
+    """What a call settled: how many records of the offer it took, and the lanes in which events wait for the relay."""
 
     next_offset: int
     applied: int
     parked: int
-    published: bool
+    lanes: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ class ConsumeCore:
         consume = self._service.consumes[topic]
         decoded = [_decode(record, topic) for record in records]
         applied = parked = 0
-        published = False
+        lanes = NO_LANES
         next_offset = -1
         for slice_ in _by_weight(decoded, consume.max_weight):
             done = await self._settle_slice(topic, partition, slice_, consume, now)
-            next_offset, published = done.next_offset, published or done.published
+            next_offset, lanes = done.next_offset, lanes | done.lanes
             applied, parked = applied + done.applied, parked + done.parked
             self._metrics.consumed(topic.name, done.applied, done.parked)
             _refuse_hole(topic, partition, next_offset, slice_)
-        return Settled(next_offset, applied, parked, published)
+        return Settled(next_offset, applied, parked, lanes)
 
     async def _settle_slice(
         self, topic: Topic, partition: int, offer: Sequence[_Decoded], consume: Consume, now: Instant
@@ -113,13 +113,12 @@ class ConsumeCore:
         *,
         isolate: bool,
     ) -> Settled:
-        due = await offsets.lock_next(tx, topic.name, partition)
-        new = _due(due, offer)
+        due, new, taken = await self._new(tx, topic, partition, offer)
         if not new:
-            return Settled(due, 0, 0, published=False)
+            return Settled(due, 0, 0, NO_LANES)
         parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
         good = [entry for entry in new if entry.received is not None]
-        published = False
+        lanes = NO_LANES
         for part in [[entry] for entry in good] if isolate else [good] if good else []:
             try:
                 async with tx.transaction() if isolate else contextlib.nullcontext():
@@ -130,16 +129,30 @@ class ConsumeCore:
                 parked.append((part[0].record, "unexpected", f"{type(error).__name__}: {error}"))
                 continue
             parked += refused
-            published |= wrote
+            lanes |= wrote
         await self._park(tx, parked, now)
         beyond = due + len(new)
-        await offsets.move_next(tx, topic.name, partition, first=due, beyond=beyond, parked=len(parked))
-        return Settled(beyond, len(new) - len(parked), len(parked), published)
+        if not taken:
+            await offsets.move_next(tx, topic.name, partition, first=due, beyond=beyond, parked=len(parked))
+        elif parked:
+            await offsets.correct_range(tx, topic.name, partition, first=due, parked=len(parked))
+        return Settled(beyond, len(new) - len(parked), len(parked), lanes)
+
+    async def _new(
+        self, tx: Tx, topic: Topic, partition: int, offer: Sequence[_Decoded]
+    ) -> tuple[int, Sequence[_Decoded], bool]:
+        """The offset that is due, the records from it on, and whether they are taken already: as a rule all are."""
+        first, beyond = offer[0].record.offset, offer[0].record.offset + len(offer)
+        whole = [entry.record.offset for entry in offer] == list(range(first, beyond))
+        if whole and await offsets.take_all(tx, topic.name, partition, first=first, beyond=beyond):
+            return first, offer, True
+        due = await offsets.lock_next(tx, topic.name, partition)
+        return due, _due(due, offer), False
 
     async def _handle(
         self, tx: Tx, topic: Topic, partition: int, part: Sequence[_Decoded], consume: Consume, now: Instant
-    ) -> tuple[list[tuple[Record, str, str]], bool]:
-        """Call the handler and write its events: the rows to park, and whether there were events."""
+    ) -> tuple[list[tuple[Record, str, str]], frozenset[int]]:
+        """Call the handler and write its events: the rows to park, and the lanes of the events."""
         outcome = await consume.handler(tx, _batch(topic, partition, part), now)
         by_offset = {entry.record.offset: entry.record for entry in part}
         refused = [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]

@@ -30,7 +30,7 @@ from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
 from chfw_common.runtime.opening import current_when_there, open_when_there, place_of
-from chfw_common.runtime.outbox import Relay, run_relay
+from chfw_common.runtime.outbox import Relay, Wake, run_relay
 from chfw_common.runtime.process import run_process
 from chfw_common.runtime.service import Service, Source
 from chfw_common.runtime.settings import ServiceSettings
@@ -65,7 +65,7 @@ class LiveService:
         self._settings = settings
         self._metrics = Metrics(service.name, service.consumes)
         self._tasks: dict[asyncio.Task[Any], str] = {}
-        self._wake = {lane: asyncio.Event() for lane in LANES}
+        self._wake = Wake()
         self._contexts: list[SourceContext] = []
         self._database: Database | None = None
         self._stopping = False
@@ -123,17 +123,14 @@ class LiveService:
             stack.push_async_callback(producer.discard)
             lane_database = control if lane == CONTROL_LANE else bulk
             relay = Relay(service.name, lane, lane_database, producer, self._metrics)
-            self._spawn(f"relay {lane}", run_relay(relay, self._wake[lane], clock, RELAY_IDLE))
+            self._spawn(f"relay {lane}", run_relay(relay, self._wake.of(lane), clock, RELAY_IDLE))
         for kind, database in ((Source.BULK, bulk), (Source.CONTROL, control), (Source.FAUST, bulk)):
             self._start_source(kind, database, clock)
         runner = TickRunner(service, bulk, self._metrics)
         for tick in service.ticks:
-            self._spawn(f"tick {tick.name}", run_tick(runner, tick, clock, self._wake_all()))
+            self._spawn(f"tick {tick.name}", run_tick(runner, tick, clock, self._wake))
         self._spawn("gauges", gauges.follow(service, bulk, clock, self._metrics))
         self._spawn("http", self._serve(bulk, clock))
-
-    def _wake_all(self) -> asyncio.Event:
-        return _Several(list(self._wake.values()))
 
     def _start_source(self, kind: Source, database: Database, clock: Clock) -> None:
         service, settings = self._service, self._settings
@@ -141,7 +138,7 @@ class LiveService:
         if not topics:
             return
         core = ConsumeCore(service, database, self._metrics)
-        context = SourceContext(core, database, self._metrics, clock, self._wake_all())
+        context = SourceContext(core, database, self._metrics, clock, self._wake)
         self._contexts.append(context)
         bootstrap, instance = settings.kafka_bootstrap, settings.instance
         if kind is Source.FAUST:
@@ -160,7 +157,7 @@ class LiveService:
 
     async def _serve(self, database: Database, clock: Clock) -> None:
         settings = self._settings
-        commands = Commands(database, clock, self._wake_all())
+        commands = Commands(database, clock, self._wake)
         verifier = TokenVerifier(settings.jwks_file, settings.token_audience)
         app = create_app(self._service, commands, verifier, self._metrics, self._why_not_ready)
         config = uvicorn.Config(
@@ -202,19 +199,6 @@ class LiveService:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks, timeout=SHUTDOWN_LIMIT / 2)
-
-
-class _Several(asyncio.Event):
-    """Sets several events at once: a transaction does not know which lanes its events took."""
-
-    def __init__(self, events: list[asyncio.Event]) -> None:
-        super().__init__()
-        self._events = events
-
-    def set(self) -> None:
-        """Set them all."""
-        for event in self._events:
-            event.set()
 
 
 def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) -> None:

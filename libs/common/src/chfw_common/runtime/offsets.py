@@ -17,6 +17,39 @@ async def lock_next(tx: Tx, topic: str, partition: int) -> int:
     return int(value)
 
 
+async def take_all(tx: Tx, topic: str, partition: int, *, first: int, beyond: int) -> bool:
+    """Move the position over all of an offer without gaps, if `first` is due; no other way then moves it.
+
+    Instead of `lock_next` and `move_next`, likewise first in the lock order. What is parked after all is told to
+    `correct_range`.
+    """
+    taken = await tx.fetchval(
+        """with moved as (
+               update consumer_offset set next = $4 where topic = $1 and partition = $2 and next = $3 returning next
+           )
+           insert into consumed_range (topic, partition, first, beyond, applied, parked)
+           select $1, $2, $3, $4, $5, 0 from moved returning true""",
+        topic,
+        partition,
+        first,
+        beyond,
+        beyond - first,
+    )
+    return taken is not None
+
+
+async def correct_range(tx: Tx, topic: str, partition: int, *, first: int, parked: int) -> None:
+    """Of the range that `take_all` recorded, so many records were parked."""
+    await tx.execute(
+        """update consumed_range set applied = applied - $4, parked = $4
+           where topic = $1 and partition = $2 and first = $3""",
+        topic,
+        partition,
+        first,
+        parked,
+    )
+
+
 async def read_next(tx: Tx, topic: str) -> dict[int, tuple[int, str]]:
     """Partition -> (offset that is due, topic id it was counted on)."""
     rows = await tx.fetch(

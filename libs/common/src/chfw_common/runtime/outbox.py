@@ -1,13 +1,14 @@
 """The outbox: events are written in the transaction that makes them true, and relayed afterwards.
 
-One relay per service and lane holds an advisory lock, reads rows in id order, sends them, and deletes them once the
+One relay per service and lane holds an advisory lock, takes rows out, sends them in id order, and commits once the
 broker has acknowledged all. A failed or late send throws the producer away and rolls back: rows go out again under the
 same event ids.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, Protocol
 
 import structlog
@@ -25,11 +26,16 @@ from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Outgoing, Tx
 from chfw_common.runtime.transient import transient_as_error
+from chfw_common.topology import LANES
 
 log = structlog.get_logger()
 
 RELAY_ROWS = 500
 SEND_TIMEOUT = timedelta(seconds=20)
+NO_LANES: frozenset[int] = frozenset()
+_TAKE = """
+delete from outbox where id = any(array(select id from outbox where lane = $1 order by id limit $2)) returning *
+"""
 
 
 class Producer(Protocol):
@@ -46,14 +52,31 @@ class Producer(Protocol):
         ...
 
 
-async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: Instant) -> bool:
-    """Write the events of one cause. Last in the lock order. Says whether there were any."""
+class Wake:
+    """What the relays of a process wait for, lane by lane."""
+
+    def __init__(self) -> None:
+        self._events = {lane: asyncio.Event() for lane in LANES}
+
+    def of(self, lane: int) -> asyncio.Event:
+        """Set when there are new rows in the lane."""
+        return self._events[lane]
+
+    def lanes(self, lanes: Iterable[int]) -> None:
+        """Rows of these lanes were committed."""
+        for lane in lanes:
+            self._events[lane].set()
+
+
+async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: Instant) -> frozenset[int]:
+    """Write the events of one cause. Last in the lock order. Gives the lanes they took."""
     if not outgoing:
-        return False
+        return NO_LANES
     written = machine_now()
+    lanes = [out.topic.lane if out.lane is None else out.lane for out in outgoing]
     rows = (
         (
-            out.topic.lane if out.lane is None else out.lane,
+            lane,
             out.topic.name,
             out.partition,
             out.key,
@@ -61,7 +84,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
             out.event.TYPE,
             out.event.model_dump_json().encode(),
         )
-        for ordinal, out in enumerate(outgoing)
+        for ordinal, (lane, out) in enumerate(zip(lanes, outgoing, strict=True))
     )
     await tx.execute(
         """insert into outbox (lane, topic, partition, key, event_id, event_type, payload, event_time, written_at)
@@ -73,7 +96,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
         now,
         written,
     )
-    return True
+    return frozenset(lanes)
 
 
 class Relay:
@@ -88,18 +111,17 @@ class Relay:
         self._lock = lock_key(service, "relay", str(lane))
 
     async def relay_once(self, sent_at: Instant | None = None) -> int:
-        """Send and delete up to 500 rows in id order; 0 when there are none, or another relay holds the lane.
+        """Take out and send up to 500 rows in id order; 0 when there are none, or another relay holds the lane.
 
         Raises TransientError when Postgres is away, and whatever the producer raised; rows stay in both cases.
         """
         async with transient_as_error(), self._database.transaction() as tx:
             if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", self._lock):
                 return 0
-            rows = await tx.fetch("select * from outbox where lane = $1 order by id limit $2", self._lane, RELAY_ROWS)
+            rows = await tx.fetch(_TAKE, self._lane, RELAY_ROWS)
             if not rows:
                 return 0
-            await self._send(rows, sent_at or machine_now())
-            await tx.execute("delete from outbox where id = any($1::bigint[])", [row["id"] for row in rows])
+            await self._send(sorted(rows, key=itemgetter("id")), sent_at or machine_now())
         self._metrics.relayed(self._lane, len(rows))
         return len(rows)
 

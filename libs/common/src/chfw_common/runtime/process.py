@@ -9,7 +9,7 @@ import uvloop
 
 T = TypeVar("T")
 
-COLLECT_AFTER = 50_000
+COLLECT_AFTER = 400_000
 """Objects made and not freed before the collector looks. A chunk of 500 hubs makes tens of thousands and frees them all
 by itself; with the default of 700 the collector looks at them again and again and takes a fifth of the processor."""
 

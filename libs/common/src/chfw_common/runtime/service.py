@@ -135,9 +135,10 @@ class Tick:
     """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
 
     One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. A call that asks for more is
-    followed by another without a look, so `run` does nothing where nothing is due. `every` is the machine time between
-    looks when live. `relays_last`: the relay is not woken between calls that follow each other at once, so that what
-    they lead to elsewhere does not slow them down; its own look, four times a second, bounds the delay.
+    followed by another without a look, and after a look another process may be quicker: `run` does nothing where
+    nothing is due. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
+    calls that follow each other at once, so that what they lead to elsewhere does not slow them down; its own look,
+    four times a second, bounds the delay.
     """
 
     name: str

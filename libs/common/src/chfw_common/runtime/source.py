@@ -1,6 +1,5 @@
 """What a source of records owes the consume core, whatever brings them."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import PositionError
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.positions import LogState, start_positions
 from chfw_common.runtime.service import Record
 from chfw_common.topology import Topic
@@ -26,17 +26,16 @@ class SourceContext:
     database: Database
     metrics: Metrics
     clock: Clock
-    wake_relay: asyncio.Event
+    wake: Wake
     stopped: set[tuple[str, int]] = field(default_factory=set)
     progress: dict[str, float] = field(default_factory=dict)
 
     async def settle(self, topic: Topic, partition: int, records: Sequence[Record]) -> Settled:
-        """Hand one offer to the core, and wake the relay when events were written."""
+        """Hand one offer to the core, and wake the relays of the events that were written."""
         begun = stopwatch()
         settled = await self.core.settle(topic, partition, records, self.clock.now())
         self.metrics.consume_took(topic.name, stopwatch() - begun)
-        if settled.published:
-            self.wake_relay.set()
+        self.wake.lanes(settled.lanes)
         return settled
 
     async def positions(self, topic: Topic, partitions: Sequence[int], logs: Mapping[int, LogState]) -> dict[int, int]:

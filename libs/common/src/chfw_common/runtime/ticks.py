@@ -1,6 +1,5 @@
 """Ticks: things done now and then, one process at a time, at most 500 hubs a call."""
 
-import asyncio
 from dataclasses import dataclass
 
 import structlog
@@ -11,7 +10,7 @@ from chfw_common.runtime.clock import Clock, stopwatch
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.outbox import NO_LANES, Wake, write_outbox
 from chfw_common.runtime.service import Service, Tick, Tx
 from chfw_common.runtime.transient import transient_as_error
 
@@ -24,7 +23,10 @@ class Ticked:
 
     ran: bool
     more: bool
-    published: bool
+    lanes: frozenset[int]
+
+
+_NOT_RUN = Ticked(ran=False, more=False, lanes=NO_LANES)
 
 
 class TickRunner:
@@ -45,22 +47,19 @@ class TickRunner:
             async with transient_as_error(), self._database.looking() as connection:
                 due = await tick.next_due(connection, now)
             if due is None or due > now:
-                return Ticked(ran=False, more=False, published=False)
+                return _NOT_RUN
         async with transient_as_error(), self._database.transaction() as tx:
-            # The lock first: what was due to another process before it committed is not due to us after it.
+            # Another process may have done meanwhile what was due: `run` finds out, as after a call that expects more.
             key = lock_key(self._service.name, "tick", tick.name)
             if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", key):
-                return Ticked(ran=False, more=False, published=False)
-            due = now if expected else await tick.next_due(tx, now)
-            if due is None or due > now:
-                return Ticked(ran=False, more=False, published=False)
+                return _NOT_RUN
             result = await tick.run(tx, now)
-            published = False
+            lanes = NO_LANES
             if result.outgoing:
                 cause = f"{self._service.name}|tick|{tick.name}|{await _count_call(tx, tick.name)}"
-                published = await write_outbox(tx, result.outgoing, cause, now)
+                lanes = await write_outbox(tx, result.outgoing, cause, now)
         self._metrics.ticked(tick.name, stopwatch() - begun)
-        return Ticked(ran=True, more=result.more, published=published)
+        return Ticked(ran=True, more=result.more, lanes=lanes)
 
     async def next_due(self, now: Instant) -> Instant | None:
         """The earliest instant at which any tick has something to do."""
@@ -79,13 +78,13 @@ async def _count_call(tx: Tx, name: str) -> int:
     )
 
 
-async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asyncio.Event) -> None:
+async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake: Wake) -> None:
     """Call a tick for ever: again at once while it asks for more, else every `tick.every` of machine time.
 
     A server that is away is waited out; anything else ends the process.
     """
     pause = tick.every.total_seconds()
-    more = written = False
+    more, written = False, NO_LANES
     while True:
         try:
             done = await runner.call(tick, clock.now(), expected=more)
@@ -94,10 +93,10 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake_relay: asy
             log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))
             await clock.machine_sleep(1.0)
             continue
-        written |= done.published
+        written |= done.lanes
         more = done.more
-        if written and not (more and tick.relays_last):
-            wake_relay.set()
-            written = False
+        if not (more and tick.relays_last):
+            wake.lanes(written)
+            written = NO_LANES
         if not more:
             await clock.machine_sleep(pause)

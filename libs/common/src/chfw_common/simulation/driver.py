@@ -14,7 +14,7 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import RELAY_ROWS, Relay
+from chfw_common.runtime.outbox import RELAY_ROWS, Relay, Wake
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner
@@ -37,17 +37,17 @@ class SimulatedService:
         self.database = database
         self._clock = clock
         metrics = Metrics(service.name, service.consumes)
-        self._published = wake = asyncio.Event()
+        self._wake = Wake()
         self._look = True
-        context = SourceContext(ConsumeCore(service, database, metrics), database, metrics, clock, wake)
+        context = SourceContext(ConsumeCore(service, database, metrics), database, metrics, clock, self._wake)
         self._source = LocalSource(
             context, list(service.consumes), broker=broker, group=f"chfw-{service.name}", max_records=200
         )
         producer = LocalProducer(broker)
-        self._relays = [Relay(service.name, lane, database, producer, metrics) for lane in LANES]
+        self._relays = {lane: Relay(service.name, lane, database, producer, metrics) for lane in LANES}
         self._ticks = TickRunner(service, database, metrics)
         self.app: FastAPI = create_app(
-            service, Commands(database, clock, wake), TokenVerifier(jwks_file, "chfw"), metrics, _always_ready
+            service, Commands(database, clock, self._wake), TokenVerifier(jwks_file, "chfw"), metrics, _always_ready
         )
 
     def look_again(self) -> None:
@@ -70,8 +70,7 @@ class SimulatedService:
             ticked = await self._ticks.call(tick, self._clock.now())
             while ticked.ran:
                 ran += 1
-                if ticked.published:
-                    self._published.set()
+                self._wake.lanes(ticked.lanes)
                 if not ticked.more:
                     break
                 ticked = await self._ticks.call(tick, self._clock.now(), expected=True)
@@ -80,9 +79,10 @@ class SimulatedService:
     async def _relay(self) -> int:
         """Relay what was published, if anything was."""
         moved = 0
-        if self._published.is_set():
-            self._published.clear()
-            for relay in self._relays:
+        for lane, relay in self._relays.items():
+            written = self._wake.of(lane)
+            if written.is_set():
+                written.clear()
                 relayed = RELAY_ROWS
                 while relayed == RELAY_ROWS:
                     relayed = await relay.relay_once()

@@ -1,6 +1,5 @@
 """How a route reaches the truth: a command in one transaction with its events, or a read."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
@@ -10,7 +9,7 @@ from fastapi import Request
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Clock
 from chfw_common.runtime.database import Database
-from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.outbox import Wake, write_outbox
 from chfw_common.runtime.service import Answered, Tx
 from chfw_common.runtime.transient import transient_as_error
 
@@ -21,10 +20,10 @@ R = TypeVar("R")
 class Commands:
     """Runs the commands of a service's routes."""
 
-    def __init__(self, database: Database, clock: Clock, wake_relay: asyncio.Event) -> None:
+    def __init__(self, database: Database, clock: Clock, wake: Wake) -> None:
         self._database = database
         self._clock = clock
-        self._wake_relay = wake_relay
+        self._wake = wake
 
     def now(self) -> Instant:
         """The roll-out's time."""
@@ -35,9 +34,8 @@ class Commands:
         now = self._clock.now()
         async with transient_as_error(), self._database.transaction() as tx:
             answered = await command(tx, request, now)
-            published = await write_outbox(tx, answered.outgoing, answered.cause, now)
-        if published:
-            self._wake_relay.set()
+            lanes = await write_outbox(tx, answered.outgoing, answered.cause, now)
+        self._wake.lanes(lanes)
         return answered.answer
 
     @contextlib.asynccontextmanager
