@@ -183,8 +183,12 @@ async def test_a_stop_after_a_pause_ends_what_the_pause_called_back(stand: Stand
     assert await stand.states() == {"cancelled": 1}
 
 
-async def test_an_accepted_command_that_an_edge_had_refused_is_called_back(stand: Stand) -> None:
-    """The repeat was refused, the first had gone through: what the hub says counts, and the release is stopped."""
+@pytest.mark.parametrize("stopped_first", [True, False], ids=["refused after the stop", "refused before it"])
+@pytest.mark.parametrize("heard", [True, False], ids=["its answer comes", "its answer is lost"])
+async def test_a_command_that_an_edge_refused_is_called_back_all_the_same(
+    stand: Stand, stopped_first: bool, heard: bool
+) -> None:
+    """A repeat was refused, the first had gone through: the hub may be armed, and counts as such, until it answers."""
     (hub,) = hubs_of(3, 1)
     await stand.enrolled([hub])
     await stand.decide(1, Mode.RUN)
@@ -194,12 +198,25 @@ async def test_an_accepted_command_that_an_edge_had_refused_is_called_back(stand
     stand.now = T - 12 * HOUR
     await stand.tick("claim")
     sent = (await stand.commands(CommandKind.ACTIVATE))[hub]
-    await stand.hubs_say([hub], ResponseKind.COMMAND_REFUSED, counter=sent.counter, reason="permit_expired")
+
+    async def refuse() -> None:
+        await stand.hubs_say([hub], ResponseKind.COMMAND_REFUSED, counter=sent.counter, reason="permit_expired")
+
+    if not stopped_first:
+        await refuse()
+        assert await stand.states() == {"delivered": 1}
     await stand.decide(2, Mode.STOP, halt=2)
+    assert await milestones(stand) == [(ProgressKind.FENCING, 2, 1)]
     await stand.tick("call_back")
-    assert await stand.states() == {"delivered": 1}
-    await stand.hubs_say([hub], ResponseKind.ACTIVATION_ACCEPTED, counter=sent.counter)
-    assert (await stand.commands(CommandKind.CANCEL))[hub].cancels == sent.counter
+    if stopped_first:
+        await refuse()
+    if heard:
+        await stand.hubs_say([hub], ResponseKind.ACTIVATION_ACCEPTED, counter=sent.counter)
+    assert await stand.states() == {"cancelling": 1}
+    (cancel,) = (await stand.commands(CommandKind.CANCEL)).values()
+    assert cancel.cancels == sent.counter
+    await stand.hubs_say([hub], ResponseKind.CANCEL_ACCEPTED, counter=cancel.counter)
+    assert await stand.states() == {"cancelled": 1}
 
 
 @pytest.mark.parametrize("delayed", [True, False], ids=["delayed", "brought forward"])

@@ -89,6 +89,18 @@ def test_a_cancel_of_a_replaced_command_leaves_the_newer_one_armed() -> None:
     assert kind(hub) is Answer.CANCEL_ACCEPTED
 
 
+def test_a_cancel_gives_up_what_came_before_the_command_it_names() -> None:
+    """The edge let an older CS06 through, and the one that is called back never came."""
+    hub = obey(obey(HUB, activate(10), T0), cancel(12, 11), T0)
+    assert hub.armed is None
+    assert kind(hub) is Answer.CANCEL_ACCEPTED
+
+
+def test_a_cancel_of_another_release_gives_up_nothing() -> None:
+    hub = obey(obey(HUB, activate(10), T0), cancel(12, 11)._replace(release_id=ReleaseId("r2")), T0)
+    assert hub.armed is not None
+
+
 def test_a_cancel_that_overtakes_its_command_keeps_it_from_ever_arming() -> None:
     hub = obey(HUB, cancel(11, 10), T0)
     assert kind(hub) is Answer.CANCEL_ACCEPTED

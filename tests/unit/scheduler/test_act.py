@@ -16,6 +16,7 @@ from chfw_scheduler.domain.rollout import Decision, Rollout
 from chfw_scheduler.domain.state import show
 from tests.unit.scheduler.test_state import (
     ARMED,
+    ARMING,
     BLANK,
     CALLED,
     CUT_OFF,
@@ -112,6 +113,7 @@ def halted(mode: Mode, epoch: int = 3) -> Rollout:
 
 
 RESUMED = replace(ROLLOUT, decision=Decision(4, 3, Mode.RUN, D, NOW))
+WITHHELD = {**ARMING, "ended": ArmResult.WITHHELD, "ended_at": NOW, "reason": "stale_epoch"}
 CANCELS: list[tuple[str, dict[str, Any], Rollout, bool, Mode | None]] = [
     ("armed, pause", ARMED, halted(Mode.PAUSE), True, Mode.PAUSE),
     ("armed, stop", ARMED, halted(Mode.STOP), True, Mode.STOP),
@@ -124,7 +126,9 @@ CANCELS: list[tuple[str, dict[str, Any], Rollout, bool, Mode | None]] = [
     ("stopped, revoked now", {**CALLED, "cancel_for": Mode.STOP}, halted(Mode.REVOKED), False, Mode.STOP),
     ("the edge refused it", {**CALLED, "cancel_at": None}, halted(Mode.STOP), True, Mode.STOP),
     ("too late", {**CALLED, "too_late_at": T}, halted(Mode.STOP), False, Mode.PAUSE),
-    ("refused", {**ARMED, "ended": ArmResult.REFUSED}, halted(Mode.STOP), False, None),
+    ("refused by the hub", {**ARMED, "ended": ArmResult.REFUSED}, halted(Mode.STOP), False, None),
+    ("withheld by the edge, a copy may have passed", WITHHELD, halted(Mode.STOP), True, Mode.STOP),
+    ("withheld by the edge since the halt", {**WITHHELD, "epoch": 3}, RESUMED, False, None),
     ("carried out", {**ARMED, "outcome": 0}, halted(Mode.STOP), False, None),
 ]
 

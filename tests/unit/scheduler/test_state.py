@@ -91,7 +91,7 @@ STANDINGS: list[tuple[str, Facts, HubState, str | None]] = [
     ("there", row(delivery=THERE), S.DELIVERED, None),
     ("commanded", under(ARMING), S.ARMING, None),
     ("stored", under(ARMED), S.ARMED, None),
-    ("refused by the edge", under({**ARMING, **OVER, "ended": ArmResult.REFUSED}), S.DELIVERED, "stale_epoch"),
+    ("refused by the edge", under({**ARMING, **OVER, "ended": ArmResult.WITHHELD}), S.DELIVERED, "stale_epoch"),
     (
         "refused by the hub too often",
         under({**ARMING, **OVER, "ended": ArmResult.REFUSED, "tries": 3}),

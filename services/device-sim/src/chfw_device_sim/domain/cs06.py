@@ -125,12 +125,16 @@ def _activate(hub: Hub, command: Command, now: Instant) -> Hub:
 
 
 def _cancel(hub: Hub, command: Command, now: Instant) -> Hub:
-    """What was never armed here needs no calling back: its counter is below this one's, so it cannot come later."""
+    """Whatever is armed for the release up to the counter named is given up, as by a CS06 of a date that never comes.
+
+    What was never armed here needs no calling back: its counter is below this one's, so it cannot come later.
+    """
     called_back = command.cancels
     if called_back is None:
         called_back = hub.armed.counter if hub.armed else 0
     too_late = 0 < called_back <= hub.executed_counter
-    disarm = hub.armed is not None and hub.armed.counter == called_back
+    armed = hub.armed
+    disarm = armed is not None and armed.release_id == command.release_id and armed.counter <= called_back
     return hub._replace(
         counter=command.counter,
         receipt=_receipt(Answer.CANCEL_TOO_LATE if too_late else Answer.CANCEL_ACCEPTED, command, now),

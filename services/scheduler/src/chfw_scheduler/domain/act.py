@@ -106,19 +106,22 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
 
 
 def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
-    """Call back a CS06 in force that is older than the last halt, once; a release that ends meanwhile says so.
+    """Call back a CS06 that may fire and is older than the last halt, once; a release that ends meanwhile says so.
 
-    What was armed since the halt stands: it was armed under the decision in force.
+    What was armed since the halt stands: it was armed under the decision in force. One that an edge withheld is in
+    force again until the hub has said that it gave it up.
     """
     arming, decision = facts.arming, rollout.decision
-    if not arming.in_force or arming.epoch >= decision.min_epoch or arming.too_late_at is not None:
+    if not arming.may_fire or arming.epoch >= decision.min_epoch or arming.too_late_at is not None:
         return facts, None
     if arming.cancelling:
         if rollout.ended and arming.cancel_for not in ENDS:
             return facts._replace(arming=arming._replace(cancel_for=decision.mode)), None
         return facts, None
     counter = next_counter(facts, now)
-    called_back = arming._replace(cancel_counter=counter, cancel_at=now, cancel_for=decision.mode)
+    called_back = arming._replace(
+        ended=None, ended_at=None, reason=None, cancel_counter=counter, cancel_at=now, cancel_for=decision.mode
+    )
     return facts._replace(arming=called_back), Cancel(counter, arming.counter)
 
 

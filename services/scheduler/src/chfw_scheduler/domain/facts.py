@@ -59,9 +59,13 @@ OUTCOME_NOT_APPLIED = -1
 
 
 class ArmResult(StrEnum):
-    """How an arming ended before its time."""
+    """How an arming ended before its time.
+
+    REFUSED: the hub did not take it. WITHHELD: an edge did not forward it; of a copy that passed before, nobody knows.
+    """
 
     REFUSED = "refused"
+    WITHHELD = "withheld"
     CANCELLED = "cancelled"
 
 
@@ -95,6 +99,11 @@ class Arming(NamedTuple):
     def in_force(self) -> bool:
         """A CS06 was sent and neither ended nor carried out."""
         return self.at is not None and self.ended is None and self.outcome is None
+
+    @property
+    def may_fire(self) -> bool:
+        """In force, or withheld by an edge: then the hub may have got a copy all the same, and its answer got lost."""
+        return self.in_force or (self.ended is ArmResult.WITHHELD and self.outcome is None)
 
     @property
     def cancelling(self) -> bool:

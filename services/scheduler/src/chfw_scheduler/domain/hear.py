@@ -104,7 +104,7 @@ def armed(facts: Facts, counter: int | None, at: Instant) -> Learnt:
     if arming.accepted_at is not None:
         return heard(facts, at), None
     taken = arming._replace(accepted_at=at)
-    if arming.ended is ArmResult.REFUSED:
+    if arming.ended in {ArmResult.REFUSED, ArmResult.WITHHELD}:
         taken = taken._replace(ended=None, ended_at=None, reason=None)
     return heard(facts._replace(arming=taken), at), None
 
@@ -122,7 +122,8 @@ def activation_refused(facts: Facts, counter: int | None, at: Instant, reason: s
 def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str | None) -> Learnt:
     """An edge did not forward a CS06, a cancellation or a read. The hub has said nothing, and no try is counted.
 
-    A hub that no read has reached is not unreachable: the read is tried again.
+    A hub that no read has reached is not unreachable: the read is tried again. A CS06 that is being called back stays
+    in force until the hub has answered that.
     """
     arming, silence = facts.arming, facts.silence
     if counter is not None and counter == silence.read_counter:
@@ -134,9 +135,9 @@ def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str 
         if arming.cancel_at is None or not arming.cancelling:
             return facts, None
         return facts._replace(arming=arming._replace(cancel_at=None)), None
-    if not _of(arming, counter) or not arming.in_force or arming.accepted_at is not None:
+    if not _of(arming, counter) or not arming.in_force or arming.cancelling or arming.accepted_at is not None:
         return facts, _unknown(facts, counter, "refused")
-    return facts._replace(arming=arming._replace(ended=ArmResult.REFUSED, ended_at=at, reason=reason)), None
+    return facts._replace(arming=arming._replace(ended=ArmResult.WITHHELD, ended_at=at, reason=reason)), None
 
 
 def cancelled(facts: Facts, counter: int | None, at: Instant) -> Learnt:

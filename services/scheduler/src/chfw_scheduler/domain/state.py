@@ -150,7 +150,7 @@ def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
         return delivery.failed_at + _backoff(pacing, delivery.tries)
     if state is HubState.DELIVERED and delivery.delivered_at is not None:
         ready = max(delivery.delivered_at, _armable(rollout, agreed))
-        refused = arming.ended is ArmResult.REFUSED and arming.ended_at is not None
+        refused = arming.ended in {ArmResult.REFUSED, ArmResult.WITHHELD} and arming.ended_at is not None
         return max(ready, arming.ended_at + pacing.asap_lead) if refused and arming.ended_at is not None else ready
     if state in _FAILED and arming.outcome_at is not None and may_go(facts, rollout, agreed):
         return max(arming.outcome_at + _backoff(pacing, arming.tries), _armable(rollout, agreed))

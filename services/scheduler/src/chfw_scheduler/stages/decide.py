@@ -93,14 +93,14 @@ class Decide:
         return await _make_effective(tx, release_id, now) if obeying == len(self.edges) else []
 
     async def call_back(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
-        """Cancel the next 500 hubs whose CS06 is in force and older than the halt, whatever was decided since: no old
+        """Cancel the next 500 hubs whose CS06 may fire and is older than the halt, whatever was decided since: no old
         command is revived. A later halt has a job of its own, which begins anew."""
         release_id = ReleaseId(args["release_id"])
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None or rollout.decision.min_epoch > args["epoch"]:
             return JobStep(None)
-        rows = await ledger.lock_in_force(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
+        rows = await ledger.lock_may_fire(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
         outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, now), now)
         return JobStep(_cursor(rows, CHUNK), outgoing)
 

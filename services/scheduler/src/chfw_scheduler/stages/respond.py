@@ -101,8 +101,8 @@ def _arm_at_once(
 
 
 def _call_back_again(facts: dict[HubId, Facts], rollout: Rollout, now: Instant) -> list[Commanded]:
-    """A CS06 older than the last halt is in force and not called back: an edge refused the cancel, or the hub has it
-    although we thought it refused. It may still fire, so it is called back (again)."""
+    """A CS06 older than the last halt may fire and is not called back: an edge withheld it, or refused the cancel, or
+    the hub has it although we thought it refused. It is called back (again)."""
     again = []
     for hub in sorted(facts):
         facts[hub], action = call_back(facts[hub], rollout, now)

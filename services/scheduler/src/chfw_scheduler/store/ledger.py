@@ -143,11 +143,11 @@ async def lock_after(tx: Tx, release_id: ReleaseId, after: tuple[int, int] | Non
     return _rows(await tx.fetch(SQL["lock_after"], release_id, *(after or _FIRST), finals, limit))
 
 
-async def lock_in_force(
+async def lock_may_fire(
     tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, before_epoch: int, limit: int
 ) -> list[Row]:
-    """The next rows of a release by (part, hub) that have a CS06 in force which is older than an epoch."""
-    rows = await tx.fetch(SQL["lock_in_force"], release_id, *(after or _FIRST), before_epoch, limit)
+    """The next rows of a release by (part, hub) whose CS06 is older than an epoch and may fire."""
+    rows = await tx.fetch(SQL["lock_may_fire"], release_id, *(after or _FIRST), before_epoch, limit)
     return _rows(rows)
 
 

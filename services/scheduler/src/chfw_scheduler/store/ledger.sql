@@ -33,11 +33,12 @@ order by hub for update skip locked;
 select * from ledger where release_id = $1 and (part, hub) > ($2, $3) and state <> all($4::text[])
 order by part, hub limit $5 for update;
 
--- name: lock_in_force
--- The next rows of a release by partition and hub that have a CS06 in force older than an epoch: one step of a job.
+-- name: lock_may_fire
+-- The next rows of a release by partition and hub whose CS06 is older than an epoch and may fire: it is in force, or an
+-- edge withheld it, which says nothing of a copy before. One step of a job.
 select * from ledger
 where release_id = $1 and (part, hub) > ($2, $3)
-    and arm_at is not null and arm_ended is null and outcome is null and arm_epoch < $4
+    and arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and outcome is null and arm_epoch < $4
 order by part, hub limit $5 for update;
 
 -- name: claims_due
@@ -68,10 +69,14 @@ cross join lateral (
 order by due.check_at, p.part;
 
 -- name: totals
--- Hubs of a release by state, and how many of each have a CS06 in force that may still fire.
+-- Hubs of a release by state, and how many of each have a CS06 that may still fire. One that an edge withheld counts
+-- while it is older than the last halt and not called back.
 select state, count(*) as n,
     count(*) filter (
-        where arm_at is not null and arm_ended is null and outcome is null and state <> 'confirmed'
+        where arm_at is not null and outcome is null and state <> 'confirmed' and (
+            arm_ended is null
+            or arm_ended = 'withheld' and arm_epoch < (select min_epoch from decision where release_id = $1)
+        )
     ) as at_risk
 from ledger where release_id = $1 group by state order by state;
 
