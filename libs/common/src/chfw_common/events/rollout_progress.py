@@ -21,7 +21,8 @@ class ProgressKind(StrEnum):
 class RolloutProgressed(Event):
     """A milestone of a release at a decision's epoch, with the totals by state at that instant.
 
-    `at_risk` counts hubs whose CS06 may still fire: arming, armed, cancelling, or withheld by an edge and not called back.
+    `at_risk` counts hubs whose CS06 may still fire: arming, armed, cancelling, or withheld by an edge and not yet
+    called back.
     """
 
     TOPIC: ClassVar[str] = "rollout.progressed"
