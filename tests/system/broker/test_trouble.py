@@ -46,6 +46,10 @@ BAD: dict[str, tuple[bytes | None, dict[str, bytes | None]]] = {
 }
 
 
+SETTLED = "select sum(applied)::int, sum(parked)::int from consumed_range"
+"""What the ranges say of all records: so many were applied, so many parked."""
+
+
 async def test_bad_records_are_parked_whole_and_the_partition_goes_on(stand: "Stand") -> None:
     topic, key = stand.topic, key_of(0, 4)
     await stand.put([1])
@@ -62,6 +66,7 @@ async def test_bad_records_are_parked_whole_and_the_partition_goes_on(stand: "St
     async with running(stand.source().run()):
         await stand.reached(bad + 2)
     assert await stand.taken() == [1, 3]
+    assert await stand.fetch(SETTLED) == [(2, bad)]
     parked = await stand.parked()
     assert [(offset, kind) for offset, kind, _ in parked] == [(offset, "invalid") for offset in range(1, bad + 1)]
     assert all(error for _, _, error in parked)
@@ -78,6 +83,7 @@ async def test_a_handler_may_park_a_record(stand: "Stand") -> None:
         await stand.reached(3)
     assert await stand.taken() == [1, 3]
     assert await stand.parked() == [(1, "invalid", "refused")]
+    assert await stand.fetch(SETTLED) == [(2, 1)]
 
 
 async def ends(stand: "Stand") -> None:
@@ -97,6 +103,7 @@ async def test_a_bug_ends_the_process_twice_and_then_parks_its_record(stand: "St
         await stand.reached(10)
     assert await stand.taken() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     assert [(offset, kind) for offset, kind, _ in await stand.parked()] == [(4, "unexpected")]
+    assert await stand.fetch(SETTLED) == [(9, 1)]
     assert await stand.fetch("select next, failures from consume_failure") == [(0, 3)]
 
 
