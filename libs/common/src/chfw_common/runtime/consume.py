@@ -113,7 +113,7 @@ class ConsumeCore:
         *,
         isolate: bool,
     ) -> Settled:
-        due, new, taken = await self._new(tx, topic, partition, offer)
+        due, new = await self._take(tx, topic, partition, offer)
         if not new:
             return Settled(due, 0, 0, NO_LANES)
         parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
@@ -132,22 +132,24 @@ class ConsumeCore:
             lanes |= wrote
         await self._park(tx, parked, now)
         beyond = due + len(new)
-        if not taken:
-            await offsets.move_next(tx, topic.name, partition, first=due, beyond=beyond, parked=len(parked))
-        elif parked:
+        if parked:
             await offsets.correct_range(tx, topic.name, partition, first=due, parked=len(parked))
         return Settled(beyond, len(new) - len(parked), len(parked), lanes)
 
-    async def _new(
+    async def _take(
         self, tx: Tx, topic: Topic, partition: int, offer: Sequence[_Decoded]
-    ) -> tuple[int, Sequence[_Decoded], bool]:
-        """The offset that is due, the records from it on, and whether they are taken already: as a rule all are."""
-        first, beyond = offer[0].record.offset, offer[0].record.offset + len(offer)
-        whole = [entry.record.offset for entry in offer] == list(range(first, beyond))
-        if whole and await offsets.take_all(tx, topic.name, partition, first=first, beyond=beyond):
-            return first, offer, True
+    ) -> tuple[int, list[_Decoded]]:
+        """The offset that is due and the new records from it on, with the position moved over them. As a rule the offer
+        begins with the one that is due, and a single statement does."""
+        first = offer[0].record.offset
+        new = _due(first, offer)
+        if await offsets.take_range(tx, topic.name, partition, first=first, beyond=first + len(new)):
+            return first, new
         due = await offsets.lock_next(tx, topic.name, partition)
-        return due, _due(due, offer), False
+        new = _due(due, offer)
+        if new:
+            await offsets.take_range(tx, topic.name, partition, first=due, beyond=due + len(new))
+        return due, new
 
     async def _handle(
         self, tx: Tx, topic: Topic, partition: int, part: Sequence[_Decoded], consume: Consume, now: Instant

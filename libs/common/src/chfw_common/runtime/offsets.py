@@ -17,11 +17,10 @@ async def lock_next(tx: Tx, topic: str, partition: int) -> int:
     return int(value)
 
 
-async def take_all(tx: Tx, topic: str, partition: int, *, first: int, beyond: int) -> bool:
-    """Move the position over all of an offer without gaps, if `first` is due; no other way then moves it.
+async def take_range(tx: Tx, topic: str, partition: int, *, first: int, beyond: int) -> bool:
+    """Move the position from `first` to `beyond` and record the range as applied; False when `first` is not due.
 
-    Instead of `lock_next` and `move_next`, likewise first in the lock order. What is parked after all is told to
-    `correct_range`.
+    Locks the position until the transaction ends, as `lock_next` does. What is parked is told to `correct_range`.
     """
     taken = await tx.fetchval(
         """with moved as (
@@ -39,7 +38,7 @@ async def take_all(tx: Tx, topic: str, partition: int, *, first: int, beyond: in
 
 
 async def correct_range(tx: Tx, topic: str, partition: int, *, first: int, parked: int) -> None:
-    """Of the range that `take_all` recorded, so many records were parked."""
+    """Of the range that `take_range` recorded, so many records were parked."""
     await tx.execute(
         """update consumed_range set applied = applied - $4, parked = $4
            where topic = $1 and partition = $2 and first = $3""",
@@ -66,21 +65,6 @@ async def begin_at_zero(tx: Tx, topic: str, topic_id: str, partitions: Sequence[
         topic,
         topic_id,
         list(partitions),
-    )
-
-
-async def move_next(tx: Tx, topic: str, partition: int, *, first: int, beyond: int, parked: int) -> None:
-    """Move the position to `beyond` and record the range that this transaction settled."""
-    await tx.execute(
-        """with moved as (update consumer_offset set next = $4 where topic = $1 and partition = $2)
-           insert into consumed_range (topic, partition, first, beyond, applied, parked)
-           values ($1, $2, $3, $4, $5, $6)""",
-        topic,
-        partition,
-        first,
-        beyond,
-        beyond - first - parked,
-        parked,
     )
 
 

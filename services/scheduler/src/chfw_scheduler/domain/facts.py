@@ -101,6 +101,11 @@ class Arming(NamedTuple):
         return self.at is not None and self.ended is None and self.outcome is None
 
     @property
+    def refused(self) -> bool:
+        """The hub or an edge refused it."""
+        return self.ended in {ArmResult.REFUSED, ArmResult.WITHHELD}
+
+    @property
     def may_fire(self) -> bool:
         """In force, or withheld by an edge: then the hub may have got a copy all the same, and its answer got lost."""
         return self.in_force or (self.ended is ArmResult.WITHHELD and self.outcome is None)

@@ -104,7 +104,7 @@ def armed(facts: Facts, counter: int | None, at: Instant) -> Learnt:
     if arming.accepted_at is not None:
         return heard(facts, at), None
     taken = arming._replace(accepted_at=at)
-    if arming.ended in {ArmResult.REFUSED, ArmResult.WITHHELD}:
+    if arming.refused:
         taken = taken._replace(ended=None, ended_at=None, reason=None)
     return heard(facts._replace(arming=taken), at), None
 

@@ -150,8 +150,9 @@ def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
         return delivery.failed_at + _backoff(pacing, delivery.tries)
     if state is HubState.DELIVERED and delivery.delivered_at is not None:
         ready = max(delivery.delivered_at, _armable(rollout, agreed))
-        refused = arming.ended in {ArmResult.REFUSED, ArmResult.WITHHELD} and arming.ended_at is not None
-        return max(ready, arming.ended_at + pacing.asap_lead) if refused and arming.ended_at is not None else ready
+        if not arming.refused or arming.ended_at is None:
+            return ready
+        return max(ready, arming.ended_at + pacing.asap_lead)
     if state in _FAILED and arming.outcome_at is not None and may_go(facts, rollout, agreed):
         return max(arming.outcome_at + _backoff(pacing, arming.tries), _armable(rollout, agreed))
     return None
