@@ -1,6 +1,6 @@
 """A stand: one broker, one database, the toy service, and members that come and go (a pytest plugin)."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -12,6 +12,7 @@ from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Producer, Relay, Wake
+from chfw_common.runtime.positions import LogState, Look
 from chfw_common.runtime.service import Record, Service
 from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import Topic
@@ -34,10 +35,12 @@ class Meddled(SourceContext):
         settled = [await SourceContext.settle(self, topic, partition, offer) for offer in self.offers(records)]
         return settled[-1]
 
-    async def positions(self, topic: Topic, partitions: Sequence[int], logs: Any) -> dict[int, int]:
+    async def positions(
+        self, topic: Topic, partitions: Sequence[int], look: Look
+    ) -> tuple[dict[int, int], Mapping[int, LogState]]:
         """Where the meddler wants to start."""
-        found = await SourceContext.positions(self, topic, partitions, logs)
-        return found if self.start_at is None else dict.fromkeys(found, self.start_at)
+        found, logs = await SourceContext.positions(self, topic, partitions, look)
+        return (found if self.start_at is None else dict.fromkeys(found, self.start_at)), logs
 
 
 class Stand:

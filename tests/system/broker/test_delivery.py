@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chfw_common.runtime.audit import audit
+from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from tests.support.waiting import eventually, running
 
@@ -107,6 +108,32 @@ async def test_members_come_and_go_while_records_flow(stand: "Stand") -> None:
     for partition in range(4):
         assert await stand.taken(partition) == list(range(partition, fed[0], 4))
     await everything_once(stand, range(fed[0]))
+
+
+async def test_a_record_settled_while_its_partition_is_taken_over_is_within_the_log(stand: "Stand") -> None:
+    """Who had the partition before may be that late: the position must not seem to lie beyond the end of the log."""
+    before = stand.context()
+    await stand.put(range(3))
+    async with running(stand.source(before).run()):
+        await stand.reached(3)
+    ((topic_id,),) = await stand.fetch(
+        "select topic_id from consumer_offset where topic = $1 and partition = 0", stand.topic.name
+    )
+
+    async def look() -> dict[int, LogState]:
+        seen = await stand.broker.log(stand.topic, 0)
+        await stand.put([len(seen)])
+        await before.settle(stand.topic, 0, (await stand.broker.log(stand.topic, 0))[len(seen) :])
+        return {0: LogState(topic_id, 0, len(seen))}
+
+    after = stand.context()
+    starts, _ = await after.positions(stand.topic, [0], look)
+    assert starts == {0: 3}
+    assert not stand.alarmed
+    async with running(stand.source(after).run()):
+        await stand.put([4])
+        await stand.reached(5)
+    await everything_once(stand, range(5))
 
 
 async def test_two_sources_that_believe_to_own_a_partition_take_everything_once(stand: "Stand") -> None:

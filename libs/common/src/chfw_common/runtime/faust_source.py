@@ -139,11 +139,14 @@ class FaustSource:
     async def _start_positions(self, consumer: Any, partitions: Sequence[int]) -> dict[TP, int]:
         tps = [TP(self._topic.name, partition) for partition in partitions]
         thread = consumer._thread  # noqa: SLF001 - Faust has no public way to its consumer
-        begins = await consumer.earliest_offsets(*tps)
-        ends = await consumer.highwaters(*tps)
-        ids = await thread.call_thread(self._topic_ids, thread)
-        logs = {tp.partition: LogState(ids[tp.topic], begins.get(tp) or 0, ends.get(tp) or 0) for tp in tps}
-        starts = await self._context.positions(self._topic, partitions, logs)
+
+        async def look() -> dict[int, LogState]:
+            begins = await consumer.earliest_offsets(*tps)
+            ends = await consumer.highwaters(*tps)
+            ids = await thread.call_thread(self._topic_ids, thread)
+            return {tp.partition: LogState(ids[tp.topic], begins.get(tp) or 0, ends.get(tp) or 0) for tp in tps}
+
+        starts, logs = await self._context.positions(self._topic, partitions, look)
         # Faust cannot leave a partition alone: one that is stopped is read from its end, and what comes is not taken.
         return {tp: starts.get(tp.partition, logs[tp.partition].end) for tp in tps}
 

@@ -1,6 +1,6 @@
 """Whether a partition can be read on from where we are: checked whenever it is assigned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chfw_common.runtime import offsets
@@ -19,6 +19,10 @@ class LogState:
     end: int
 
 
+Look = Callable[[], Awaitable[Mapping[int, LogState]]]
+"""Asks the broker for the state of partitions."""
+
+
 def check_position(topic: str, partition: int, next_offset: int, topic_id: str, log: LogState) -> None:
     """Raise PositionError unless the same topic still holds `next_offset`, or it is just past its end."""
     if topic_id != log.topic_id:
@@ -29,14 +33,27 @@ def check_position(topic: str, partition: int, next_offset: int, topic_id: str, 
         )
 
 
-async def start_positions(
-    database: Database, topic: Topic, partitions: Sequence[int], logs: Mapping[int, LogState]
-) -> dict[int, int | PositionError]:
-    """Partition -> the offset to read from, or why it must not be read. Partitions new to us begin at 0."""
-    topic_id = next(iter(logs.values())).topic_id
-    async with transient_as_error(), database.transaction() as tx:
-        await offsets.begin_at_zero(tx, topic.name, topic_id, partitions)
-        known = await offsets.read_next(tx, topic.name)
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Partition -> the offset to read from, or why it must not be read; and what the broker said of each."""
+
+    found: Mapping[int, int | PositionError]
+    logs: Mapping[int, LogState]
+
+
+async def start_positions(database: Database, topic: Topic, partitions: Sequence[int], look: Look) -> Starts:
+    """Where to read partitions from. Those new to us begin at 0.
+
+    The log is looked at after the position is read: who had the partition before may still settle records, and they must
+    not seem to lie beyond its end.
+    """
+    known = await _known(database, topic)
+    if not known.keys() >= set(partitions):
+        topic_id = next(iter((await look()).values())).topic_id
+        async with transient_as_error(), database.transaction() as tx:
+            await offsets.begin_at_zero(tx, topic.name, topic_id, partitions)
+        known = await _known(database, topic)
+    logs = await look()
     result: dict[int, int | PositionError] = {}
     for partition in partitions:
         next_offset, counted_on = known[partition]
@@ -45,4 +62,9 @@ async def start_positions(
             result[partition] = next_offset
         except PositionError as error:
             result[partition] = error
-    return result
+    return Starts(result, logs)
+
+
+async def _known(database: Database, topic: Topic) -> dict[int, tuple[int, str]]:
+    async with transient_as_error(), database.transaction() as tx:
+        return await offsets.read_next(tx, topic.name)

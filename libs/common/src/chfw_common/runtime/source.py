@@ -11,7 +11,7 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import PositionError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Wake
-from chfw_common.runtime.positions import LogState, start_positions
+from chfw_common.runtime.positions import LogState, Look, start_positions
 from chfw_common.runtime.service import Record
 from chfw_common.topology import Topic
 
@@ -38,17 +38,22 @@ class SourceContext:
         self.wake.lanes(settled.lanes)
         return settled
 
-    async def positions(self, topic: Topic, partitions: Sequence[int], logs: Mapping[int, LogState]) -> dict[int, int]:
-        """Where to read the partitions from. One that cannot be read on is left out, with an alarm."""
-        found = await start_positions(self.database, topic, partitions, logs)
+    async def positions(
+        self, topic: Topic, partitions: Sequence[int], look: Look
+    ) -> tuple[dict[int, int], Mapping[int, LogState]]:
+        """Where to read the partitions from, and the state of their logs.
+
+        One that cannot be read on is left out of the positions, with an alarm.
+        """
+        starts = await start_positions(self.database, topic, partitions, look)
         good = {}
-        for partition, position in found.items():
+        for partition, position in starts.found.items():
             if isinstance(position, PositionError):
                 self.stop_partition(topic, partition, position)
             else:
                 self.stopped.discard((topic.name, partition))
                 good[partition] = position
-        return good
+        return good, starts.logs
 
     def stop_partition(self, topic: Topic, partition: int, error: PositionError) -> None:
         """Read no further in a partition until a person has decided; say so loudly."""

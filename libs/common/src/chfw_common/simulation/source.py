@@ -7,6 +7,7 @@ import structlog
 
 from chfw_common.runtime.backoff import FIRST
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
+from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.source import SourceContext
 from chfw_common.simulation.broker import LocalBroker
 from chfw_common.topology import Topic
@@ -91,8 +92,11 @@ class LocalSource:
 
     async def _start_new(self, topic: Topic, new: Sequence[int]) -> None:
         if new:
-            logs = {partition: self._broker.state(topic.name, partition) for partition in new}
-            starts = await self._context.positions(topic, new, logs)
+
+            async def look() -> dict[int, LogState]:
+                return {partition: self._broker.state(topic.name, partition) for partition in new}
+
+            starts, _ = await self._context.positions(topic, new, look)
             self._fetch_at.update({(topic.name, partition): starts.get(partition, -1) for partition in new})
 
     async def _offer(self, topic: Topic, partition: int, limit: int) -> int:

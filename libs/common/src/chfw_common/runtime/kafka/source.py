@@ -6,6 +6,7 @@ a hole) is sought back to what is due and paused for a while; the others go on. 
 """
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -215,19 +216,21 @@ class KafkaSource:
 
     async def _start_at_positions(self, partitions: Sequence[TopicPartition]) -> None:
         ids = await require_topics(self._consumer._client, self._topics.values())  # noqa: SLF001 - no public way
-        begins = await self._consumer.beginning_offsets(list(partitions))
-        ends = await self._consumer.end_offsets(list(partitions))
         for name, topic in self._topics.items():
-            mine = sorted(tp.partition for tp in partitions if tp.topic == name)
+            mine = sorted(tp for tp in partitions if tp.topic == name)
             if not mine:
                 continue
-            logs = {p: LogState(ids[name], begins[_tp(name, p)], ends[_tp(name, p)]) for p in mine}
-            starts = await self._context.positions(topic, mine, logs)
-            for partition in mine:
-                tp = _tp(name, partition)
-                self._consumer.seek(tp, starts.get(partition, ends[tp]))
-                if partition not in starts:
+            look = functools.partial(self._look, mine, ids[name])
+            starts, logs = await self._context.positions(topic, [tp.partition for tp in mine], look)
+            for tp in mine:
+                self._consumer.seek(tp, starts.get(tp.partition, logs[tp.partition].end))
+                if tp.partition not in starts:
                     self._consumer.pause(tp)
+
+    async def _look(self, partitions: list[TopicPartition], topic_id: str) -> dict[int, LogState]:
+        begins = await self._consumer.beginning_offsets(partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        return {tp.partition: LogState(topic_id, begins[tp], ends[tp]) for tp in partitions}
 
     async def _commit_for_lag_tools(self) -> None:
         if not self._settled or stopwatch() - self._committed_at < COMMIT_EVERY:
@@ -237,10 +240,6 @@ class KafkaSource:
             await self._consumer.commit(self._settled)
         except (KafkaError, IllegalStateError) as error:
             log.debug("the commit for lag tools failed", action="commit_failed", error=str(error))
-
-
-def _tp(topic: str, partition: int) -> TopicPartition:
-    return TopicPartition(topic, partition)
 
 
 class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
