@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import CplEntry, ReleaseNotified
+from chfw_common.events.waves import stated
 from chfw_common.kernel.ids import HubId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.rollout import Mode, Rule
+from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import partition_of_hub
 
@@ -44,7 +46,13 @@ def notice(**changes: Any) -> ReleaseNotified:
 
 
 def decision(
-    epoch: int, mode: Mode, automatic_date: datetime = D, *, min_epoch: int | None = None, at: Instant = NOW
+    epoch: int,
+    mode: Mode,
+    automatic_date: datetime = D,
+    *,
+    min_epoch: int | None = None,
+    at: Instant = NOW,
+    waves: tuple[Wave, ...] = (),
 ) -> RolloutDecision:
     """A decision on it; without `min_epoch` it halts what came before."""
     return RolloutDecision(
@@ -52,6 +60,8 @@ def decision(
         epoch=epoch,
         min_epoch=epoch if min_epoch is None else min_epoch,
         mode=mode,
+        mode_since=at,
+        waves=stated(waves),
         automatic_date=automatic_date,
         reason="so decided",
         confirmed_by=None,

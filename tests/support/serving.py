@@ -84,9 +84,9 @@ class Stand:
         """Tell the service of the release."""
         await self.consume(RELEASE_NOTIFIED, notice(**changes))
 
-    async def decide(self, epoch: int, mode: Mode, automatic_date: datetime = D) -> None:
+    async def decide(self, epoch: int, mode: Mode, automatic_date: datetime = D, **changes: Any) -> None:
         """Tell the service of a decision."""
-        await self.consume(ROLLOUT_DECISION, decision(epoch, mode, automatic_date))
+        await self.consume(ROLLOUT_DECISION, decision(epoch, mode, automatic_date, **changes))
 
     async def work(self, steps: int | None = None) -> int:
         """Call the jobs tick until it has nothing to do, or so often; says how often it ran."""
@@ -102,11 +102,13 @@ class Stand:
         async with self.database.transaction() as tx:
             return [tuple(row) for row in await tx.fetch(query, *arguments)]
 
-    async def load_hubs(self, hubs: Iterable[int], *, imports: str = "elec", gas: str | None = "gas") -> None:
+    async def load_hubs(
+        self, hubs: Iterable[int], *, imports: str = "elec", gas: str | None = "gas", region: str = "north"
+    ) -> None:
         """Put commissioned hubs of the model into the inventory."""
         second = None if gas is None else Answers(gas, f"{gas}-gs")
         async with self.database.transaction() as tx:
-            await put_hubs(tx, hubs, Answers(imports, f"{imports}-is"), second, firmware="9.1", region="north")
+            await put_hubs(tx, hubs, Answers(imports, f"{imports}-is"), second, firmware="9.1", region=region)
 
 
 def app_of(

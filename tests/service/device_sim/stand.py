@@ -95,6 +95,7 @@ def decision(min_epoch: int) -> RolloutDecision:
         epoch=9,
         min_epoch=min_epoch,
         mode=Mode.PAUSE,
+        mode_since=T0,
         automatic_date=T0 + 100 * DAY,
         reason="a fault",
         confirmed_by=None,

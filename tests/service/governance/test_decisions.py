@@ -5,9 +5,11 @@ import json
 from typing import Any
 
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.events.waves import stated
 from chfw_common.kernel.rollout import HubState
+from chfw_common.kernel.waves import Wave
 from chfw_common.topology import ROLLOUT_PROGRESSED
-from tests.support.release import NOW, RELEASE
+from tests.support.release import DAY, NOW, RELEASE
 from tests.support.serving import Stand, bearer
 
 URL = f"/v1/releases/{RELEASE}/decisions"
@@ -40,6 +42,7 @@ async def test_a_decision_is_answered_published_and_listed(stand: Stand) -> None
         "min_epoch": 0,
         "mode": "pilot",
         "automatic_date": "2027-03-31T12:00:00Z",
+        "waves": [],
         "reason": "because",
         "confirmed_by": None,
         "decided_at": "2026-10-01T09:00:00Z",
@@ -76,6 +79,26 @@ async def test_refusals_are_problems_and_change_nothing(stand: Stand) -> None:
     assert await listed(stand) == []
     refused = await stand.client.post(URL, json={}, headers={**bearer("elec"), "Idempotency-Key": "k"})
     assert refused.status_code == 403
+
+
+async def test_waves_are_in_force_until_they_are_stated_anew(stand: Stand) -> None:
+    await stand.announce(waves=stated([Wave("north", NOW + 30 * DAY, NOW + 60 * DAY, ("North",))]))
+    first = (await post(stand, "k1", "pilot")).json()
+    assert [(wave["name"], wave["regions"]) for wave in first["waves"]] == [("north", ["North"])]
+    later = {"name": "north", "opens": "2026-11-10T09:00:00Z", "automatic_date": "2026-12-10T09:00:00Z"}
+    assert (await post(stand, "k2", "pilot", waves=[later])).json()["code"] == "confirmation_required"
+    twice = await post(stand, "k3", "pilot", waves=[later, later], confirmed_by="Panel")
+    assert (twice.status_code, twice.json()["code"]) == (422, "wave_same_name")
+    second = (await post(stand, "k4", "pilot", waves=[later], confirmed_by="Panel")).json()
+    shown = {**later, "regions": [], "share_from": 0, "share_below": 10_000, "cut_off": "2026-11-10T09:00:00Z"}
+    assert (second["epoch"], second["min_epoch"], second["waves"]) == (2, 2, [shown])
+    assert await listed(stand) == [first, second]
+    assert (await post(stand, "k5", "run")).json()["waves"] == [shown]
+    payloads = await stand.fetch("select payload from outbox order by id")
+    events = [json.loads(payload) for (payload,) in payloads]
+    assert [[wave["opens"][:10] for wave in event["waves"]] for event in events] == [
+        ["2026-10-31"], ["2026-11-10"], ["2026-11-10"],
+    ]  # fmt: skip
 
 
 async def test_those_who_decide_at_once_stand_in_one_line(stand: Stand) -> None:

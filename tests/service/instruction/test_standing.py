@@ -1,12 +1,17 @@
 """Verdicts that look beyond the request: what the ledger told, and how full the pilot is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
+from chfw_common.events.waves import stated
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
+from chfw_common.kernel.instants import format_instant
+from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.rollout import HubState, Mode
+from chfw_common.kernel.waves import Wave
 from chfw_common.topology import HUB_PROGRESSED, RELEASE_NOTIFIED, ROLLOUT_DECISION
 from tests.support.release import DAY, NOW, RELEASE, decision, euis, notice
 from tests.support.serving import Stand, bearer
@@ -104,6 +109,42 @@ async def test_a_pilot_list_is_too_late_from_pilot_opens_on(stand: Stand, early:
     stand.clock.at = NOW + (14 - early) * DAY
     assert await judged(stand, "a", [1], group="pilot") == [expected]
     assert await judged(stand, "b", [1]) == ["accepted"]
+
+
+NORTH = Wave("north", NOW + 60 * DAY, NOW + 90 * DAY, ("north",))
+
+
+def day(number: int) -> str:
+    return format_instant(NOW + number * DAY)
+
+
+async def test_each_hub_is_judged_by_the_dates_of_its_wave(stand: Stand) -> None:
+    """Hub 1 is in the wave, hub 2 goes with the rest; a decision states the waves anew."""
+    await stand.announce(waves=stated([NORTH]))
+    await stand.load_hubs([1])
+    await stand.load_hubs([2], region="south")
+    assert await judged(stand, "a", [1, 2], activate_at=day(59)) == ["before_group_opens", "accepted"]
+    assert await judged(stand, "b", [1, 2], activate_at=day(60)) == ["accepted"] * 2
+    assert await judged(stand, "c", [1, 2], activate_at=day(90)) == ["time_not_before_date", "accepted"]
+    stand.clock.at = cut_off(NORTH.automatic_date) + DAY
+    assert await judged(stand, "d", [1, 2]) == ["after_cut_off", "accepted"]
+    await stand.decide(1, Mode.RUN, waves=(replace(NORTH, regions=("south",)),))
+    assert await judged(stand, "e", [1, 2]) == ["accepted", "after_cut_off"]
+
+
+async def test_the_pilot_has_an_opening_of_its_own(stand: Stand) -> None:
+    """Whichever group the instruction names, and whatever wave the hub is in."""
+    await stand.announce(waves=stated([NORTH]))
+    await stand.load_hubs([1, 2])
+    pilot = {"group": "pilot"}
+    assert await judged(stand, "a", [1], activate_at=day(13), **pilot) == ["before_group_opens"]
+    assert await judged(stand, "b", [1], activate_at=day(14), **pilot) == ["accepted"]
+    assert await judged(stand, "c", [1, 2], activate_at=day(13), party="gas") == ["before_group_opens"] * 2
+    assert await judged(stand, "d", [1, 2], activate_at=day(14), party="gas") == ["accepted", "before_group_opens"]
+    # The Party whose list it is takes the hub out of the pilot, unless the other names it too.
+    assert await judged(stand, "e", [1], activate_at=day(14)) == ["before_group_opens"]
+    assert await judged(stand, "f", [1], activate_at=day(14), party="gas", **pilot) == ["accepted"]
+    assert await judged(stand, "g", [1], activate_at=day(14)) == ["accepted"]
 
 
 async def test_a_later_notice_does_not_change_what_was_received_before(stand: Stand) -> None:

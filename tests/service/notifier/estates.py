@@ -13,11 +13,11 @@ from tests.support.serving import Stand
 
 SINCE = parse_instant("2024-01-01T00:00:00Z")
 _LEDGER = """
-insert into scheduler.ledger (release_id, part, hub, version, smi_version, smi_firmware, smi_status, import_party,
-    import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries, arm_epoch, arm_counter,
-    cancel_counter, arm_tries, reads, read_counter, state, pilot, activate_at, answer_by)
-values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', $4, $4 || '-user', $5, $6, $6 || '-user', $7, $8::text::jsonb,
-    0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12)
+insert into scheduler.ledger (release_id, part, hub, version, smi_version, smi_firmware, smi_status, smi_region,
+    import_party, import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries, arm_epoch,
+    arm_counter, cancel_counter, arm_tries, reads, read_counter, state, pilot, wave, activate_at, answer_by)
+values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', 'north', $4, $4 || '-user', $5, $6, $6 || '-user', $7, $8::text::jsonb,
+    0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12, $13)
 """
 _HUB = """
 insert into smi.hub (hub, part, device_type, status, status_since, manufacturer, model, hardware, firmware, gbcs,
@@ -41,6 +41,7 @@ class Estate:
     region: str = "north"
     firmware: str = "9.1"
     pilot: bool = False
+    wave: str | None = None
 
 
 async def fill(stand: Stand, *hubs: Estate, ledger_only: bool = False) -> None:
@@ -62,5 +63,5 @@ def _row(one: Estate) -> tuple[Any, ...]:
     since, gas_since = one.imports and SINCE, one.gas and SINCE
     return (
         one.release_id, partition_of_hub(HubId(one.hub)), one.hub, one.imports, since, one.gas, gas_since,
-        orjson.dumps(said).decode(), one.state, one.pilot, NOW, None,
+        orjson.dumps(said).decode(), one.state, one.pilot, one.wave, NOW, None,
     )  # fmt: skip

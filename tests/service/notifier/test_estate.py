@@ -25,7 +25,7 @@ ESTATE = "/v1/estate"
 ELIGIBILITY = f"/v1/releases/{RELEASE}/eligibility"
 HUBS = (
     Estate(-(1 << 63), imports="elec", gas=None, state="confirmed", firmware="9.2"),
-    Estate(-5, imports="elec", gas="elec", instructed=("elec",), pilot=True),
+    Estate(-5, imports="elec", gas="elec", instructed=("elec",), pilot=True, wave="first"),
     Estate(1, instructed=("gas",), state="awaiting_consent"),
     Estate(2, imports="gas", gas="elec"),
     Estate(3, imports="other", gas="gas"),
@@ -90,6 +90,7 @@ async def test_the_whole_estate_with_what_the_ledger_says(stand: Stand) -> None:
     ]
     assert (hubs[4]["model"], hubs[4]["region"], hubs[4]["release_id"]) == ("CH8", "south", None)
     assert [hub["pilot"] for hub in hubs] == [False, True, False, False, False, False]
+    assert [hub["wave"] for hub in hubs] == [None, "first", None, None, None, None]
     assert [hub["state"] for hub in await pages(stand, ELIGIBILITY, ELEC, 2)] == [
         "confirmed", "eligible", "awaiting_consent", "eligible", "scheduled",
     ]  # fmt: skip

@@ -13,6 +13,8 @@ from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode
+from chfw_common.kernel.waves import Wave
+from chfw_common.runtime.http.waves import show_waves
 from chfw_common.runtime.service import Batch, Received
 from chfw_common.topology import (
     HUB_PROGRESSED,
@@ -21,7 +23,7 @@ from chfw_common.topology import (
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
 )
-from tests.support.release import NOW, RELEASE, decision
+from tests.support.release import DAY, NOW, RELEASE, decision
 from tests.support.serving import Stand, bearer
 
 ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
@@ -34,6 +36,9 @@ BODY: dict[str, Any] = {
     "note_reference": "RN-9-2",
     "automatic_date": "2027-03-31T12:00:00Z",
 }
+
+
+WAVE = {"name": "first", "opens": "2026-12-01T00:00:00Z", "automatic_date": "2027-01-31T00:00:00Z"}
 
 
 async def announce(stand: Stand, key: str = "k1", **changes: Any) -> Any:
@@ -116,6 +121,11 @@ async def test_refusals_of_a_notice(stand: Stand) -> None:
         ({"pilot_closes": "2027-03-01T00:00:00Z"}, "pilot_after_cut_off"),
         ({"pilot_opens": "2026-12-01T00:00:00Z"}, "pilot_order"),
         ({"cpl": {**BODY["cpl"], "state": "Expired"}}, "cpl_not_active"),
+        ({"waves": [{**WAVE, "opens": WAVE["automatic_date"]}]}, "wave_order"),
+        ({"waves": [WAVE, {**WAVE, "name": "second"}]}, "wave_no_soak"),
+        ({"waves": [{**WAVE, "automatic_date": "2027-04-01T00:00:00Z"}]}, "wave_after_date"),
+        ({"waves": [{**WAVE, "share_below": 10_001}]}, "invalid_request"),
+        ({"waves": [{**WAVE, "share_below": True}]}, "invalid_request"),
         ({"release_id": "a/b"}, "invalid_request"),
         ({"surprise": 1}, "invalid_request"),
     ]
@@ -124,6 +134,19 @@ async def test_refusals_of_a_notice(stand: Stand) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, code)
     short = await announce(stand, automatic_date="2026-10-20T00:00:00Z")
     assert (short.status_code, short.json()["instruction_possible"]) == (201, False)
+
+
+async def test_the_notice_says_the_waves_in_force(stand: Stand) -> None:
+    body = (await announce(stand, waves=[{**WAVE, "regions": ["North"], "share_below": 500}])).json()
+    shown = {**WAVE, "regions": ["North"], "share_from": 0, "share_below": 500, "cut_off": "2026-12-31T00:00:00Z"}
+    assert body["waves"] == [shown]
+    ((payload,),) = await stand.fetch("select payload from outbox")
+    assert [wave["name"] for wave in json.loads(payload)["waves"]] == ["first"]
+    moved = Wave("first", NOW + 90 * DAY, NOW + 120 * DAY)
+    await stand.consume(ROLLOUT_DECISION, decision(1, Mode.HELD, waves=(moved,)))
+    found = (await stand.client.get(f"/v1/releases/{RELEASE}", headers=bearer("elec"))).json()
+    (told,) = [event["data"] for event in await feed(stand, "dcc", "DCC") if event["kind"] == "rollout_decision"]
+    assert found["waves"] == told["waves"] == show_waves([moved])
 
 
 async def test_everybody_gets_the_notice_also_who_comes_later(stand: Stand) -> None:

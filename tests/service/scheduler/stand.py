@@ -20,6 +20,7 @@ from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, Mode
+from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import write_outbox
@@ -87,6 +88,7 @@ def record(
     since: Instant = SINCE,
     status: DeviceStatus = DeviceStatus.COMMISSIONED,
     cause: SmiCause | None = None,
+    region: str = "North",
 ) -> SmiHub:
     """A hub as the inventory tells it."""
     roles = (Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER)
@@ -100,7 +102,7 @@ def record(
         hardware="H1",
         firmware=firmware,
         gbcs="4.1",
-        region="North",
+        region=region,
         responsible=tuple(
             Responsible(party=PartyId(party), user_id=UserId(f"{party}-u"), role=role, since=since)
             for party, role in zip(parties, roles, strict=False)
@@ -165,9 +167,11 @@ class Stand:
         cpl = {"firmware": "NEW", "predecessors": ("OLD",), **changes.pop("cpl", {})}
         await self.consume(RELEASE_NOTIFIED, notice(cpl=cpl, **changes))
 
-    async def decide(self, epoch: int, mode: Mode, *, halt: int = 0, date: Instant = D) -> None:
+    async def decide(
+        self, epoch: int, mode: Mode, *, halt: int = 0, date: Instant = D, waves: tuple[Wave, ...] = ()
+    ) -> None:
         """A decision; `halt` is its min_epoch."""
-        said = decision(epoch, mode, date, min_epoch=halt, at=self.now)
+        said = decision(epoch, mode, date, min_epoch=halt, at=self.now, waves=waves)
         await self.consume(ROLLOUT_DECISION, said)
 
     async def edge_obeys(self, edge: str, epoch: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -11,7 +12,9 @@ from chfw_common.events.command import CommandKind, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.response import ResponseKind
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.events.waves import stated as stated_waves
 from chfw_common.kernel.rollout import Mode
+from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.database import open_database
 from chfw_common.runtime.outbox import write_outbox
 from chfw_common.topology import HUB_PARTITIONS
@@ -268,6 +271,67 @@ async def test_overdue_hubs_need_a_new_date(stand: Stand) -> None:
     assert await stand.tick("claim") == 0
     await stand.decide(2, Mode.RUN, date=D + 7 * DAY)
     assert await stand.tick("claim") == 1
+
+
+NORTH = Wave("north", D - 60 * DAY, D - 20 * DAY, ("North",))
+
+
+async def test_waves_stated_by_a_decision_move_their_hubs_by_a_job(stand: Stand) -> None:
+    (hub,) = hubs_of(3, 1)
+    await stand.enrolled([hub])
+    await stand.decide(1, Mode.RUN, waves=(replace(NORTH, regions=("South",)),))
+    await stand.settle()
+    assert (await stand.told()) == {}
+    await stand.decide(2, Mode.RUN, waves=(NORTH,))
+    await stand.settle()
+    told = (await stand.told())[hub]
+    assert (told.wave, told.activate_at) == ("north", NORTH.automatic_date)
+    await stand.smi_says(record(hub, 2, region="South"))
+    moved = (await stand.told())[hub]
+    assert (moved.wave, moved.activate_at) == (None, D)
+
+
+async def test_a_wave_keeps_its_opening_and_its_date(stand: Stand) -> None:
+    """Asap waits for the opening; a stated time before an opening that has moved since waits, too."""
+    asap, stated, silent = hubs_of(3, 3)
+    waves = (NORTH,)
+    await stand.load_hubs([asap, stated, silent], parties=("elec", None))
+    await stand.announce(waves=stated_waves(waves))
+    await stand.tick("jobs")
+    await stand.decide(1, Mode.RUN, waves=waves)
+    await stand.instruct(instruction("elec", [asap], at=None), instruction("elec", [stated], at=T))
+    assert (await stand.told())[stated].activate_at == NORTH.opens
+    await stand.settle()
+    assert await stand.distributed() == [asap, stated]
+    await stand.hubs_say([asap, stated], ResponseKind.DELIVERED, epoch=1)
+    stand.now = NORTH.opens - DAY - timedelta(microseconds=1)
+    await stand.settle()
+    assert await stand.commands(CommandKind.ACTIVATE) == {}
+    stand.now = NORTH.opens - DAY
+    await stand.settle()
+    armed = await stand.commands(CommandKind.ACTIVATE)
+    assert {hub: item.activate_at for hub, item in armed.items()} == dict.fromkeys([asap, stated], NORTH.opens)
+    stand.now = NORTH.automatic_date - 28 * DAY
+    await stand.settle()
+    assert await stand.distributed() == [silent]
+
+
+async def test_an_overdue_wave_waits_for_a_new_date_of_its_own(stand: Stand) -> None:
+    """The rest goes on; nothing of the wave does, and nothing runs hot."""
+    late, rest = hubs_of(3, 2)
+    await stand.load_hubs([late, rest], parties=("elec", None))
+    await stand.announce(waves=stated_waves([NORTH]))
+    await stand.tick("jobs")
+    await stand.smi_says(record(rest, 2, region="South"))
+    await stand.instruct(instruction("elec", [late, rest]))
+    stand.now = NORTH.automatic_date
+    await stand.decide(1, Mode.RUN, waves=(NORTH,))
+    await stand.settle()
+    assert await stand.distributed() == [rest]
+    new = replace(NORTH, automatic_date=NORTH.automatic_date + 7 * DAY)
+    await stand.decide(2, Mode.RUN, halt=2, waves=(new,))
+    await stand.settle()
+    assert await stand.distributed() == [late]
 
 
 async def test_totals_sum_to_the_enrolled_hubs(stand: Stand) -> None:

@@ -10,22 +10,24 @@ from hypothesis import strategies as st
 from chfw_common.kernel.instants import parse_instant
 from chfw_common.kernel.months import latest_automatic_date
 from chfw_common.kernel.rollout import ENDS, HALTS, Mode
-from chfw_governance.domain.decide import Decided, Proposal, Refusal, Standing, decide
+from chfw_common.kernel.waves import Wave, WaveFault, fault_in, may_delay
+from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, Standing, decide
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
 D = parse_instant("2027-03-31T12:00:00Z")
 TICK = timedelta(microseconds=1)
-WEEK = timedelta(days=7)
-HELD = Standing(0, 0, Mode.HELD, D)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+HELD = Standing(0, 0, Mode.HELD, NOW - WEEK, D)
+NOTICE = Notice(WEEK, WEEK)
 
 
-def decided(standing: Standing, mode: Mode, **changes: object) -> Decided | Refusal:
+def decided(standing: Standing, mode: Mode, **changes: object) -> Decided | Refusal | WaveFault:
     proposal = Proposal(mode, "because", confirmed_by="the Panel")
-    return decide(standing, replace(proposal, **changes), NOW, resume_notice=WEEK)  # type: ignore[arg-type]
+    return decide(standing, replace(proposal, **changes), NOW, NOTICE)  # type: ignore[arg-type]
 
 
 def at(mode: Mode, paused_from: Mode | None = None) -> Standing:
-    return Standing(5, 2, mode, D, paused_from, confirmed=True)
+    return Standing(5, 2, mode, NOW - WEEK, D, (), paused_from, confirmed=True)
 
 
 PAUSED = {mode: at(Mode.PAUSE, mode) for mode in (Mode.HELD, Mode.PILOT, Mode.RUN)}
@@ -106,17 +108,84 @@ def test_going_on_after_the_date_needs_a_new_one_far_enough_ahead() -> None:
     assert isinstance(decided(overdue, Mode.RUN, automatic_date=NOW + WEEK), Decided)
 
 
+WAVE_1, WAVE_2 = Wave("first", NOW - DAY, NOW + 40 * DAY), Wave("second", NOW + 47 * DAY, NOW + 90 * DAY)
+WAVED = replace(at(Mode.RUN), waves=(WAVE_1, WAVE_2))
+DONE = replace(WAVE_1, opens=NOW - 60 * DAY, automatic_date=NOW)
+
+
+@pytest.mark.parametrize(
+    ("standing", "mode", "waves", "refused"),
+    [
+        (WAVED, Mode.RUN, (WAVE_1, WAVE_2), Refusal.NOTHING_CHANGES),
+        (WAVED, Mode.RUN, (WAVE_1, replace(WAVE_2, opens=WAVE_2.opens + TICK)), None),
+        (WAVED, Mode.RUN, (WAVE_1, replace(WAVE_2, opens=WAVE_2.opens - TICK)), WaveFault.NO_SOAK),
+        (WAVED, Mode.RUN, (replace(WAVE_1, automatic_date=NOW), WAVE_2), Refusal.DATE_IN_PAST),
+        (WAVED, Mode.RUN, (WAVE_1, replace(WAVE_2, automatic_date=D)), None),
+        (WAVED, Mode.RUN, (WAVE_1, replace(WAVE_2, automatic_date=D + TICK)), WaveFault.AFTER_DATE),
+        (WAVED, Mode.RUN, (WAVE_1, replace(WAVE_2, automatic_date=D + 7 * DAY)), Refusal.DATE_TOO_LATE),
+        (WAVED, Mode.RUN, (), None),
+        (replace(WAVED, waves=(DONE, WAVE_2)), Mode.RUN, (DONE, replace(WAVE_2, opens=NOW + 50 * DAY)), None),
+        (replace(WAVED, waves=(DONE, WAVE_2), mode=Mode.PILOT), Mode.RUN, None, Refusal.NEW_DATE_REQUIRED),
+        (replace(PAUSED[Mode.RUN], waves=(DONE, WAVE_2)), Mode.RUN, None, Refusal.NEW_DATE_REQUIRED),
+        (replace(PAUSED[Mode.RUN], waves=(DONE, WAVE_2)), Mode.RUN, (WAVE_2,), None),
+        (
+            replace(PAUSED[Mode.RUN], waves=(DONE,)),
+            Mode.RUN,
+            (replace(DONE, automatic_date=NOW + WEEK - TICK),),
+            Refusal.NEW_DATE_REQUIRED,
+        ),
+        (replace(PAUSED[Mode.RUN], waves=(DONE,)), Mode.RUN, (replace(DONE, automatic_date=NOW + WEEK),), None),
+        (replace(WAVED, waves=(DONE, WAVE_2)), Mode.PAUSE, None, None),
+    ],
+)
+def test_the_dates_of_waves(
+    standing: Standing, mode: Mode, waves: tuple[Wave, ...] | None, refused: Refusal | WaveFault | None
+) -> None:
+    """Each wave's D like that of the release: ahead, within six months of a delay, and new where going on needs it."""
+    found = decided(standing, mode, waves=waves)
+    assert (None if isinstance(found, Decided) else found) is refused
+
+
+def test_a_date_brought_forward_may_not_overtake_a_wave() -> None:
+    """Then the waves are stated anew."""
+    forward = WAVE_2.automatic_date - TICK
+    assert decided(WAVED, Mode.RUN, automatic_date=forward) is WaveFault.AFTER_DATE
+    both = decided(WAVED, Mode.RUN, automatic_date=forward, waves=(WAVE_1, replace(WAVE_2, automatic_date=forward)))
+    assert isinstance(both, Decided)
+    assert (both.min_epoch, both.mode_since) == (WAVED.min_epoch, WAVED.mode_since)
+
+
+def test_a_wave_that_may_come_later_halts_and_is_confirmed() -> None:
+    later = (WAVE_1, replace(WAVE_2, opens=WAVE_2.opens + DAY))
+    assert decided(WAVED, Mode.RUN, waves=later, confirmed_by=None) is Refusal.CONFIRMATION_REQUIRED
+    found = decided(WAVED, Mode.RUN, waves=later)
+    assert isinstance(found, Decided)
+    assert found.min_epoch == found.epoch
+    sooner = decided(WAVED, Mode.RUN, waves=(replace(WAVE_1, automatic_date=NOW + 39 * DAY), WAVE_2), confirmed_by=None)
+    assert isinstance(sooner, Decided)
+    assert sooner.min_epoch == WAVED.min_epoch
+
+
 def test_a_decision_on_an_older_view_is_refused() -> None:
     assert decided(at(Mode.RUN), Mode.PAUSE, expected_epoch=4) is Refusal.EPOCH_MOVED
     assert isinstance(decided(at(Mode.RUN), Mode.PAUSE, expected_epoch=5), Decided)
 
 
 dates = st.none() | st.integers(-5, 190).map(lambda days: NOW + timedelta(days=days))
+days = st.integers(-5, 190)
+waves = st.builds(
+    lambda name, opens, lasts, region: Wave(name, NOW + opens * DAY, NOW + (opens + lasts) * DAY, (region,)),
+    st.sampled_from("abc"),
+    days,
+    st.integers(0, 30),
+    st.sampled_from(["North", "South"]),
+)
 proposals = st.builds(
     Proposal,
     st.sampled_from(MODES),
     st.just("because"),
     dates,
+    st.none() | st.lists(waves, max_size=3, unique_by=lambda wave: wave.name).map(tuple),
     st.none() | st.just("the Panel"),
     st.none() | st.integers(0, 3),
 )
@@ -127,14 +196,16 @@ proposals = st.builds(
 def test_whatever_is_proposed_the_line_has_no_gaps_and_the_halt_is_never_newer(wanted: list[Proposal]) -> None:
     standing, piloted = HELD, False
     for proposal in wanted:
-        found = decide(standing, proposal, NOW, resume_notice=WEEK)
-        if isinstance(found, Refusal):
+        found = decide(standing, proposal, NOW, NOTICE)
+        if not isinstance(found, Decided):
             continue
         assert standing.mode not in ENDS
         assert found.epoch == standing.epoch + 1
         halted = (found.mode in HALTS and found.mode is not standing.mode) or (
-            found.automatic_date > standing.automatic_date
+            found.automatic_date > standing.automatic_date or may_delay(standing.waves, found.waves)
         )
+        assert fault_in(found.waves, found.automatic_date, soak=WEEK, now=NOW) is None
+        assert found.mode_since == (standing.mode_since if found.mode is standing.mode else NOW)
         assert found.min_epoch == (found.epoch if halted else standing.min_epoch)
         piloted |= found.mode is Mode.PILOT
         assert found.mode is not Mode.RUN or piloted

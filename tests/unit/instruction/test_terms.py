@@ -22,6 +22,7 @@ TERMS = Terms(
     Rule.VOLUNTARY,
     Mode.HELD,
     NOW + timedelta(days=180),
+    (),
     NOW + timedelta(days=14),
     300,
 )

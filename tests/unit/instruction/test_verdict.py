@@ -12,7 +12,9 @@ from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.hubs import HubFields
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId, hub_eui64, hub_hex
 from chfw_common.kernel.instants import parse_instant
+from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState
+from chfw_common.kernel.waves import Wave
 from chfw_instruction.domain.entries import CHUNK_ENTRIES, Listing, TooManyEntriesError, read_entries
 from chfw_instruction.domain.standing import Standing, StateClass, Told, class_of, newest, standing
 from chfw_instruction.domain.verdict import Asked, Known, Verdict, judge
@@ -24,10 +26,17 @@ HUB = HubId(0x00DB1234567890A0)
 IMAGE = Image("Acme", "CH9", frozenset({"H1"}), "9.2", frozenset({"9.1"}), frozenset({"4.1"}))
 ELEC, ELEC_USER = PartyId("elec"), UserId("elec-is")
 GOOD = HubFields(
-    HUB, 0, ELEC, ELEC_USER, PartyId("gas"), UserId("gas-gs"), "CHF", "Commissioned", "Acme", "CH9", "H1", "9.1", "4.1"
+    HUB, 0, ELEC, ELEC_USER, PartyId("gas"), UserId("gas-gs"), "North",
+    "CHF", "Commissioned", "Acme", "CH9", "H1", "9.1", "4.1",
+)  # fmt: skip
+ASKED = Asked(
+    ELEC, ELEC_USER, IMAGE, D, (), CUT_OFF, D - TICK, AnswerKind.INSTRUCT, Group.SAFE_LAUNCH, CUT_OFF + TICK, 1
 )
-ASKED = Asked(ELEC, ELEC_USER, IMAGE, D, CUT_OFF, D - TICK, AnswerKind.INSTRUCT, Group.SAFE_LAUNCH, CUT_OFF + TICK, 1)
 PILOT = replace(ASKED, group=Group.PILOT)
+OPENS = parse_instant("2027-03-01T00:00:00Z")
+WAVE_D = parse_instant("2027-03-29T00:00:00Z")
+NORTH = Wave("north", OPENS, WAVE_D, ("North",))
+IN_WAVE = replace(ASKED, waves=(NORTH,), received_at=cut_off(WAVE_D), activate_at=OPENS)
 
 
 class Case(NamedTuple):
@@ -71,6 +80,18 @@ TABLE: list[tuple[str, Case]] = [
     ("finished", Case(standing=Standing.FINISHED)),
     ("after_cut_off", Case(asked=replace(ASKED, received_at=CUT_OFF + TICK))),
     ("time_not_before_date", Case(asked=replace(ASKED, activate_at=D))),
+    ("after_cut_off", Case(asked=replace(IN_WAVE, received_at=cut_off(WAVE_D) + TICK))),
+    ("time_not_before_date", Case(asked=replace(IN_WAVE, activate_at=WAVE_D))),
+    ("accepted", Case(asked=replace(IN_WAVE, activate_at=WAVE_D - TICK))),
+    ("before_group_opens", Case(asked=replace(IN_WAVE, activate_at=OPENS - TICK))),
+    ("accepted", Case(asked=IN_WAVE)),
+    ("accepted", Case(asked=replace(IN_WAVE, activate_at=None))),
+    ("accepted", Case(asked=replace(IN_WAVE, activate_at=OPENS - TICK), found=GOOD._replace(region="South"))),
+    ("accepted", Case(asked=replace(IN_WAVE, received_at=CUT_OFF), found=GOOD._replace(region="South"))),
+    ("before_group_opens", Case(asked=replace(PILOT, activate_at=CUT_OFF))),
+    ("accepted", Case(asked=replace(PILOT, activate_at=CUT_OFF + TICK))),
+    ("accepted", Case(asked=replace(IN_WAVE, pilot_opens=OPENS - TICK, activate_at=OPENS - TICK), in_pilot=True)),
+    ("before_group_opens", Case(asked=replace(ASKED, activate_at=CUT_OFF), in_pilot=True)),
     ("pilot_closed", Case(asked=replace(PILOT, pilot_opens=CUT_OFF))),
     ("accepted", Case(asked=replace(ASKED, pilot_opens=CUT_OFF))),
     ("accepted", Case(asked=replace(PILOT, pilot_opens=CUT_OFF, kind=AnswerKind.WITHDRAW))),
@@ -109,6 +130,7 @@ def test_the_rows_stand_in_the_order_of_the_table() -> None:
         {"standing": Standing.FINISHED},
         {"standing": None},
         {"asked": (late := replace(late, received_at=CUT_OFF, pilot_opens=CUT_OFF))},
+        {"asked": (late := replace(late, activate_at=CUT_OFF - TICK))},
         {"asked": (late := replace(late, activate_at=None))},
         {"asked": replace(late, pilot_opens=D)},
         {"pilot_size": 0},
@@ -120,11 +142,24 @@ def test_the_rows_stand_in_the_order_of_the_table() -> None:
 
 
 def test_the_boundaries_are_exact() -> None:
-    assert ASKED.refused_by_date is None
-    assert PILOT.refused_by_date is None
-    assert replace(ASKED, received_at=CUT_OFF + TICK).refused_by_date is Verdict.AFTER_CUT_OFF
-    assert replace(ASKED, activate_at=D).refused_by_date is Verdict.TIME_NOT_BEFORE_DATE
-    assert replace(PILOT, pilot_opens=CUT_OFF).refused_by_date is Verdict.PILOT_CLOSED
+    def by_date(asked: Asked) -> Verdict | None:
+        return asked.refused_by_date(None, pilot=asked.for_pilot)
+
+    assert by_date(ASKED) is None
+    assert by_date(PILOT) is None
+    assert by_date(replace(ASKED, received_at=CUT_OFF + TICK)) is Verdict.AFTER_CUT_OFF
+    assert by_date(replace(ASKED, activate_at=D)) is Verdict.TIME_NOT_BEFORE_DATE
+    assert by_date(replace(PILOT, activate_at=CUT_OFF)) is Verdict.BEFORE_GROUP_OPENS
+    assert by_date(replace(PILOT, activate_at=CUT_OFF + TICK)) is None
+    assert by_date(replace(PILOT, pilot_opens=CUT_OFF)) is Verdict.PILOT_CLOSED
+
+
+def test_the_pilot_is_looked_up_where_it_makes_a_difference() -> None:
+    assert not ASKED.depends_on_pilot
+    assert IN_WAVE.depends_on_pilot
+    assert not replace(IN_WAVE, activate_at=None).depends_on_pilot
+    assert replace(ASKED, activate_at=CUT_OFF).depends_on_pilot
+    assert not replace(ASKED, activate_at=CUT_OFF + TICK).depends_on_pilot
 
 
 def test_a_pilot_list_fills_the_cap_in_its_order_and_members_take_no_room() -> None:

@@ -54,6 +54,7 @@ def test_the_view_of_one_of_two() -> None:
         "answer_by": "2026-11-17T02:00:00Z",
         "proposed_at": "2026-12-01T02:00:00Z",
         "pilot": False,
+        "wave": None,
         "answer": None,
         "lapsed": False,
         "second_supplier": True,

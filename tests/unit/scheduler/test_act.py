@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import HubState, Mode
-from chfw_scheduler.domain.act import Arm, Cancel, Distribute, Read, call_back, claim, next_counter, pass_time
+from chfw_common.kernel.waves import Wave
+from chfw_scheduler.domain.act import (
+    Arm,
+    Cancel,
+    Distribute,
+    Read,
+    call_back,
+    claim,
+    claim_if_due,
+    next_counter,
+    pass_time,
+)
 from chfw_scheduler.domain.facts import ArmResult, Facts
 from chfw_scheduler.domain.rollout import Decision, Rollout
 from chfw_scheduler.domain.state import show
@@ -83,6 +94,36 @@ def test_arming_is_future_dated_and_never_before_the_planned_time(
     assert state_of(after) is S.ARMING
 
 
+def test_as_soon_as_may_be_is_not_before_the_group_opens() -> None:
+    """A hub without a stated time waits for the opening of its wave; armed early, it fires then."""
+    waved = replace(ROLLOUT, waves=(Wave("late", T, D - DAY),))
+    ready = facts(delivery=THERE, consent={"answers": (said(ELEC, at=None), said(GAS, at=None))})
+    assert show(ready, ROLLOUT).claim_at == THERE["delivered_at"]
+    assert show(ready, waved).claim_at == T - DAY
+    _, action = claim(ready, S.DELIVERED, waved, T - DAY)
+    assert isinstance(action, Arm)
+    assert action.activate_at == T
+    _, action = claim(ready, S.DELIVERED, waved, T + DAY)
+    assert isinstance(action, Arm)
+    assert action.activate_at == T + DAY + HOUR
+
+
+def test_time_passes_by_the_dates_of_the_wave() -> None:
+    """D of the wave opens the distribution, and what is overdue by it is not claimed."""
+    early = D - 60 * DAY
+    waved = replace(ROLLOUT, waves=(Wave("early", T - 9 * DAY, early),))
+    lead = early - waved.pacing.automatic_lead
+    shown = show(BLANK, waved)
+    assert (shown.wave, shown.activate_at, shown.check_at) == ("early", early, lead)
+    due, _ = pass_time(BLANK, S.ELIGIBLE, waved, lead)
+    assert due.consent.automatic_due == early
+    assert (show(due, waved).state, show(due, waved).claim_at) == (S.SCHEDULED, lead)
+    assert show(due, ROLLOUT).state is S.ELIGIBLE
+    overdue = replace(waved, decision=Decision(2, 1, Mode.RUN, early))
+    assert show(due, overdue).claim_at is None
+    assert claim_if_due(due, show(due, overdue), overdue, early + DAY) == (due, None)
+
+
 @pytest.mark.parametrize("state", set(HubState) - {
     S.SCHEDULED, S.DELIVERY_FAILED, S.DELIVERED, S.ACTIVATION_FAILED, S.NOT_APPLIED,
 })  # fmt: skip
@@ -109,10 +150,10 @@ def test_counters_grow_whatever_the_clock_says() -> None:
 
 
 def halted(mode: Mode, epoch: int = 3) -> Rollout:
-    return replace(ROLLOUT, decision=Decision(epoch, epoch, mode, D, NOW))
+    return replace(ROLLOUT, decision=Decision(epoch, epoch, mode, NOW))
 
 
-RESUMED = replace(ROLLOUT, decision=Decision(4, 3, Mode.RUN, D, NOW))
+RESUMED = replace(ROLLOUT, decision=Decision(4, 3, Mode.RUN, NOW))
 WITHHELD = {**ARMING, "ended": ArmResult.WITHHELD, "ended_at": NOW, "reason": "stale_epoch"}
 CANCELS: list[tuple[str, dict[str, Any], Rollout, bool, Mode | None]] = [
     ("armed, pause", ARMED, halted(Mode.PAUSE), True, Mode.PAUSE),

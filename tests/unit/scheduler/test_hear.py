@@ -44,7 +44,7 @@ COUNTERS = (10, 11, 12, 999, None)
 
 
 def smi(version: int, firmware: str = "OLD", status: DeviceStatus = DeviceStatus.COMMISSIONED) -> Fact:
-    return lambda f: (hear.inventory_says(f, Inventory(version, firmware, status, BOTH)), None)
+    return lambda f: (hear.inventory_says(f, Inventory(version, firmware, status, "North", BOTH)), None)
 
 
 def answer(one: Answer) -> Fact:

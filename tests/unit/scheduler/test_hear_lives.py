@@ -20,7 +20,7 @@ from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, call_back
 from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Decision, Rollout
 from chfw_scheduler.domain.state import show
-from tests.unit.scheduler.test_state import BLANK, BOTH, ELEC, GAS, HOUR, RECEIVED, ROLLOUT, D, T, said
+from tests.unit.scheduler.test_state import BLANK, BOTH, ELEC, GAS, HOUR, RECEIVED, ROLLOUT, T, said
 
 RELEASE = ReleaseId("r1")
 Response = Callable[[Facts], hear.Learnt]
@@ -76,7 +76,7 @@ class World:
         if known.mode in {Mode.STOP, mode}:
             return
         halt = known.epoch + 1 if mode in HALTS else known.min_epoch
-        self.rollout = replace(self.rollout, decision=Decision(known.epoch + 1, halt, mode, D, RECEIVED))
+        self.rollout = replace(self.rollout, decision=Decision(known.epoch + 1, halt, mode, RECEIVED))
         self.min_epoch = halt
         self.job()
 
@@ -123,7 +123,7 @@ class World:
         if at < self.smi_at:
             return
         self.smi, self.smi_at = self.smi + 1, at
-        said_by_smi = Inventory(self.smi, firmware, DeviceStatus.COMMISSIONED, BOTH)
+        said_by_smi = Inventory(self.smi, firmware, DeviceStatus.COMMISSIONED, "North", BOTH)
         word: Response = lambda f: (hear.inventory_says(f, said_by_smi), None)  # noqa: E731 - one of many like it
         self.inbound.append(word)
         self.certain.append(word)

@@ -188,6 +188,8 @@ any_terms = st.builds(
     automatic_date=instants,
     lone_lead=hours(24 * 40),
     answer_min=hours(24 * 10),
+    pilot_opens=st.none() | instants,
+    opens=st.none() | instants,
 )
 closings = st.none() | instants
 one_answer = answers_of[ELEC]
@@ -241,8 +243,8 @@ def test_order_and_repeats_never_matter(
 def test_bounds_of_the_planned_time(
     history: list[Answer], suppliers: tuple[Responsibility, ...], terms: Terms, closed: Instant | None
 ) -> None:
-    """Never later than D, never earlier than a stated time that counts, and answer_by never after the
-    cut-off."""
+    """Never later than D, never earlier than a stated time that counts or than the opening of the hub's group, and
+    answer_by never after the cut-off."""
     outcome = plan(history, suppliers, terms=terms, answer_closed=closed)
     stated = [a.activate_at for a in outcome.counting if a.instructs and a.activate_at is not None]
     assert (outcome.proposed_at is None) == (not stated)
@@ -250,8 +252,10 @@ def test_bounds_of_the_planned_time(
         assert not stated
         assert outcome.basis in {Basis.ASAP, Basis.WAITING}
     else:
+        opens = [at for at in (terms.pilot_opens if outcome.pilot else terms.opens,) if at is not None]
         assert outcome.activate_at <= terms.automatic_date
-        assert all(outcome.activate_at >= min(time, terms.automatic_date) for time in stated)
+        assert all(outcome.activate_at >= min(time, terms.automatic_date) for time in [*stated, *opens])
+    assert outcome.opens == (terms.pilot_opens if outcome.pilot else terms.opens)
     assert (outcome.answer_by is not None) == (outcome.basis is Basis.WAITING and terms.rule is Rule.VOLUNTARY)
     assert outcome.answer_by is None or outcome.answer_by <= terms.cut_off
 

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode
+from chfw_common.kernel.waves import Wave
 from chfw_scheduler.domain.rollout import Decision, Rollout
-from tests.unit.scheduler.test_state import RECEIVED, ROLLOUT, TICK, D
+from tests.unit.scheduler.test_state import DAY, RECEIVED, ROLLOUT, TICK, D, T
 
 
 def decided(mode: Mode, at: Instant = RECEIVED) -> Rollout:
-    return replace(ROLLOUT, decision=Decision(2, 1, mode, D, at))
+    return replace(ROLLOUT, decision=Decision(2, 1, mode, at))
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -37,3 +39,16 @@ def test_overdue_needs_a_new_date() -> None:
     assert replace(ROLLOUT, cpl_active_since=D - TICK).may_claim
     assert not replace(ROLLOUT, cpl_active_since=D).may_claim
     assert replace(later, cpl_active_since=D).may_claim
+    assert (later.overdue(D), later.overdue(D + TICK)) == (True, False)
+    assert not replace(ROLLOUT, decision=Decision()).overdue(D)
+
+
+def test_a_hub_goes_by_the_dates_of_its_wave() -> None:
+    """The first that takes it; the rest goes by those of the release."""
+    first, second = Wave("first", T - DAY, D - 9 * DAY, ("North",)), Wave("second", T, D - DAY, ("North", "South"))
+    waved = replace(ROLLOUT, waves=(first, second))
+    north, south, rest = (waved.terms_of(HubId(7), region) for region in ("North", "South", "West"))
+    assert (north.wave, north.opens, north.automatic_date) == ("first", T - DAY, D - 9 * DAY)
+    assert (south.wave, south.opens, south.automatic_date) == ("second", T, D - DAY)
+    assert rest == ROLLOUT.terms
+    assert {north.rule, south.rule} == {ROLLOUT.terms.rule}

@@ -29,15 +29,15 @@ ROLLOUT = Rollout(
     image=Image("Acme", "CH9", frozenset({"H1"}), "NEW", frozenset({"OLD", "OLDER"}), frozenset()),
     image_hash="ab",
     terms=Terms(Rule.VOLUNTARY, D, 14 * DAY, 3 * DAY),
-    decision=Decision(2, 1, Mode.RUN, D, RECEIVED),
+    decision=Decision(2, 1, Mode.RUN, RECEIVED),
 )
 MANDATORY = replace(ROLLOUT, terms=ROLLOUT.terms._replace(rule=Rule.MANDATORY))
-STOPPED = replace(ROLLOUT, decision=Decision(3, 3, Mode.STOP, D, RECEIVED))
+STOPPED = replace(ROLLOUT, decision=Decision(3, 3, Mode.STOP, RECEIVED))
 BOTH = tuple(
     Responsibility(party, UserId(f"{party}-{role}"), role, RECEIVED - 90 * DAY)
     for party, role in ((ELEC, Role.IMPORT_SUPPLIER), (GAS, Role.GAS_SUPPLIER))
 )
-BLANK = Facts(HubId(7), 3, Inventory(1, "OLD", DeviceStatus.COMMISSIONED, BOTH))
+BLANK = Facts(HubId(7), 3, Inventory(1, "OLD", DeviceStatus.COMMISSIONED, "North", BOTH))
 
 
 def said(party: PartyId, kind: str = "instruct", at: Instant | None = T, seq: int = 1) -> Answer:

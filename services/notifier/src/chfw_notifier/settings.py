@@ -1,10 +1,12 @@
 """What the environment tells the notifier."""
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
 from chfw_common.kernel.ids import PartyId
+from chfw_common.kernel.waves import SOAK
 from chfw_common.runtime.settings import ServiceSettings
 
 
@@ -15,4 +17,7 @@ class Settings(ServiceSettings):
         default_factory=dict,
         description='Parties told besides the Suppliers, by role, e.g. {"csp-north": "CSP"}; '
         "others become known when they first read their feed",
+    )
+    soak: timedelta = Field(
+        default=SOAK, description="From the automatic date of a wave to the opening of the next, at least"
     )

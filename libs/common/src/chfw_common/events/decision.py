@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from chfw_common.events.base import Event, UtcInstant
+from chfw_common.events.waves import StatedWave
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Mode
 
@@ -10,7 +11,8 @@ from chfw_common.kernel.rollout import Mode
 class RolloutDecision(Event):
     """One line of epochs per release, no gaps. `min_epoch` is the epoch of the last halt.
 
-    `automatic_date` is the date in force from this epoch on; it is always stated.
+    `automatic_date` and `waves` are those in force from this epoch on; they are always stated. `mode_since` is when the
+    mode became what it is: a decision that moves dates only leaves it.
     """
 
     TOPIC: ClassVar[str] = "rollout.decision"
@@ -20,7 +22,9 @@ class RolloutDecision(Event):
     epoch: int
     min_epoch: int
     mode: Mode
+    mode_since: UtcInstant
     automatic_date: UtcInstant
+    waves: tuple[StatedWave, ...] = ()
     reason: str
     confirmed_by: str | None
     decided_at: UtcInstant

@@ -12,7 +12,8 @@ class HubProgress(Part):
 
     Hubs of a request share nearly everything, so what they share is said once.
     `answers` says what each responsible Party has answered (None: nothing); `proposed_at` is the latest stated time,
-    computed by the scheduler only. The notifier builds each Party's view from it; no Party sees the whole of it.
+    computed by the scheduler only; `wave` is None for hubs that are in none. The notifier builds each Party's view from
+    it; no Party sees the whole of it.
     `too_late` names the Party whose answer met a hub that was armed already: nothing else is new then, and nobody but
     that Party may hear of it.
     """
@@ -24,6 +25,7 @@ class HubProgress(Part):
     answer_by: UtcInstant | None = None
     proposed_at: UtcInstant | None = None
     pilot: bool = False
+    wave: str | None = None
     answers: dict[PartyId, AnswerKind | None]
     lapsed: tuple[PartyId, ...] = ()
     too_late: tuple[PartyId, ...] = ()

@@ -75,6 +75,7 @@ class HubFields(NamedTuple):
     import_user: UserId | None
     gas_party: PartyId | None
     gas_user: UserId | None
+    region: str
     device_type: str
     status: str
     manufacturer: str

@@ -16,8 +16,8 @@ _LOOKUP = """
 select h.* from unnest($1::bigint[]) asked(hub) join smi_published.hub h on h.hub = asked.hub order by h.hub
 """
 _FIELDS = """
-select h.hub, h.part, h.import_party, h.import_user, h.gas_party, h.gas_user, h.device_type, h.status, h.manufacturer,
-       h.model, h.hardware, h.firmware, h.gbcs
+select h.hub, h.part, h.import_party, h.import_user, h.gas_party, h.gas_user, h.region, h.device_type, h.status,
+       h.manufacturer, h.model, h.hardware, h.firmware, h.gbcs
 from smi_published.hub h where h.hub = any($1::bigint[]) order by h.hub
 """
 _PAGE = """

@@ -44,8 +44,8 @@ class Starts:
 async def start_positions(database: Database, topic: Topic, partitions: Sequence[int], look: Look) -> Starts:
     """Where to read partitions from. Those new to us begin at 0.
 
-    The log is looked at after the position is read: who had the partition before may still settle records, and they must
-    not seem to lie beyond its end.
+    The log is looked at after the position is read: who had the partition before may still settle records, and these
+    must not seem to lie beyond its end.
     """
     known = await _known(database, topic)
     if not known.keys() >= set(partitions):

@@ -14,7 +14,8 @@ from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape, Written
-from chfw_governance.domain.decide import Proposal
+from chfw_common.runtime.http.waves import WaveBodies, WaveView
+from chfw_governance.domain.decide import Notice, Proposal
 from chfw_governance.settings import Settings
 from chfw_governance.stages import decide
 
@@ -26,11 +27,15 @@ Text = Annotated[Written, Field(max_length=2_000)]
 
 
 class DecisionBody(Shape):
-    """What the DCC wants. `expected_epoch` refuses it when another decision came first."""
+    """What the DCC wants. Dates that are not stated stay; waves are stated all or none.
+
+    `expected_epoch` refuses it when another decision came first.
+    """
 
     mode: Mode
     reason: Text
     automatic_date: InstantText | None = None
+    waves: WaveBodies | None = None
     confirmed_by: Text | None = None
     expected_epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
 
@@ -43,6 +48,7 @@ class DecisionView(Shape):
     min_epoch: int
     mode: Mode
     automatic_date: AwareDatetime
+    waves: list[WaveView]
     reason: str
     confirmed_by: str | None
     decided_at: AwareDatetime
@@ -58,6 +64,7 @@ class DecisionsView(Shape):
 
 def build_router(settings: Settings) -> APIRouter:
     """The routes of governance."""
+    notice = Notice(settings.resume_notice, settings.soak)
     router = APIRouter(prefix="/v1/releases", tags=["decisions"], route_class=JsonRoute)
 
     @router.post(
@@ -79,10 +86,11 @@ def build_router(settings: Settings) -> APIRouter:
                 mode=body.mode,
                 reason=body.reason,
                 automatic_date=body.automatic_date,
+                waves=None if body.waves is None else tuple(stated.wave for stated in body.waves),
                 confirmed_by=body.confirmed_by,
                 expected_epoch=body.expected_epoch,
             ),
-            resume_notice=settings.resume_notice,
+            notice=notice,
         )
         answer = await work.run(decide.command, request)
         response.headers.update(REPLAYED if answer.replayed else {})

@@ -1,5 +1,6 @@
 """What the DCC may decide next about a release, and what the decision then says (R5-3 to R5-5)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -7,6 +8,7 @@ from enum import StrEnum
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.months import latest_automatic_date
 from chfw_common.kernel.rollout import ENDS, HALTS, Mode
+from chfw_common.kernel.waves import SOAK, Wave, WaveFault, fault_in, may_delay
 
 
 class Refusal(StrEnum):
@@ -25,26 +27,33 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a release stands. `paused_from` is the mode a pause interrupted; `confirmed` is that of the last decision.
+    """Where a release stands. `paused_from` is the mode a pause interrupted; `confirmed` is that of the last decision;
+    `mode_since` is when the mode became what it is.
 
-    Epoch 0 is the announcement: held, at the date of the notice.
+    Epoch 0 is the announcement: held, at the dates of the notice.
     """
 
     epoch: int
     min_epoch: int
     mode: Mode
+    mode_since: Instant
     automatic_date: Instant
+    waves: tuple[Wave, ...] = ()
     paused_from: Mode | None = None
     confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What the DCC wants. No `automatic_date` leaves it; `confirmed_by` names the Panel or Sub-Committee (R5-4)."""
+    """What the DCC wants. No `automatic_date`, no `waves`: they stay; waves are stated all or none.
+
+    `confirmed_by` names the Panel or Sub-Committee (R5-4).
+    """
 
     mode: Mode
     reason: str
     automatic_date: Instant | None = None
+    waves: tuple[Wave, ...] | None = None
     confirmed_by: str | None = None
     expected_epoch: int | None = None
 
@@ -56,7 +65,9 @@ class Decided:
     epoch: int
     min_epoch: int
     mode: Mode
+    mode_since: Instant
     automatic_date: Instant
+    waves: tuple[Wave, ...]
     reason: str
     confirmed_by: str | None
     paused_from: Mode | None
@@ -68,7 +79,9 @@ class Decided:
             self.epoch,
             self.min_epoch,
             self.mode,
+            self.mode_since,
             self.automatic_date,
+            self.waves,
             self.paused_from,
             confirmed=self.confirmed_by is not None,
         )
@@ -87,11 +100,23 @@ _NEXT: dict[Mode, frozenset[Mode]] = {
 _ACTIVE = frozenset({Mode.PILOT, Mode.RUN})
 
 
-def decide(standing: Standing, proposal: Proposal, now: Instant, *, resume_notice: timedelta) -> Decided | Refusal:
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """How long things must be known before. Every value is a setting of the service.
+
+    `resume`: from a decision to go on after D to the new D. `soak`: from D of a wave to the opening of the next.
+    """
+
+    resume: timedelta = timedelta(days=7)
+    soak: timedelta = SOAK
+
+
+def decide(standing: Standing, proposal: Proposal, now: Instant, notice: Notice) -> Decided | Refusal | WaveFault:
     """The decision a proposal leads to, or the first reason against it."""
     refusal = (
         _refuse_order(standing, proposal)
-        or _refuse_date(standing, proposal, now, resume_notice)
+        or _refuse_date(standing, proposal, now, notice.resume)
+        or _refuse_waves(standing, proposal, now, notice.soak)
         or _refuse_unconfirmed(standing, proposal)
     )
     if refusal is not None:
@@ -101,7 +126,9 @@ def decide(standing: Standing, proposal: Proposal, now: Instant, *, resume_notic
         epoch=epoch,
         min_epoch=epoch if _halts(standing, proposal) else standing.min_epoch,
         mode=proposal.mode,
+        mode_since=standing.mode_since if proposal.mode is standing.mode else now,
         automatic_date=proposal.automatic_date or standing.automatic_date,
+        waves=_waves(standing, proposal),
         reason=proposal.reason,
         confirmed_by=proposal.confirmed_by,
         paused_from=_interrupted(standing) if proposal.mode is Mode.PAUSE else None,
@@ -125,14 +152,35 @@ def _refuse_order(standing: Standing, proposal: Proposal) -> Refusal | None:
 
 def _refuse_date(standing: Standing, proposal: Proposal, now: Instant, resume_notice: timedelta) -> Refusal | None:
     date = proposal.automatic_date or standing.automatic_date
-    if _moves_date(standing, proposal) and date <= now:
+    before, after = _dates(standing.automatic_date, standing.waves), _dates(date, _waves(standing, proposal))
+    moved = after.items() - before.items()
+    if any(when <= now for _, when in moved):
         return Refusal.DATE_IN_PAST
-    if _delays(standing, proposal) and date > latest_automatic_date(now):
+    if _delays(standing, proposal) and any(when > latest_automatic_date(now) for _, when in moved):
         return Refusal.DATE_TOO_LATE
-    overdue = standing.automatic_date <= now
-    if overdue and proposal.mode in _ACTIVE and standing.mode not in _ACTIVE and date < now + resume_notice:
+    if proposal.mode not in _ACTIVE or proposal.mode is standing.mode:
+        return None
+    overdue = {group for group, when in before.items() if when <= now}
+    if any(when < now + resume_notice for group, when in after.items() if group in overdue):
         return Refusal.NEW_DATE_REQUIRED
     return None
+
+
+def _dates(automatic_date: Instant, waves: Sequence[Wave]) -> dict[str | None, Instant]:
+    """D of each wave by its name, and of the rest."""
+    return {None: automatic_date, **{wave.name: wave.automatic_date for wave in waves}}
+
+
+def _refuse_waves(standing: Standing, proposal: Proposal, now: Instant, soak: timedelta) -> WaveFault | None:
+    """A date of the release that is brought forward may lie before that of a wave: then the waves are stated anew."""
+    if not _moves_date(standing, proposal):
+        return None
+    date = proposal.automatic_date or standing.automatic_date
+    return fault_in(_waves(standing, proposal), date, soak=soak, now=now)
+
+
+def _waves(standing: Standing, proposal: Proposal) -> tuple[Wave, ...]:
+    return standing.waves if proposal.waves is None else proposal.waves
 
 
 def _refuse_unconfirmed(standing: Standing, proposal: Proposal) -> Refusal | None:
@@ -143,7 +191,7 @@ def _refuse_unconfirmed(standing: Standing, proposal: Proposal) -> Refusal | Non
 
 
 def _halts(standing: Standing, proposal: Proposal) -> bool:
-    """Whether nothing older may be forwarded any more: a change to a halting mode, or a later D."""
+    """Whether nothing older may be forwarded any more: a change to a halting mode, or a hub may have to wait longer."""
     return (proposal.mode in HALTS and proposal.mode is not standing.mode) or _delays(standing, proposal)
 
 
@@ -155,11 +203,15 @@ def _interrupted(standing: Standing) -> Mode:
 
 
 def _moves_date(standing: Standing, proposal: Proposal) -> bool:
-    return proposal.automatic_date is not None and proposal.automatic_date != standing.automatic_date
+    """Whether D or a wave changes."""
+    date_moves = proposal.automatic_date is not None and proposal.automatic_date != standing.automatic_date
+    return date_moves or _waves(standing, proposal) != standing.waves
 
 
 def _delays(standing: Standing, proposal: Proposal) -> bool:
-    return proposal.automatic_date is not None and proposal.automatic_date > standing.automatic_date
+    """Whether D is later than it was, for the rest or perhaps for a hub of a wave."""
+    later = proposal.automatic_date is not None and proposal.automatic_date > standing.automatic_date
+    return later or may_delay(standing.waves, _waves(standing, proposal))
 
 
 def _confirms(standing: Standing, proposal: Proposal) -> bool:

@@ -8,7 +8,9 @@ create table release (
     epoch int not null default 0 check (epoch >= 0),
     min_epoch int not null default 0 check (min_epoch <= epoch),
     mode text not null default 'held',
+    mode_since timestamptz not null,
     automatic_date timestamptz not null,
+    waves jsonb not null,
     paused_from text,
     confirmed boolean not null default false
 );
@@ -20,6 +22,7 @@ create table decision (
     min_epoch int not null check (min_epoch <= epoch),
     mode text not null,
     automatic_date timestamptz not null,
+    waves jsonb not null,
     reason text not null,
     confirmed_by text,
     decided_by text not null,

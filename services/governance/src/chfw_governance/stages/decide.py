@@ -1,18 +1,20 @@
 """Decide about a release: the next epoch, under the lock of the release's row."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
+from chfw_common.events.waves import stated, waves_from_json
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.waves import FAULTS, show_waves
 from chfw_common.runtime.service import Answered, Tx, release_event
 from chfw_common.topology import ROLLOUT_DECISION
-from chfw_governance.domain.decide import Decided, Proposal, Refusal, decide
+from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, decide
 from chfw_governance.store import releases
 
 
@@ -25,7 +27,7 @@ class DecisionRequest:
     digest: bytes
     release_id: ReleaseId
     proposal: Proposal
-    resume_notice: timedelta
+    notice: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,20 @@ class Answer:
     replayed: bool
 
 
-_SAID: dict[Refusal, tuple[int, str]] = {
+_SAID: dict[StrEnum, tuple[int, str]] = {
     Refusal.EPOCH_MOVED: (409, "Another decision came first: look at it, then decide."),
     Refusal.RELEASE_ENDED: (409, "The release was stopped or revoked; that is final."),
     Refusal.PILOT_FIRST: (409, "A release runs only after its pilot."),
     Refusal.TRANSITION_REFUSED: (409, "This mode may not follow the present one."),
-    Refusal.NOTHING_CHANGES: (409, "The release is in this mode already, with this date."),
+    Refusal.NOTHING_CHANGES: (409, "The release is in this mode already, with these dates."),
     Refusal.CONFIRMATION_REQUIRED: (422, "Stop, delay and going on after a pause need `confirmed_by`."),
-    Refusal.DATE_IN_PAST: (422, "`automatic_date` must be in the future."),
+    Refusal.DATE_IN_PAST: (422, "An `automatic_date` must be in the future."),
     Refusal.DATE_TOO_LATE: (422, "A delayed `automatic_date` may be six months from now at most."),
-    Refusal.NEW_DATE_REQUIRED: (422, "The automatic date has passed: going on needs a new one, far enough ahead."),
+    Refusal.NEW_DATE_REQUIRED: (
+        422,
+        "An automatic date has passed: going on needs a new one, far enough ahead. A wave may be left out instead.",
+    ),
+    **{fault: (422, said) for fault, said in FAULTS.items()},
 }
 
 
@@ -57,8 +63,8 @@ async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[An
     standing = await releases.lock_standing(tx, request.release_id)
     if standing is None:
         raise Problem(404, "unknown_release", "No such release is known here (yet).")
-    decided = decide(standing, request.proposal, now, resume_notice=request.resume_notice)
-    if isinstance(decided, Refusal):
+    decided = decide(standing, request.proposal, now, request.notice)
+    if not isinstance(decided, Decided):
         status, sentence = _SAID[decided]
         raise Problem(status, decided.value, sentence)
     await releases.add_decision(tx, request.release_id, decided, request.caller.user_id, now)
@@ -69,7 +75,9 @@ async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[An
         epoch=decided.epoch,
         min_epoch=decided.min_epoch,
         mode=decided.mode,
+        mode_since=decided.mode_since,
         automatic_date=decided.automatic_date,
+        waves=stated(decided.waves),
         reason=decided.reason,
         confirmed_by=decided.confirmed_by,
         decided_at=now,
@@ -93,6 +101,7 @@ async def listing(tx: Tx, release_id: ReleaseId) -> list[dict[str, Any]]:
             "min_epoch": row["min_epoch"],
             "mode": row["mode"],
             "automatic_date": format_instant(row["automatic_date"]),
+            "waves": show_waves(waves_from_json(row["waves"])),
             "reason": row["reason"],
             "confirmed_by": row["confirmed_by"],
             "decided_at": format_instant(row["decided_at"]),
@@ -110,6 +119,7 @@ def _render(release_id: ReleaseId, decided: Decided, now: Instant) -> dict[str, 
         "min_epoch": decided.min_epoch,
         "mode": decided.mode.value,
         "automatic_date": format_instant(decided.automatic_date),
+        "waves": show_waves(decided.waves),
         "reason": decided.reason,
         "confirmed_by": decided.confirmed_by,
         "decided_at": format_instant(now),

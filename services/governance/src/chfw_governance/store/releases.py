@@ -4,6 +4,7 @@ from typing import Any
 
 from chfw_common.events.release import ReleaseNotified
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
 from chfw_common.kernel.ids import ReleaseId, UserId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode
@@ -18,7 +19,14 @@ _STATES = {ProgressKind.FENCING: "fencing", ProgressKind.EFFECTIVE: "effective"}
 
 async def open_release(tx: Tx, notice: ReleaseNotified) -> None:
     """Begin a release at epoch 0; a notice of a known one moves its version only."""
-    await tx.execute(SQL["open_release"], notice.release_id, notice.version, notice.notified_at, notice.automatic_date)
+    await tx.execute(
+        SQL["open_release"],
+        notice.release_id,
+        notice.version,
+        notice.notified_at,
+        notice.automatic_date,
+        waves_to_json(waves_of(notice.waves)),
+    )
 
 
 async def lock_standing(tx: Tx, release_id: ReleaseId) -> Standing | None:
@@ -30,7 +38,9 @@ async def lock_standing(tx: Tx, release_id: ReleaseId) -> Standing | None:
         epoch=row["epoch"],
         min_epoch=row["min_epoch"],
         mode=Mode(row["mode"]),
+        mode_since=row["mode_since"],
         automatic_date=row["automatic_date"],
+        waves=waves_from_json(row["waves"]),
         paused_from=None if row["paused_from"] is None else Mode(row["paused_from"]),
         confirmed=row["confirmed"],
     )
@@ -45,7 +55,9 @@ async def add_decision(tx: Tx, release_id: ReleaseId, decided: Decided, decided_
         standing.epoch,
         standing.min_epoch,
         standing.mode,
+        standing.mode_since,
         standing.automatic_date,
+        waves_to_json(standing.waves),
         standing.paused_from,
         standing.confirmed,
     )
@@ -56,6 +68,7 @@ async def add_decision(tx: Tx, release_id: ReleaseId, decided: Decided, decided_
         decided.min_epoch,
         decided.mode,
         decided.automatic_date,
+        waves_to_json(decided.waves),
         decided.reason,
         decided.confirmed_by,
         decided_by,

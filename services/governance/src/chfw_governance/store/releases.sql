@@ -1,6 +1,6 @@
 -- name: open_release
--- A release begins at epoch 0, held, at the date of its notice; a later notice changes nothing but the version.
-insert into release (release_id, version, notified_at, automatic_date) values ($1, $2, $3, $4)
+-- A release begins at epoch 0, held, at the dates of its notice; a later notice changes nothing but the version.
+insert into release (release_id, version, notified_at, mode_since, automatic_date, waves) values ($1, $2, $3, $3, $4, $5)
 on conflict (release_id) do update set version = excluded.version where release.version < excluded.version
 
 -- name: lock_release
@@ -10,13 +10,15 @@ select * from release where release_id = $1 for update
 -- name: move_release
 -- Where a release stands after a decision.
 update release
-set epoch = $2, min_epoch = $3, mode = $4, automatic_date = $5, paused_from = $6, confirmed = $7
+set epoch = $2, min_epoch = $3, mode = $4, mode_since = $5, automatic_date = $6, waves = $7, paused_from = $8,
+    confirmed = $9
 where release_id = $1
 
 -- name: add_decision
 -- Write a decision down.
-insert into decision (release_id, epoch, min_epoch, mode, automatic_date, reason, confirmed_by, decided_by, decided_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into decision (release_id, epoch, min_epoch, mode, automatic_date, waves, reason, confirmed_by, decided_by,
+                      decided_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: report_decision
 -- What the scheduler reports of a decision. The state only moves on; the count is that of the latest report.

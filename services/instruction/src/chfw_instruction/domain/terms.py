@@ -7,13 +7,14 @@ from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind, Mode, Rule
+from chfw_common.kernel.waves import Wave
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """A release as intake knows it: its notice at the highest version, its decision at the highest epoch.
 
-    `automatic_date` is the date in force.
+    `automatic_date` and `waves` are those in force.
     """
 
     release_id: ReleaseId
@@ -22,6 +23,7 @@ class Terms:
     rule: Rule
     mode: Mode
     automatic_date: Instant
+    waves: tuple[Wave, ...]
     pilot_opens: Instant
     pilot_cap: int
 

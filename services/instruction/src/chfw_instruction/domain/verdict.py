@@ -1,7 +1,4 @@
-"""The verdict of each entry: the first row of the table of REQUIREMENTS that matches, top to bottom.
-
-`before_group_opens` is missing: it needs waves, which do not exist yet.
-"""
+"""The verdict of each entry: the first row of the table of REQUIREMENTS that matches, top to bottom."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from chfw_common.kernel.ids import HubId, PartyId, UserId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.rollout import AnswerKind, Group
+from chfw_common.kernel.waves import Wave, wave_of
 from chfw_instruction.domain.standing import Standing
 
 
@@ -33,6 +31,7 @@ class Verdict(StrEnum):
     FINISHED = "finished"
     AFTER_CUT_OFF = "after_cut_off"
     TIME_NOT_BEFORE_DATE = "time_not_before_date"
+    BEFORE_GROUP_OPENS = "before_group_opens"
     PILOT_CLOSED = "pilot_closed"
     PILOT_FULL = "pilot_full"
     ACCEPTED = "accepted"
@@ -48,14 +47,15 @@ _STANDING = {
 class Asked:
     """What all entries of a request share: who asks, for what image and time, and what is laid down.
 
-    `automatic_date`, `pilot_opens` and `pilot_cap` are those in force when the request was received; dates are judged
-    as of then.
+    `automatic_date`, `waves`, `pilot_opens` and `pilot_cap` are those in force when the request was received; dates are
+    judged as of then.
     """
 
     party: PartyId
     user_id: UserId
     image: Image
     automatic_date: Instant
+    waves: tuple[Wave, ...]
     received_at: Instant
     activate_at: Instant | None
     kind: AnswerKind
@@ -69,12 +69,26 @@ class Asked:
         return self.group is Group.PILOT and self.kind in {AnswerKind.INSTRUCT, AnswerKind.AGREE}
 
     @property
-    def refused_by_date(self) -> Verdict | None:
-        """What the dates say, alike for every entry. Exactly at the cut-off is in time; exactly at D is too late."""
-        if self.received_at > cut_off(self.automatic_date):
+    def depends_on_pilot(self) -> bool:
+        """Whether the dates say of a hub of the pilot something else than of another."""
+        return self.activate_at is not None and (bool(self.waves) or self.activate_at < self.pilot_opens)
+
+    def refused_by_date(self, wave: Wave | None, *, pilot: bool) -> Verdict | None:
+        """What the dates say of every hub of a wave, None being the rest, in the pilot or not.
+
+        Exactly at the cut-off is in time; exactly at D is too late; exactly at the opening is open. The pilot opens at
+        `pilot_opens`, whatever waves its hubs are in; the rest is open from the first.
+        """
+        automatic_date, opens = (self.automatic_date, None) if wave is None else (wave.automatic_date, wave.opens)
+        if pilot:
+            opens = self.pilot_opens
+        if self.received_at > cut_off(automatic_date):
             return Verdict.AFTER_CUT_OFF
-        if self.activate_at is not None and self.activate_at >= self.automatic_date:
-            return Verdict.TIME_NOT_BEFORE_DATE
+        if self.activate_at is not None:
+            if self.activate_at >= automatic_date:
+                return Verdict.TIME_NOT_BEFORE_DATE
+            if opens is not None and self.activate_at < opens:
+                return Verdict.BEFORE_GROUP_OPENS
         if self.for_pilot and self.received_at >= self.pilot_opens:
             return Verdict.PILOT_CLOSED
         return None
@@ -82,9 +96,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the hubs of a chunk when it is judged. `pilot` and `pilot_size` matter to a pilot list only.
+    """What is known of the hubs of a chunk when it is judged.
 
-    `pilot`: the hubs among them that are in the pilot already. `pilot_size`: all hubs in it.
+    `pilot`: the hubs among them that are in the pilot, whatever the Party that asks says now. `pilot_size`: all hubs in
+    it; it matters to a pilot list.
     """
 
     inventory: Mapping[HubId, HubFields]
@@ -111,11 +126,11 @@ class _Rows:
     """The rows of the table that look at a hub; hubs that are alike are compared with the image once."""
 
     def __init__(self, asked: Asked, known: Known) -> None:
-        self._image = asked.image
+        self._asked = asked
         self._sender = (asked.party, asked.user_id)
-        self._by_date = asked.refused_by_date
         self._known = known
         self._alike: dict[tuple[str, ...], Verdict | None] = {}
+        self._dated: dict[tuple[str | None, bool], Verdict | None] = {}
         self._pilot = set(known.pilot)
         self._room = asked.pilot_cap - known.pilot_size if asked.for_pilot else None
 
@@ -131,19 +146,27 @@ class _Rows:
         standing = self._known.standing.get(hub)
         if standing is not None:
             return _STANDING[standing]
-        return self._by_date or self._by_room(hub)
+        return self._by_date(hub, found.region) or self._by_room(hub)
 
     def _by_image(self, hub: HubId, found: HubFields) -> Verdict | None:
-        kind = found[6:]
+        kind = found[7:]
         if kind not in self._alike:
             device_type, status, manufacturer, model, hardware, firmware, gbcs = kind
             record = HubRecord(
                 hub, found.part, DeviceType(device_type), DeviceStatus(status),
                 manufacturer, model, hardware, firmware, gbcs, "", (), 0,
             )  # fmt: skip
-            reason = inapplicable(self._image, record)
+            reason = inapplicable(self._asked.image, record)
             self._alike[kind] = None if reason is None else Verdict(reason.value)
         return self._alike[kind]
+
+    def _by_date(self, hub: HubId, region: str) -> Verdict | None:
+        wave = wave_of(self._asked.waves, hub, region)
+        pilot = self._asked.for_pilot or hub in self._pilot
+        dated = (None if wave is None else wave.name, pilot)
+        if dated not in self._dated:
+            self._dated[dated] = self._asked.refused_by_date(wave, pilot=pilot)
+        return self._dated[dated]
 
     def _by_room(self, hub: HubId) -> Verdict:
         if self._room is None or hub in self._pilot:

@@ -8,6 +8,7 @@ create table release (
     cpl_active boolean not null,
     rule text not null,
     automatic_date timestamptz not null,
+    waves jsonb not null,
     pilot_opens timestamptz not null,
     pilot_cap int not null
 );
@@ -17,7 +18,8 @@ create table decision (
     release_id text primary key,
     epoch int not null,
     mode text not null,
-    automatic_date timestamptz not null
+    automatic_date timestamptz not null,
+    waves jsonb not null
 );
 
 -- Hubs that a release has ever held (distributing or later), armed or finished with, as the ledger told it; hubs that it
@@ -54,6 +56,7 @@ create table request (
     header text[],
     image jsonb not null,
     automatic_date timestamptz not null,
+    waves jsonb not null,
     pilot_opens timestamptz not null,
     pilot_cap int not null,
     answered int not null default 0 check (answered <= entries),

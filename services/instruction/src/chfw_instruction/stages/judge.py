@@ -44,10 +44,13 @@ async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:
         for hub, rows in (await standings.of_hubs(tx, hubs)).items()
         if (found := standing(request.release_id, rows)) is not None
     }
-    if not request.asked.for_pilot:
-        return verdict.Known(inventory, standing_of)
-    members, size = await pilot.lock(tx, request.release_id, hubs)
-    return verdict.Known(inventory, standing_of, members, size)
+    if request.asked.for_pilot:
+        members, size = await pilot.lock(tx, request.release_id, hubs)
+        return verdict.Known(inventory, standing_of, members, size)
+    if request.asked.depends_on_pilot:
+        others = await pilot.named_by_others(tx, request.release_id, request.party, hubs)
+        return verdict.Known(inventory, standing_of, others)
+    return verdict.Known(inventory, standing_of)
 
 
 async def _move_pilot(tx: Tx, request: Known, accepted: Sequence[HubId]) -> None:

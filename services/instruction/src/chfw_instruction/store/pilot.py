@@ -16,6 +16,11 @@ async def lock(tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId]) -> tuple[se
     return {row["hub"] for row in members}, int(await tx.fetchval(SQL["pilot_size"], release_id))
 
 
+async def named_by_others(tx: Tx, release_id: ReleaseId, party: PartyId, hubs: Sequence[HubId]) -> set[HubId]:
+    """Which of these hubs are in the pilot by the list of another Party: they stay in it whatever this one says."""
+    return {row["hub"] for row in await tx.fetch(SQL["pilot_of_others"], release_id, hubs, party)}
+
+
 async def enter(tx: Tx, release_id: ReleaseId, party: PartyId, hubs: Sequence[HubId]) -> None:
     """A Party's list names these hubs."""
     await tx.execute(SQL["add_pilot"], release_id, hubs, party)

@@ -10,6 +10,10 @@ select count(distinct hub) from pilot_hub where release_id = $1
 -- Those of these hubs that are in the pilot, by whichever Party.
 select distinct hub from pilot_hub where release_id = $1 and hub = any($2::bigint[]) order by hub
 
+-- name: pilot_of_others
+-- Those of these hubs that another Party's list names.
+select distinct hub from pilot_hub where release_id = $1 and hub = any($2::bigint[]) and party <> $3 order by hub
+
 -- name: add_pilot
 -- Put a Party's accepted hubs into the pilot.
 insert into pilot_hub (release_id, hub, party)

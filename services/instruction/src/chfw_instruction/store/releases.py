@@ -4,6 +4,7 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
+from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Mode, Rule
@@ -35,6 +36,7 @@ async def save_notice(tx: Tx, notice: ReleaseNotified) -> None:
         active,
         notice.rule,
         notice.automatic_date,
+        waves_to_json(waves_of(notice.waves)),
         notice.pilot_opens,
         notice.pilot_cap,
     )
@@ -42,7 +44,14 @@ async def save_notice(tx: Tx, notice: ReleaseNotified) -> None:
 
 async def save_decision(tx: Tx, decision: RolloutDecision) -> None:
     """Keep a decision unless a newer epoch is known."""
-    await tx.execute(SQL["save_decision"], decision.release_id, decision.epoch, decision.mode, decision.automatic_date)
+    await tx.execute(
+        SQL["save_decision"],
+        decision.release_id,
+        decision.epoch,
+        decision.mode,
+        decision.automatic_date,
+        waves_to_json(waves_of(decision.waves)),
+    )
 
 
 async def load_terms(tx: Tx, release_id: ReleaseId) -> Terms | None:
@@ -57,6 +66,7 @@ async def load_terms(tx: Tx, release_id: ReleaseId) -> Terms | None:
         rule=Rule(row["rule"]),
         mode=Mode(row["mode"]),
         automatic_date=row["automatic_date"],
+        waves=waves_from_json(row["waves"]),
         pilot_opens=row["pilot_opens"],
         pilot_cap=row["pilot_cap"],
     )

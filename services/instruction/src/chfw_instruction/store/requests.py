@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from chfw_common.events.waves import waves_from_json, waves_to_json
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind, Group
@@ -92,6 +93,7 @@ async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
         accepted.header,
         image_to_json(terms.image),
         terms.automatic_date,
+        waves_to_json(terms.waves),
         terms.pilot_opens,
         terms.pilot_cap,
     )
@@ -161,6 +163,7 @@ def _known(row: Any) -> Known:
             user_id=row["user_id"],
             image=image_from_json(row["image"]),
             automatic_date=row["automatic_date"],
+            waves=waves_from_json(row["waves"]),
             received_at=row["received_at"],
             activate_at=row["activate_at"],
             kind=AnswerKind(row["kind"]),

@@ -15,8 +15,8 @@ select id, digest, entries, received_at from request where party = $1 and key = 
 -- name: add_request
 -- Write an accepted request down.
 insert into request (id, party, key, digest, user_id, party_seq, release_id, kind, "group", activate_at, received_at,
-                     entries, header, image, automatic_date, pilot_opens, pilot_cap)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                     entries, header, image, automatic_date, waves, pilot_opens, pilot_cap)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 
 -- name: lock_request
 -- A request to be judged on, locked: nobody else counts its verdicts.

@@ -16,6 +16,7 @@ from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, ReleaseIn
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape
+from chfw_common.runtime.http.waves import WaveBodies
 from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.api.shapes import HUB_LIST, NoticesView, NoticeView
@@ -71,6 +72,7 @@ class ReleaseBody(Shape):
     pilot_cap: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 300
     pilot_opens: InstantText | None = None
     pilot_closes: InstantText | None = None
+    waves: WaveBodies = ()
 
 
 class RevisionBody(Shape):
@@ -178,4 +180,6 @@ def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) 
         automatic_date=body.automatic_date,
         pilot_opens=body.pilot_opens,
         pilot_closes=body.pilot_closes,
+        waves=tuple(stated.wave for stated in body.waves),
+        soak=settings.soak,
     )

@@ -9,6 +9,7 @@ from chfw_common.kernel.rollout import HubState, Mode, Rule
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape
+from chfw_common.runtime.http.waves import WaveView
 
 
 class CplView(Shape):
@@ -44,6 +45,7 @@ class NoticeView(Shape):
     first_automatic_date: AwareDatetime
     automatic_date: AwareDatetime
     cut_off: AwareDatetime
+    waves: list[WaveView]
     instruction_possible: bool
     mode: Mode
     epoch: int
@@ -67,6 +69,7 @@ class OwnHubView(Shape):
     activate_at: str | None
     answer_by: str | None
     pilot: bool
+    wave: str | None
     model: str
     hardware: str
     firmware: str

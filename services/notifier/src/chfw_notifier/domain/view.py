@@ -34,6 +34,8 @@ class Progress(Protocol):
     @property
     def pilot(self) -> bool: ...
     @property
+    def wave(self) -> str | None: ...
+    @property
     def answers(self) -> Mapping[PartyId, AnswerKind | None]: ...
     @property
     def lapsed(self) -> Sequence[PartyId]: ...
@@ -63,6 +65,7 @@ def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
         "answer_by": _instant(progress.answer_by),
         "proposed_at": _instant(progress.proposed_at),
         "pilot": progress.pilot,
+        "wave": progress.wave,
     }
     instructed = sum(map(_instructs, progress.answers.values()))
     for party, own in progress.answers.items():

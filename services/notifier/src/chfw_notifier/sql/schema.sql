@@ -8,7 +8,8 @@ create table release (
     notified_at timestamptz not null,
     epoch int not null default 0,
     mode text not null default 'held',
-    automatic_date timestamptz not null
+    automatic_date timestamptz not null,
+    waves jsonb not null
 );
 
 -- Everybody who is told something. Its row is the lock under which the numbers of its feed are given.

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 from chfw_common.events.release import CplEntry, Priority, ReleaseKind, ReleaseNotified, Severity
+from chfw_common.events.waves import stated
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
+from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.waves import FAULTS
 from chfw_common.runtime.service import Answered, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.domain.notice import Dates, Refusal, set_dates
@@ -44,6 +48,8 @@ class Announcement:
     automatic_date: Instant
     pilot_opens: Instant | None
     pilot_closes: Instant | None
+    waves: tuple[Wave, ...]
+    soak: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,13 @@ class Answer:
     replayed: bool
 
 
-_SAID: dict[Refusal, str] = {
+_SAID: dict[StrEnum, str] = {
     Refusal.CPL_NOT_ACTIVE: "Only a version whose CPL entry is Active can be announced.",
-    Refusal.DATE_IN_PAST: "`automatic_date` must be in the future.",
+    Refusal.DATE_IN_PAST: "Every `automatic_date` must be in the future.",
     Refusal.DATE_TOO_LATE: "`automatic_date` may be six calendar months from now at most.",
     Refusal.PILOT_ORDER: "`pilot_opens` must not be past and must come before `pilot_closes`.",
-    Refusal.PILOT_AFTER_CUT_OFF: "The pilot must close before the cut-off, one month before `automatic_date`.",
+    Refusal.PILOT_AFTER_CUT_OFF: "The pilot must close before the first cut-off, one month before an `automatic_date`.",
+    **FAULTS,
 }
 
 
@@ -74,11 +81,14 @@ async def command(tx: Tx, announcement: Announcement, now: Instant) -> Answered[
         automatic_date=announcement.automatic_date,
         pilot_opens=announcement.pilot_opens,
         pilot_closes=announcement.pilot_closes,
+        waves=announcement.waves,
+        soak=announcement.soak,
         now=now,
     )
-    if isinstance(dates, Refusal):
+    if not isinstance(dates, Dates):
         raise Problem(422, dates.value, _SAID[dates])
-    release = Release(_event(announcement, dates), epoch=0, mode=Mode.HELD, automatic_date=dates.automatic_date)
+    notice = _event(announcement, dates)
+    release = Release(notice, epoch=0, mode=Mode.HELD, automatic_date=dates.automatic_date, waves=dates.waves)
     await enrol.ensure(tx, {**announcement.organisations, caller.party: enrol.role_of(caller.role)}, now)
     await feeds.lock_fan_out(tx)
     if not await releases.add(tx, release.notice):
@@ -107,4 +117,5 @@ def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:
         pilot_opens=dates.pilot_opens,
         pilot_closes=dates.pilot_closes,
         automatic_date=dates.automatic_date,
+        waves=stated(dates.waves),
     )

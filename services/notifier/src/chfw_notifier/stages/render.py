@@ -4,11 +4,12 @@ from typing import Any
 
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
+from chfw_common.runtime.http.waves import show_waves
 from chfw_notifier.store.releases import Release
 
 
 def notice_document(release: Release, now: Instant) -> dict[str, Any]:
-    """The notice, with what is decided at present; `automatic_date` and `cut_off` are those in force."""
+    """The notice, with what is decided at present; `automatic_date`, `waves` and `cut_off` are those in force."""
     notice = release.notice
     document = notice.model_dump(mode="json")
     last = cut_off(release.automatic_date)
@@ -18,6 +19,7 @@ def notice_document(release: Release, now: Instant) -> dict[str, Any]:
         pilot_closes=format_instant(notice.pilot_closes),
         first_automatic_date=format_instant(notice.automatic_date),
         automatic_date=format_instant(release.automatic_date),
+        waves=show_waves(release.waves),
         cut_off=format_instant(last),
         instruction_possible=now <= last,
         mode=release.mode.value,

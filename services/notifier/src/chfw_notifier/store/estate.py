@@ -19,6 +19,7 @@ COLUMNS = (
     "activate_at",
     "answer_by",
     "pilot",
+    "wave",
     "model",
     "hardware",
     "firmware",

@@ -8,7 +8,7 @@ select h.hub as position, eui64(h.hub) as hub,
            or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
            as second_has_instructed,
        l.release_id, l.state, rfc3339(l.activate_at) as activate_at, rfc3339(l.answer_by) as answer_by,
-       coalesce(l.pilot, false) as pilot, h.model, h.hardware, h.firmware, h.region
+       coalesce(l.pilot, false) as pilot, l.wave, h.model, h.hardware, h.firmware, h.region
 from (
     (select hub from smi_published.hub where import_party = $1 and hub >= $2 order by hub limit $3)
     union
@@ -36,7 +36,7 @@ select h.hub as position, eui64(h.hub) as hub,
            or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
            as second_has_instructed,
        l.release_id, l.state, rfc3339(l.activate_at) as activate_at, rfc3339(l.answer_by) as answer_by,
-       l.pilot, h.model, h.hardware, h.firmware, h.region
+       l.pilot, l.wave, h.model, h.hardware, h.firmware, h.region
 from (
     (select h.hub from smi_published.hub h
      join scheduler_published.ledger l on l.release_id = $4 and l.part = h.part and l.hub = h.hub

@@ -6,9 +6,11 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
+from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode
+from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 
@@ -17,12 +19,13 @@ SQL = load_queries("chfw_notifier.store", "releases.sql")
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release: its notice, and mode, epoch and automatic date in force."""
+    """A release: its notice, and mode, epoch, automatic date and waves in force."""
 
     notice: ReleaseNotified
     epoch: int
     mode: Mode
     automatic_date: Instant
+    waves: tuple[Wave, ...]
 
 
 async def add(tx: Tx, notice: ReleaseNotified) -> bool:
@@ -35,6 +38,7 @@ async def add(tx: Tx, notice: ReleaseNotified) -> bool:
         document,
         notice.notified_at,
         notice.automatic_date,
+        waves_to_json(waves_of(notice.waves)),
     )
     return added is not None
 
@@ -46,7 +50,14 @@ async def revise(tx: Tx, notice: ReleaseNotified) -> None:
 
 async def move(tx: Tx, decision: RolloutDecision) -> None:
     """Keep the decision unless a newer one is known."""
-    await tx.execute(SQL["move_release"], decision.release_id, decision.epoch, decision.mode, decision.automatic_date)
+    await tx.execute(
+        SQL["move_release"],
+        decision.release_id,
+        decision.epoch,
+        decision.mode,
+        decision.automatic_date,
+        waves_to_json(waves_of(decision.waves)),
+    )
 
 
 async def find(tx: Tx, release_id: ReleaseId) -> Release | None:
@@ -77,5 +88,9 @@ async def parties_of(tx: Tx, release_id: ReleaseId) -> list[PartyId]:
 
 def _release(row: Any) -> Release:
     return Release(
-        ReleaseNotified.model_validate(row["notice"]), row["epoch"], Mode(row["mode"]), row["automatic_date"]
+        ReleaseNotified.model_validate(row["notice"]),
+        row["epoch"],
+        Mode(row["mode"]),
+        row["automatic_date"],
+        waves_from_json(row["waves"]),
     )

@@ -1,6 +1,6 @@
 -- name: add_release
 -- Announce a release; says whether the id is new.
-insert into release (release_id, version, notice, notified_at, automatic_date) values ($1, $2, $3, $4, $5)
+insert into release (release_id, version, notice, notified_at, automatic_date, waves) values ($1, $2, $3, $4, $5, $6)
 on conflict (release_id) do nothing returning release_id
 
 -- name: revise_release
@@ -9,7 +9,7 @@ update release set version = $2, notice = $3 where release_id = $1 and version =
 
 -- name: move_release
 -- Keep the decision in force: the highest epoch.
-update release set epoch = $2, mode = $3, automatic_date = $4 where release_id = $1 and epoch < $2
+update release set epoch = $2, mode = $3, automatic_date = $4, waves = $5 where release_id = $1 and epoch < $2
 
 -- name: release
 -- One release.

@@ -81,9 +81,10 @@ def _afresh(silence: Silence) -> Silence:
 
 
 def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
-    planned = consented(facts, rollout).activate_at
+    agreed = consented(facts, rollout)
+    planned = agreed.activate_at
     earliest = now + rollout.pacing.asap_lead
-    activate_at = earliest if planned is None else max(planned, earliest)
+    activate_at = max(earliest, planned or agreed.opens or earliest)
     counter = next_counter(facts, now)
     arming = facts.arming._replace(
         epoch=rollout.decision.epoch,
@@ -137,13 +138,11 @@ def pass_time(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> 
 
 
 def _close_waits(facts: Facts, rollout: Rollout, now: Instant) -> Facts:
-    known, terms = facts.consent, rollout.terms
-    consent = known
-    answer_by = consented(facts, rollout).answer_by
+    known, agreed = facts.consent, consented(facts, rollout)
+    consent, answer_by, date = known, agreed.answer_by, agreed.terms.automatic_date
     if answer_by is not None and now > answer_by:
         consent = consent._replace(answer_closed=max(answer_by, known.answer_closed or answer_by))
-    if now >= terms.automatic_date - rollout.pacing.automatic_lead:
-        date = terms.automatic_date
+    if now >= date - rollout.pacing.automatic_lead:
         consent = consent._replace(automatic_due=max(date, known.automatic_due or date))
     return facts if consent == known else facts._replace(consent=consent)
 

@@ -20,6 +20,7 @@ class Inventory(NamedTuple):
     version: int
     firmware: str
     status: DeviceStatus
+    region: str
     responsible: tuple[Responsibility, ...]
 
 
@@ -168,8 +169,9 @@ class Facts(NamedTuple):
 class Shown(NamedTuple):
     """What the facts amount to: what Parties and operators see, and when there is next something to do.
 
-    `activate_at` is the planned time; None means as soon as capacity allows. `claim_at` is when the hub may next be
-    distributed to or armed (if the decision lets it); `check_at` when time itself next becomes a fact.
+    `activate_at` is the planned time; None means as soon as capacity allows. `wave` is the name of the DCC's
+    group, None where the hub is in none. `claim_at` is when the hub may next be distributed to or armed (if the
+    decision lets it); `check_at` when time itself next becomes a fact.
     """
 
     state: HubState
@@ -178,6 +180,7 @@ class Shown(NamedTuple):
     answer_by: Instant | None
     proposed_at: Instant | None
     pilot: bool
+    wave: str | None
     claim_at: Instant | None
     check_at: Instant | None
 

@@ -60,12 +60,18 @@ def latest(answers: Iterable[Answer]) -> tuple[Answer, ...]:
 
 
 class Terms(NamedTuple):
-    """What the release, or the hub's wave of it, lays down at present. `automatic_date` is D."""
+    """What the release lays down for a hub at present, its wave included. `automatic_date` is D.
+
+    Nothing is planned before the hub's group opens: the pilot at `pilot_opens`, a wave at `opens`.
+    """
 
     rule: Rule
     automatic_date: Instant
     lone_lead: timedelta
     answer_min: timedelta
+    pilot_opens: Instant | None = None
+    wave: str | None = None
+    opens: Instant | None = None
 
     @property
     def cut_off(self) -> Instant:
@@ -102,9 +108,10 @@ class Plan(NamedTuple):
     `activate_at` is the time that applies if nothing more is heard, never later than D (R3-1). None means as
     soon as capacity allows: at once under ASAP, after `answer_by` under WAITING. `answer_by` is set only
     while a lone instruction waits under the voluntary rule. `proposed_at` is the latest time stated in an
-    instruction that counts, D at most: what a second Party may agree to. `counting` are the answers that
+    instruction that counts, brought between `opens` and D: what a second Party may agree to. `opens` is when the hub's
+    group opens: before that it is not activated, however soon it may be. `counting` are the answers that
     count, of any kind; `lapsed` are the Parties whose instruction does not (any more). `pilot`: an instruction that
-    counts names the pilot group; one Party's is enough (R2-4).
+    counts names the pilot group; one Party's is enough (R2-4). `terms` are those this was made under.
     """
 
     basis: Basis
@@ -114,6 +121,8 @@ class Plan(NamedTuple):
     counting: tuple[Answer, ...]
     lapsed: tuple[PartyId, ...]
     pilot: bool
+    opens: Instant | None
+    terms: Terms
 
     @property
     def complete(self) -> bool:
@@ -140,7 +149,9 @@ def plan(
     counting = tuple(answer for answer in slots if _counts(answer, since.get(answer.party)))
     instructions = tuple(answer for answer in counting if answer.instructs)
     silent = since.keys() - {answer.party for answer in counting if _settles(answer, terms.rule)}
-    proposed_at = _proposed_at(instructions, terms.automatic_date)
+    pilot = any(answer.group is Group.PILOT for answer in instructions)
+    opens = terms.pilot_opens if pilot else terms.opens
+    proposed_at = _proposed_at(instructions, opens, terms.automatic_date)
     row = _table_row(instructions, silent, proposed_at=proposed_at, terms=terms, answer_closed=answer_closed)
     return Plan(
         basis=row.basis,
@@ -149,7 +160,9 @@ def plan(
         proposed_at=proposed_at,
         counting=counting,
         lapsed=tuple(answer.party for answer in slots if answer.instructs and answer not in instructions),
-        pilot=any(answer.group is Group.PILOT for answer in instructions),
+        pilot=pilot,
+        opens=opens,
+        terms=terms,
     )
 
 
@@ -186,10 +199,13 @@ def _settles(answer: Answer, rule: Rule) -> bool:
     return answer.instructs or (answer.kind is AnswerKind.DECLINE and rule is Rule.VOLUNTARY)
 
 
-def _proposed_at(instructions: Iterable[Answer], automatic_date: Instant) -> Instant | None:
-    """The latest stated time (R3-5). One that a D brought forward has overtaken becomes D."""
+def _proposed_at(instructions: Iterable[Answer], opens: Instant | None, automatic_date: Instant) -> Instant | None:
+    """The latest stated time (R3-5). One that a D brought forward has overtaken becomes D; one before the opening,
+    which may have moved since, becomes the opening."""
     stated = [answer.activate_at for answer in instructions if answer.activate_at is not None]
-    return min(max(stated), automatic_date) if stated else None
+    if not stated:
+        return None
+    return min(max(stated) if opens is None else max(*stated, opens), automatic_date)
 
 
 def _responsible_since(responsible: Iterable[Responsibility]) -> dict[PartyId, Instant]:

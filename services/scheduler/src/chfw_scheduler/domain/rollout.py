@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chfw_common.kernel.applicability import Image
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, Mode
+from chfw_common.kernel.waves import Wave, wave_of
 from chfw_scheduler.domain.merge import Terms
 
 
@@ -27,18 +28,20 @@ class Pacing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision of the highest epoch; before the first, a release is at epoch 0, held."""
+    """The decision of the highest epoch; before the first, a release is at epoch 0, held.
+
+    `mode_since` is when the mode became what it is.
+    """
 
     epoch: int = 0
     min_epoch: int = 0
     mode: Mode = Mode.HELD
-    automatic_date: Instant | None = None
-    decided_at: Instant | None = None
+    mode_since: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One release."""
+    """One release. `terms` are those of the rest that is in no wave; `terms_of` gives those of a hub."""
 
     release_id: ReleaseId
     image: Image
@@ -48,19 +51,30 @@ class Rollout:
     pacing: Pacing = field(default_factory=Pacing)
     cpl_active: bool = True
     cpl_active_since: Instant | None = None
+    waves: tuple[Wave, ...] = ()
+
+    def terms_of(self, hub: HubId, region: str) -> Terms:
+        """What is laid down for a hub: its wave's dates, if it is in one."""
+        wave = wave_of(self.waves, hub, region)
+        if wave is None:
+            return self.terms
+        return self.terms._replace(automatic_date=wave.automatic_date, wave=wave.name, opens=wave.opens)
 
     @property
     def may_claim(self) -> bool:
-        """Whether anything may be distributed or armed.
+        """Whether anything may be distributed or armed. If the rest is overdue all is: no wave has a later D."""
+        lets_go = self.cpl_active and self.decision.mode in {Mode.PILOT, Mode.RUN}
+        return lets_go and not self.overdue(self.terms.automatic_date)
 
-        What was held at D goes on with a new D only: neither a decision nor a CPL entry that becomes Active at D or
-        later lets overdue hubs go (REQUIREMENTS, consent rules).
+    def overdue(self, automatic_date: Instant) -> bool:
+        """Whether hubs of this D were not let go before it: they go on with a new D only.
+
+        Neither a mode nor a CPL entry that becomes Active at D or later lets them go (REQUIREMENTS, consent rules).
         """
-        decision = self.decision
-        if not self.cpl_active or decision.mode not in {Mode.PILOT, Mode.RUN} or decision.decided_at is None:
-            return False
-        date = self.terms.automatic_date
-        return decision.decided_at < date and (self.cpl_active_since is None or self.cpl_active_since < date)
+        mode_since, active_since = self.decision.mode_since, self.cpl_active_since
+        return (mode_since is not None and mode_since >= automatic_date) or (
+            active_since is not None and active_since >= automatic_date
+        )
 
     @property
     def ended(self) -> bool:

@@ -29,7 +29,9 @@ class Standing(NamedTuple):
 
 def consented(facts: Facts, rollout: Rollout) -> Plan:
     """The consent table applied to the row (see merge.py)."""
-    return _plan(facts.consent.answers, facts.inventory.responsible, rollout.terms, facts.consent.answer_closed)
+    inventory, consent = facts.inventory, facts.consent
+    terms = rollout.terms_of(facts.hub, inventory.region) if rollout.waves else rollout.terms
+    return _plan(consent.answers, inventory.responsible, terms, consent.answer_closed)
 
 
 @lru_cache(maxsize=8_192)
@@ -40,10 +42,10 @@ def _plan(
     return plan(answers, responsible, terms=terms, answer_closed=answer_closed)
 
 
-def may_go(facts: Facts, rollout: Rollout, agreed: Plan) -> bool:
+def may_go(facts: Facts, agreed: Plan) -> bool:
     """Whether distribution may start: consent is complete, or the lead of D has begun."""
     due = facts.consent.automatic_due
-    return agreed.complete or (due is not None and due >= rollout.terms.automatic_date)
+    return agreed.complete or (due is not None and due >= agreed.terms.automatic_date)
 
 
 def standing(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
@@ -105,7 +107,7 @@ def _by_delivery(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
     delivery = facts.delivery
     if delivery.failed and delivery.tries >= rollout.pacing.retries and delivery.delivered_at is None:
         return Standing(HubState.FAILED_FINAL, delivery.reason)
-    if not may_go(facts, rollout, agreed):
+    if not may_go(facts, agreed):
         return Standing(HubState.AWAITING_CONSENT if _has_begun(facts, agreed) else HubState.ELIGIBLE)
     if delivery.delivered_at is not None:
         return Standing(HubState.DELIVERED, facts.arming.reason)
@@ -135,13 +137,19 @@ def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
         agreed.answer_by,
         agreed.proposed_at,
         agreed.pilot,
+        agreed.terms.wave,
         claim_at(facts, rollout, found.state, agreed),
         check_at(facts, rollout, found.state, agreed),
     )
 
 
 def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
-    """Since when, or from when on, the hub may be handed the image or armed; None: there is nothing to hand or arm."""
+    """Since when, or from when on, the hub may be handed the image or armed.
+
+    None: there is nothing to hand or arm, or it is overdue and waits for a new D.
+    """
+    if rollout.overdue(agreed.terms.automatic_date):
+        return None
     pacing, delivery, arming = rollout.pacing, facts.delivery, facts.arming
     if state is HubState.SCHEDULED:
         opened = _opened(rollout, agreed)
@@ -153,7 +161,7 @@ def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
         if not arming.refused or arming.ended_at is None:
             return ready
         return max(ready, arming.ended_at + pacing.asap_lead)
-    if state in _FAILED and arming.outcome_at is not None and may_go(facts, rollout, agreed):
+    if state in _FAILED and arming.outcome_at is not None and may_go(facts, agreed):
         return max(arming.outcome_at + _backoff(pacing, arming.tries), _armable(rollout, agreed))
     return None
 
@@ -163,13 +171,14 @@ def _opened(rollout: Rollout, agreed: Plan) -> Instant:
     received = [answer.received_at for answer in agreed.counting]
     if agreed.complete and received:
         return max(received)
-    return rollout.terms.automatic_date - rollout.pacing.automatic_lead
+    return agreed.terms.automatic_date - rollout.pacing.automatic_lead
 
 
 def _armable(rollout: Rollout, agreed: Plan) -> Instant:
     """From when on consent lets the hub be armed: late, and never while the second Party is still waited for."""
     waited = _opened(rollout, agreed) if agreed.answer_by is None else agreed.answer_by + _JUST_AFTER
-    return waited if agreed.activate_at is None else max(waited, agreed.activate_at - rollout.pacing.arming_window)
+    planned = agreed.opens if agreed.activate_at is None else agreed.activate_at
+    return waited if planned is None else max(waited, planned - rollout.pacing.arming_window)
 
 
 def _backoff(pacing: Pacing, tries: int) -> timedelta:
@@ -199,9 +208,9 @@ def _wait_ends(facts: Facts, rollout: Rollout, agreed: Plan) -> Instant | None:
     if rollout.ended:
         return None
     wait = None if agreed.answer_by is None else agreed.answer_by + _JUST_AFTER
-    if may_go(facts, rollout, agreed):
+    if may_go(facts, agreed):
         return wait
-    lead = rollout.terms.automatic_date - rollout.pacing.automatic_lead
+    lead = agreed.terms.automatic_date - rollout.pacing.automatic_lead
     return lead if wait is None else min(lead, wait)
 
 

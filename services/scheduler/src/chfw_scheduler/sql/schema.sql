@@ -16,6 +16,8 @@ create table release (
     lone_lead interval not null,
     answer_min interval not null,
     first_automatic_date timestamptz not null,
+    first_waves jsonb not null,
+    pilot_opens timestamptz not null,
     notified_at timestamptz not null
 );
 
@@ -25,8 +27,9 @@ create table decision (
     epoch int not null check (epoch > 0),
     min_epoch int not null check (min_epoch between 0 and epoch),
     mode text not null check (mode in ('held', 'pilot', 'run', 'pause', 'stop', 'revoked')),
+    mode_since timestamptz not null,
     automatic_date timestamptz not null,
-    decided_at timestamptz not null,
+    waves jsonb not null,
     fencing_epoch int,
     effective_by timestamptz,
     effective_at timestamptz
@@ -50,6 +53,7 @@ create table ledger (
     smi_version bigint not null,
     smi_firmware text not null,
     smi_status text not null,
+    smi_region text not null,
     import_party text,
     import_user text,
     import_since timestamptz,
@@ -100,6 +104,7 @@ create table ledger (
     answer_by timestamptz,
     proposed_at timestamptz,
     pilot boolean not null,
+    wave text,
     claim_at timestamptz,
     check_at timestamptz,
     primary key (release_id, part, hub)
@@ -131,7 +136,7 @@ create table anomaly (
 
 create view scheduler_published.ledger as
 select release_id, hub, part, version, state, reason, import_party, gas_party, activate_at, arm_fires_at as fires_at,
-       answer_by, proposed_at, pilot, smi_firmware,
+       answer_by, proposed_at, pilot, wave, smi_firmware,
        -- Whether the Party that holds the role now has instructed since it answers for the hub (R3-4).
        answers::text <> '[]' and exists (
            select from json_array_elements(answers) a

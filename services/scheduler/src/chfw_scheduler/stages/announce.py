@@ -82,7 +82,8 @@ async def _open_rows(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Ou
     rows, told = [], []
     for hub in hubs:
         if inapplicable(rollout.image, hub) is None:
-            facts = Facts(hub.hub, hub.part, Inventory(hub.smi_version, hub.firmware, hub.status, hub.responsible))
+            known = Inventory(hub.smi_version, hub.firmware, hub.status, hub.region, hub.responsible)
+            facts = Facts(hub.hub, hub.part, known)
             agreed = consented(facts, rollout)
             shown = show(facts, rollout, agreed)
             rows.append((facts, shown))

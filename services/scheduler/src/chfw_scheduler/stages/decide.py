@@ -7,6 +7,7 @@ from typing import Any
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.events.waves import waves_of
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.jobs import start_job
@@ -56,7 +57,8 @@ class Decide:
         known = await releases.read_rollout(tx, self.pacing, release_id)
         if not await releases.upsert_decision(tx, decision):
             return []
-        if known is not None and known.terms.automatic_date != decision.automatic_date:
+        dates = (decision.automatic_date, waves_of(decision.waves))
+        if known is not None and (known.terms.automatic_date, known.waves) != dates:
             args = {"release_id": release_id}
             await start_job(tx, REDATE, f"{release_id}:{decision.epoch}", args, now)
         if decision.min_epoch <= (0 if before is None else before["min_epoch"]):
@@ -105,7 +107,7 @@ class Decide:
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
     async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002
-        """Derive the next rows anew: D, or what the image fits, has changed."""
+        """Derive the next rows anew: D, the waves, or what the image fits, have changed."""
         release_id = ReleaseId(args["release_id"])
         rows = await ledger.lock_after(tx, release_id, _after(cursor), limit=CHUNK)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)

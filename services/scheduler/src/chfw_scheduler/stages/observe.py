@@ -65,6 +65,10 @@ def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:
     return tuple(Responsibility(one.party, one.user_id, one.role, one.since) for one in item.responsible)
 
 
+def _inventory(item: SmiHub) -> Inventory:
+    return Inventory(item.smi_version, item.firmware, item.status, item.region, _responsible(item))
+
+
 def _record(item: SmiHub, part: int) -> HubRecord:
     return HubRecord(
         hub=item.hub,
@@ -83,7 +87,7 @@ def _record(item: SmiHub, part: int) -> HubRecord:
 
 
 def _learn(facts: Facts, item: SmiHub, rollout: Rollout) -> hear.Learnt:
-    facts = hear.inventory_says(facts, Inventory(item.smi_version, item.firmware, item.status, _responsible(item)))
+    facts = hear.inventory_says(facts, _inventory(item))
     cause = item.cause
     if cause.kind is not CauseKind.ALERT or cause.release_id != rollout.release_id or cause.outcome is None:
         return facts, None

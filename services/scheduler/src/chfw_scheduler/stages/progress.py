@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.kernel.hubs import Responsibility
@@ -19,6 +19,8 @@ from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.store import ledger
 
 _NONE: Mapping[HubId, Shown] = MappingProxyType({})
+_VISIBLE: Final = 7
+"""So many fields of what is shown are for others to see; behind them stands when to look again."""
 
 
 class _Word(NamedTuple):
@@ -30,6 +32,7 @@ class _Word(NamedTuple):
     answer_by: Instant | None
     proposed_at: Instant | None
     pilot: bool
+    wave: str | None
     answers: tuple[tuple[PartyId, AnswerKind | None], ...]
     lapsed: tuple[PartyId, ...]
 
@@ -73,7 +76,7 @@ async def write_back(
 
 def telling(facts: Facts, shown: Shown, agreed: Plan, version: int) -> Telling:
     """What is told of a row in this state."""
-    word = _Word(*shown[:6], _said(facts.inventory.responsible, agreed.counting), agreed.lapsed)
+    word = _Word(*shown[:_VISIBLE], _said(facts.inventory.responsible, agreed.counting), agreed.lapsed)
     return Telling(facts.part, facts.hub, version, word)
 
 
@@ -100,6 +103,7 @@ def _item(word: _Word, hubs: dict[HubId, int], too_late: PartyId | None) -> HubP
         answer_by=word.answer_by,
         proposed_at=word.proposed_at,
         pilot=word.pilot,
+        wave=word.wave,
         answers=dict(word.answers),
         lapsed=word.lapsed,
         too_late=() if too_late is None else (too_late,),
@@ -116,7 +120,7 @@ def _said(
 
 
 def _visible(shown: Shown | None) -> tuple[object, ...] | None:
-    return None if shown is None else shown[:6]
+    return None if shown is None else shown[:_VISIBLE]
 
 
 def _parties(facts: Facts) -> tuple[object, ...]:

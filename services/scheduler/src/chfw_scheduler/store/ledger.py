@@ -61,7 +61,7 @@ def _pieces(group: str, text: str) -> list[_Piece]:
 _GROUPS: dict[str, list[_Piece]] = {
     group: _pieces(group, text)
     for group, text in {
-        "inventory": "smi_version:bigint | smi_firmware:text smi_status:text"
+        "inventory": "smi_version:bigint | smi_firmware:text smi_status:text smi_region:text"
         " | import_party:text import_user:text import_since:timestamptz"
         " gas_party:text gas_user:text gas_since:timestamptz",
         "consent": "answers:json | answer_closed:timestamptz automatic_due:timestamptz",
@@ -75,7 +75,7 @@ _GROUPS: dict[str, list[_Piece]] = {
         " | reads:smallint read_counter:bigint read_at:timestamptz read_refused_at:timestamptz"
         " unreachable_at:timestamptz",
         "shown": "state:text | reason:text"
-        " | activate_at:timestamptz | answer_by:timestamptz proposed_at:timestamptz pilot:boolean"
+        " | activate_at:timestamptz | answer_by:timestamptz proposed_at:timestamptz pilot:boolean | wave:text"
         " | claim_at:timestamptz | check_at:timestamptz",
     }.items()
 }
@@ -96,7 +96,7 @@ def _places() -> dict[str, slice]:
 _PLACES = _places()
 _DELIVERY, _ARMING, _SILENCE = _PLACES["delivery"], _PLACES["arming"], _PLACES["silence"]
 _CONSENT, _SHOWN = _PLACES["consent"], _PLACES["shown"]
-_RESPONSIBLE = slice(_PLACES["inventory"].start + 3, _PLACES["inventory"].stop)
+_RESPONSIBLE = slice(_PLACES["inventory"].start + 4, _PLACES["inventory"].stop)
 _NO_DELIVERY, _NO_ARMING, _NO_SILENCE = Delivery(), Arming(), Silence()
 _STATES = {state.value: state for state in HubState}
 _STATUSES = {status.value: status for status in DeviceStatus}
@@ -265,7 +265,7 @@ def _answers_in(text: str) -> tuple[Answer, ...]:
 
 def _inventory_values(inventory: Inventory) -> tuple[Any, ...]:
     slots: dict[Role, Responsibility] = {one.role: one for one in inventory.responsible}
-    flat: list[Any] = [inventory.version, inventory.firmware, inventory.status]
+    flat: list[Any] = [inventory.version, inventory.firmware, inventory.status, inventory.region]
     for role in (Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER):
         one = slots.get(role)
         flat += [None, None, None] if one is None else [one.party, one.user_id, one.since]
@@ -298,13 +298,13 @@ def _rows(records: Sequence[Any]) -> list[Row]:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    _, part, hub, version, smi_version, smi_firmware, smi_status = values[:7]
+    _, part, hub, version, smi_version, smi_firmware, smi_status, smi_region = values[:8]
     answers, answer_closed, automatic_due = values[_CONSENT]
     delivery, arming, silence = values[_DELIVERY], values[_ARMING], values[_SILENCE]
     facts = Facts(
         HubId(hub),
         part,
-        Inventory(smi_version, smi_firmware, _STATUSES[smi_status], _responsible(*values[_RESPONSIBLE])),
+        Inventory(smi_version, smi_firmware, _STATUSES[smi_status], smi_region, _responsible(*values[_RESPONSIBLE])),
         Consent(_answers_in(answers), answer_closed, automatic_due),
         _NO_DELIVERY if delivery == _NO_DELIVERY else Delivery._make(delivery),
         _NO_ARMING if arming == _NO_ARMING else _arming(arming),

@@ -5,6 +5,7 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
+from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
@@ -58,6 +59,8 @@ async def upsert_release(tx: Tx, notice: ReleaseNotified, now: Instant) -> None:
         notice.lone_lead,
         notice.answer_min,
         notice.automatic_date,
+        waves_to_json(waves_of(notice.waves)),
+        notice.pilot_opens,
         notice.notified_at,
         now,
     )
@@ -83,8 +86,9 @@ async def upsert_decision(tx: Tx, decision: RolloutDecision) -> bool:
         decision.epoch,
         decision.min_epoch,
         decision.mode,
+        decision.mode_since,
         decision.automatic_date,
-        decision.decided_at,
+        waves_to_json(waves_of(decision.waves)),
     )
     return row is not None
 
@@ -133,6 +137,7 @@ async def late_before(tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId], answ
 def _rollout(row: Any, pacing: Pacing) -> Rollout:
     decided = row["epoch"] is not None
     automatic_date = row["automatic_date"] if decided else row["first_automatic_date"]
+    terms = Terms(Rule(row["rule"]), automatic_date, row["lone_lead"], row["answer_min"], row["pilot_opens"])
     return Rollout(
         release_id=ReleaseId(row["release_id"]),
         image=Image(
@@ -144,11 +149,12 @@ def _rollout(row: Any, pacing: Pacing) -> Rollout:
             gbcs_versions=frozenset(row["gbcs_versions"]),
         ),
         image_hash=row["image_hash"],
-        terms=Terms(Rule(row["rule"]), automatic_date, row["lone_lead"], row["answer_min"]),
-        decision=Decision(row["epoch"], row["min_epoch"], Mode(row["mode"]), automatic_date, row["decided_at"])
+        terms=terms,
+        decision=Decision(row["epoch"], row["min_epoch"], Mode(row["mode"]), row["mode_since"])
         if decided
         else Decision(),
         pacing=pacing,
         cpl_active=row["cpl_state"] == "Active",
         cpl_active_since=row["cpl_active_since"],
+        waves=waves_from_json(row["waves"] if decided else row["first_waves"]),
     )

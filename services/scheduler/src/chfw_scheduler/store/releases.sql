@@ -1,31 +1,32 @@
 -- name: upsert_release
 -- A notice; a lower version than the one known changes nothing. An entry that becomes Active later says since when.
 insert into release (release_id, version, manufacturer, model, hardware, firmware, image_hash, predecessors,
-                     gbcs_versions, cpl_state, rule, lone_lead, answer_min, first_automatic_date, notified_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                     gbcs_versions, cpl_state, rule, lone_lead, answer_min, first_automatic_date, first_waves,
+                     pilot_opens, notified_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 on conflict (release_id) do update
 set version = excluded.version, cpl_state = excluded.cpl_state, predecessors = excluded.predecessors,
     gbcs_versions = excluded.gbcs_versions,
     cpl_active_since = case
-        when excluded.cpl_state = 'Active' and release.cpl_state <> 'Active' then $16::timestamptz
+        when excluded.cpl_state = 'Active' and release.cpl_state <> 'Active' then $18::timestamptz
         else release.cpl_active_since
     end
 where excluded.version > release.version;
 
 -- name: read_rollouts
 -- Releases with the decision in force; all of them, or those named.
-select r.*, d.epoch, d.min_epoch, d.mode, d.automatic_date, d.decided_at
+select r.*, d.epoch, d.min_epoch, d.mode, d.mode_since, d.automatic_date, d.waves
 from release r left join decision d using (release_id)
 where $1::text[] is null or release_id = any($1)
 order by release_id;
 
 -- name: upsert_decision
 -- The decision of the highest epoch; gives the row only when it is news.
-insert into decision (release_id, epoch, min_epoch, mode, automatic_date, decided_at)
-values ($1, $2, $3, $4, $5, $6)
+insert into decision (release_id, epoch, min_epoch, mode, mode_since, automatic_date, waves)
+values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (release_id) do update
 set epoch = excluded.epoch, min_epoch = greatest(decision.min_epoch, excluded.min_epoch), mode = excluded.mode,
-    automatic_date = excluded.automatic_date, decided_at = excluded.decided_at
+    mode_since = excluded.mode_since, automatic_date = excluded.automatic_date, waves = excluded.waves
 where excluded.epoch > decision.epoch
 returning epoch;
 
