@@ -4,6 +4,7 @@ Written against the text of REQUIREMENTS, not against the services: it shares no
 their code, so that both being wrong in the same way is unlikely.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class Box(Protocol):
     @property
     def hub(self) -> int: ...
     @property
+    def region(self) -> str: ...
+    @property
     def model(self) -> str: ...
     @property
     def hardware(self) -> str: ...
@@ -55,6 +58,17 @@ class Box(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Wave:
+    """A group of the DCC: so many ten-thousandths of the hubs of these regions, of all when none is named."""
+
+    name: str
+    regions: tuple[str, ...]
+    share: int
+    opens: datetime
+    automatic_date: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """The release as the oracle sees it."""
 
@@ -64,20 +78,28 @@ class Image:
     replaces: frozenset[str]
     gbcs: frozenset[str]
     automatic_date: datetime
+    pilot_opens: datetime
+    waves: tuple[Wave, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What must hold of one hub. `planned_at` None: as soon as capacity allows. `pilot`: somebody's list names it."""
+    """What must hold of one hub. `planned_at` None: as soon as capacity allows. `pilot`: somebody's list names it.
+
+    It is in this wave, and never activated before `opens`.
+    """
 
     planned_at: datetime | None
     pilot: bool
+    wave: str | None
+    opens: datetime | None
 
 
 def judge(image: Image, boxes: Mapping[int, Box], request: Asked) -> Iterator[tuple[str, int | None]]:
     """The verdict of each entry in order, with the hub it names.
 
-    Every request of the story is sent in time and for a time before the automatic date, so those verdicts do not occur.
+    Every request of the story is sent in time and for a time before every D, so those verdicts do not occur. Nor does a
+    hub that a pilot list names occur in another request.
     """
     seen: set[int] = set()
     for text in request.entries:
@@ -103,10 +125,19 @@ def expect(image: Image, boxes: Mapping[int, Box], requests: Iterable[Asked]) ->
             if verdict == "accepted" and hub is not None:
                 words.setdefault(hub, {})[request.party] = request
     return {
-        box.hub: _plan(image, words.get(box.hub, {}), {box.import_party, box.gas_party})
+        box.hub: _plan(image, wave_of(image, box), words.get(box.hub, {}), {box.import_party, box.gas_party})
         for box in boxes.values()
         if _applies(image, box) is None
     }
+
+
+def wave_of(image: Image, box: Box) -> Wave | None:
+    """The first wave that takes a hub. Its share is where a keyed hash of its id lies among all hashes."""
+    digest = hashlib.blake2b((box.hub % 2**64).to_bytes(8, "big"), digest_size=8, person=b"chfw-wave").hexdigest()
+    for wave in image.waves:
+        if int(digest, 16) / 2**64 < wave.share / 10_000 and box.region in (wave.regions or (box.region,)):
+            return wave
+    return None
 
 
 def _read(text: str) -> int | None:
@@ -120,7 +151,14 @@ def _verdict(image: Image, box: Box | None, request: Asked) -> str:
         return "unknown_hub"
     if (box.import_party if request.role == "IS" else box.gas_party) != request.party:
         return "not_responsible"
-    return _applies(image, box) or "accepted"
+    return _applies(image, box) or _by_date(image, box, request)
+
+
+def _by_date(image: Image, box: Box, request: Asked) -> str:
+    wave = wave_of(image, box)
+    opens = image.pilot_opens if request.group == "pilot" else wave.opens if wave else None
+    too_soon = opens is not None and request.activate_at is not None and request.activate_at < opens
+    return "before_group_opens" if too_soon else "accepted"
 
 
 def _applies(image: Image, box: Box) -> str | None:
@@ -136,10 +174,11 @@ def _applies(image: Image, box: Box) -> str | None:
     return next((reason for reason, holds in reasons if holds), None)
 
 
-def _plan(image: Image, said: dict[str, Asked], parties: set[str]) -> Expected:
+def _plan(image: Image, wave: Wave | None, said: dict[str, Asked], parties: set[str]) -> Expected:
     yes = [word for party, word in said.items() if party in parties and word.kind in ("instruct", "agree")]
+    name, opens, date = (wave.name, wave.opens, wave.automatic_date) if wave else (None, None, image.automatic_date)
     if not yes:
-        return Expected(image.automatic_date, pilot=False)
+        return Expected(date, False, name, opens)
     times = [word.activate_at for word in yes if word.activate_at is not None]
-    latest = max(times) if times else None
-    return Expected(latest, pilot=any(word.group == "pilot" for word in yes))
+    pilot = any(word.group == "pilot" for word in yes)
+    return Expected(max(times) if times else None, pilot, name, image.pilot_opens if pilot else opens)

@@ -78,6 +78,8 @@ def _inside(views: Views, hub: EstateHub, wanted: Expected, row: LedgerView) -> 
     yield from _times(wanted, row, device.activated_at)
     if row.pilot != wanted.pilot:
         yield f"pilot is {row.pilot}, expected {wanted.pilot}"
+    if row.wave != wanted.wave:
+        yield f"wave is {row.wave}, expected {wanted.wave}"
     if set(row.parties) != set(hub.parties):
         yield f"parties are {row.parties}, expected {hub.parties}"
     for party in hub.parties:
@@ -89,6 +91,8 @@ def _times(wanted: Expected, row: LedgerView, activated_at: Instant | None) -> I
         yield f"is planned for {row.activate_at}, expected {wanted.planned_at}"
     if activated_at is not None and row.activate_at is not None and activated_at < row.activate_at:
         yield f"was activated at {activated_at}, before {row.activate_at}"
+    if activated_at is not None and wanted.opens is not None and activated_at < wanted.opens:
+        yield f"was activated at {activated_at}, its group opens at {wanted.opens}"
 
 
 def _told(views: Views, party: PartyId, hub: HubId, row: LedgerView) -> Iterator[str]:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chfw_cli.demo.estate import (
     GBCS,
@@ -18,7 +19,7 @@ from chfw_cli.demo.estate import (
     EstateHub,
     user_id,
 )
-from chfw_cli.demo.oracle import Box, Image
+from chfw_cli.demo.oracle import Box, Image, Wave, wave_of
 from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
@@ -31,10 +32,25 @@ BATCH = 50_000
 BAD_SHARE = 0.01
 DAY = timedelta(days=1)
 PILOT_OPENS, PILOT_CLOSES, RUNS, AUTOMATIC = 6 * DAY, 12 * DAY, 13 * DAY, 75 * DAY
+WAVES = (
+    Wave("first", (), 500, BEGINS + 14 * DAY, BEGINS + 46 * DAY),
+    Wave("last", ("4G North",), 1_000, BEGINS + 54 * DAY, BEGINS + AUTOMATIC),
+)
+"""A twentieth of all hubs goes before the rest; a tenth of a small region comes last, a soak after it."""
 ENDS_BY = AUTOMATIC + 3 * DAY
 LONGEST = AUTOMATIC + 40 * DAY
 """When the story is given up, should hubs still be open: retries and silence take their time."""
 IMAGE_HASH = "5f" * 32
+IMAGE = Image(
+    MODEL,
+    HARDWARE,
+    NEW_FIRMWARE,
+    frozenset({OLD_FIRMWARE, OLDER_FIRMWARE}),
+    frozenset({GBCS}),
+    BEGINS + AUTOMATIC,
+    BEGINS + PILOT_OPENS,
+    WAVES,
+)
 MALFORMED = ("", "00-DB-12-34", "not an id", "00-DB-12-34-56-78-90-G0", "00DB123456789", "00-db-12-34-56-78-90-a0-ff")
 
 
@@ -84,10 +100,9 @@ class Story:
 
     def image(self) -> Image:
         """The release as the oracle sees it."""
-        replaces = frozenset({OLD_FIRMWARE, OLDER_FIRMWARE})
-        return Image(MODEL, HARDWARE, NEW_FIRMWARE, replaces, frozenset({GBCS}), self.automatic_date)
+        return IMAGE
 
-    def release_body(self) -> dict[str, object]:
+    def release_body(self) -> dict[str, Any]:
         """The notice the DCC posts."""
         return {
             "release_id": RELEASE_ID,
@@ -110,6 +125,16 @@ class Story:
             "pilot_opens": (self.begins + PILOT_OPENS).isoformat(),
             "pilot_closes": (self.begins + PILOT_CLOSES).isoformat(),
             "automatic_date": self.automatic_date.isoformat(),
+            "waves": [
+                {
+                    "name": wave.name,
+                    "regions": wave.regions,
+                    "share_below": wave.share,
+                    "opens": wave.opens.isoformat(),
+                    "automatic_date": wave.automatic_date.isoformat(),
+                }
+                for wave in WAVES
+            ],
         }
 
 
@@ -214,7 +239,9 @@ def _batch(draw: random.Random, estate: Estate, pilot: frozenset[HubId], party: 
     """The entries of a large Supplier: hubs it may instruct, about one in a hundred bad, of every kind, all mixed."""
     first = party == LARGE[0]
     own = [hub for hub in estate.hubs if (hub.import_party if first else hub.gas_party) == party]
-    good = [hub.hub for hub in own if _fits(hub) and hub.hub not in pilot]
+    fits = [hub for hub in own if _fits(hub) and hub.hub not in pilot]
+    late = {hub.hub for hub in fits if _goes_last(hub)}
+    good = [hub.hub for hub in fits if hub.hub not in late]
     size = min(BATCH, len(good))
     bad = max(int(size * BAD_SHARE), 12)
     good = draw.sample(good, size - bad)
@@ -226,8 +253,9 @@ def _batch(draw: random.Random, estate: Estate, pilot: frozenset[HubId], party: 
         [hub_eui64(HubId(0x7FFF_0000_0000_0000 + draw.getrandbits(40))) for _ in range(bad)],
         [hub_eui64(hub) for hub in foreign],
         [hub_eui64(hub) for hub in unfit],
+        [hub_eui64(hub) for hub in sorted(late)],
     )
-    share = (1, 2, 2, 2, 5)
+    share = (1, 2, 2, 2, 5, 2)
     wrong = [draw.choice(kinds[kind]) for kind in draw.choices(range(len(kinds)), share, k=bad) if kinds[kind]]
     entries = [_spelling(draw, hub) for hub in good] + wrong
     draw.shuffle(entries)
@@ -241,6 +269,11 @@ def _spelling(draw: random.Random, hub: HubId) -> str:
     if pick < 0.8:
         return text
     return text.lower() if pick < 0.9 else text.replace("-", "")
+
+
+def _goes_last(hub: EstateHub) -> bool:
+    """Its wave opens after every time that a Supplier states."""
+    return wave_of(IMAGE, hub) is WAVES[-1]
 
 
 def _fits(hub: EstateHub) -> bool:

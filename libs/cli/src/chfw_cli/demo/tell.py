@@ -9,7 +9,7 @@ from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import MANUFACTURER, EstateHub, user_id
 from chfw_cli.demo.intake import Timed, instruct, instruct_timed
 from chfw_cli.demo.pacing import Effort, Timeline
-from chfw_cli.demo.story import DAY, ENDS_BY, LONGEST, RELEASE_ID, DecisionStep, Request, Story
+from chfw_cli.demo.story import DAY, ENDS_BY, LONGEST, RELEASE_ID, WAVES, DecisionStep, Request, Story
 from chfw_common.kernel.ids import hub_hex
 from chfw_common.kernel.roles import Role
 
@@ -46,6 +46,9 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> To
     await timeline.until(story.begins)
     await client.post("notifier", "/v1/releases", story.release_body(), key="notice")
     say("day   0  the DCC announces the release")
+    for wave in WAVES:
+        opens, date = ((at - story.begins).days for at in (wave.opens, wave.automatic_date))
+        say(f"         its wave {wave.name}: opens on day {opens}, automatic date day {date}")
     steps: list[Request | DecisionStep] = [*story.requests, *story.decisions]
     by_time = sorted(steps, key=lambda step: (step.at, isinstance(step, DecisionStep)))
     for at, group in itertools.groupby(by_time, key=lambda step: step.at):

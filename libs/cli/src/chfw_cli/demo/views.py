@@ -30,6 +30,7 @@ class LedgerView:
     reason: str | None
     activate_at: Instant | None
     pilot: bool
+    wave: str | None
     parties: tuple[str, ...]
 
 
@@ -83,6 +84,7 @@ async def _ledger(admin: Any) -> dict[HubId, LedgerView]:
             row["reason"],
             row["activate_at"],
             row["pilot"],
+            row["wave"],
             tuple(sorted({party for party in (row["import_party"], row["gas_party"]) if party is not None})),
         )
         for row in rows
