@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import HubId, ReleaseId
@@ -39,7 +40,7 @@ class Decision:
     mode_since: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rollout:
     """One release. `terms` are those of the rest that is in no wave; `terms_of` gives those of a hub."""
 
@@ -56,9 +57,14 @@ class Rollout:
     def terms_of(self, hub: HubId, region: str) -> Terms:
         """What is laid down for a hub: its wave's dates, if it is in one."""
         wave = wave_of(self.waves, hub, region)
-        if wave is None:
-            return self.terms
-        return self.terms._replace(automatic_date=wave.automatic_date, wave=wave.name, opens=wave.opens)
+        return self.terms if wave is None else self._terms_by_wave[wave.name]
+
+    @cached_property
+    def _terms_by_wave(self) -> dict[str, Terms]:
+        return {
+            wave.name: self.terms._replace(automatic_date=wave.automatic_date, wave=wave.name, opens=wave.opens)
+            for wave in self.waves
+        }
 
     @property
     def may_claim(self) -> bool:
