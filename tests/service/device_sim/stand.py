@@ -1,8 +1,8 @@
 """What tests of edges and hubs are written in: a network, three hubs, messages, and what came of them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from chfw_common.events.alert import AlertItem, Cs06Alert
@@ -31,6 +31,7 @@ EDGES = ("North", "South")
 KIND = ResponseKind
 
 EventT = TypeVar("EventT", bound=Event)
+P = ParamSpec("P")
 
 
 def network(*, in_flight: int = 10_000, per_hour: int = 10**12, **assumed: Any) -> Network:
@@ -125,18 +126,22 @@ async def obey(tx: Tx, *events: HubCommand, on: Network = SURE, now: datetime = 
     return answers(outcome.outgoing)
 
 
+async def calls(tick: Callable[P, Awaitable[TickResult]], *arguments: P.args, **keywords: P.kwargs) -> list[TickResult]:
+    """Call a tick as long as it asks for more: what each call led to."""
+    done = [await tick(*arguments, **keywords)]
+    while done[-1].more:
+        done.append(await tick(*arguments, **keywords))
+    return done
+
+
 async def held(tx: Tx, hubs: Sequence[HubId] = HUBS, on: Network = SURE) -> None:
     await load_devices(tx, hubs)
     await distribute(tx, image(*hubs), on=on)
-    while (await deliver.tick(on, tx, T0 + HOUR)).more:
-        pass
+    await calls(deliver.tick, on, tx, T0 + HOUR)
 
 
 async def run_activations(tx: Tx, now: datetime, on: Network = SURE) -> TickResult:
-    outgoing: list[Outgoing] = []
-    while (result := await activate.tick(on, tx, now)).more:
-        outgoing += result.outgoing
-    return TickResult(outgoing)
+    return TickResult([event for done in await calls(activate.tick, on, tx, now) for event in done.outgoing])
 
 
 async def devices(tx: Tx) -> dict[HubId, dict[str, object]]:

@@ -20,6 +20,7 @@ from tests.service.device_sim.stand import (
     answers,
     arm,
     batch,
+    calls,
     command,
     decision,
     distribute,
@@ -34,10 +35,7 @@ from tests.service.device_sim.stand import (
 
 
 async def run_hearing(tx: Tx, now: datetime) -> list[Outgoing]:
-    outgoing: list[Outgoing] = []
-    while (result := await hear.tick(tx, now)).more:
-        outgoing += result.outgoing
-    return outgoing
+    return [event for done in await calls(hear.tick, tx, now) for event in done.outgoing]
 
 
 async def test_a_delivery_fails_for_the_reason_that_was_drawn(tx: Tx) -> None:
@@ -110,8 +108,7 @@ async def test_a_full_region_lets_images_wait_in_order_and_drops_none(tx: Tx) ->
         assert len(came) <= 2
         delivered += came
         assert (await call_up.next_due(narrow, tx, now) is None) == (len(delivered) == len(many))
-        while (await call_up.tick(narrow, tx, now)).more:
-            pass
+        await calls(call_up.tick, narrow, tx, now)
     assert delivered == many
     assert await queue_of(tx) == [(0, 0)]
 

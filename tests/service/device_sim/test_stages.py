@@ -23,6 +23,7 @@ from tests.service.device_sim.stand import (
     answers,
     arm,
     batch,
+    calls,
     command,
     decision,
     devices,
@@ -217,7 +218,6 @@ async def test_a_tick_takes_at_most_a_chunk_of_as_many_partitions_as_it_needs(tx
     more = [HubId(n) for n in range(1_000, 1_600)]
     await load.command(tx, [device.NewDevice(hub, 5, "North", "106C", "M", "1", "OLD") for hub in more], T0)
     await distribute(tx, image(*many, *more))
-    sizes = []
-    while (result := await deliver.tick(SURE, tx, T0 + HOUR)).more:
-        sizes.append([(event.partition, event.event.weight) for event in result.outgoing])
+    done = await calls(deliver.tick, SURE, tx, T0 + HOUR)
+    sizes = [[(event.partition, event.event.weight) for event in result.outgoing] for result in done]
     assert sizes == [[(0, 300), (1, 200)], [(1, 100), (5, 400)], [(5, 200)]]

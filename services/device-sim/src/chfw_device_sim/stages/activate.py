@@ -4,6 +4,7 @@ from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem
 from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
+from chfw_common.topology import CHUNK
 from chfw_device_sim.domain.cs06 import Due, Executed, execute
 from chfw_device_sim.domain.fate import SUCCESS
 from chfw_device_sim.stages.network import Network
@@ -17,7 +18,7 @@ async def next_due(tx: Tx, _: Instant) -> Instant | None:
 
 
 async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
-    """Let up to a chunk of armed hubs act, from the partition on where one is due first."""
+    """Let up to a chunk of armed hubs act, from the partition on where one is due first; see `deliver.tick`."""
     parts = parts_due(await command.dues(tx), now)
     due = await command.lock_activations(tx, parts, now) if parts else []
     if not due:
@@ -35,7 +36,7 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
             raised.append(word)
         kept += [word.later(ceil_to_grid(at, network.radio.grid)) for at in done.alert_at if at > now]
     await later.put(tx, kept)
-    return TickResult(alert(raised), more=True)
+    return TickResult(alert(raised), more=len(due) == CHUNK)
 
 
 def _alert(due: Due, done: Executed, now: Instant) -> AlertItem:

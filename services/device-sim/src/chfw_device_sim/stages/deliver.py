@@ -6,6 +6,7 @@ from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import earliest, parts_due
 from chfw_common.runtime.service import TickResult, Tx
+from chfw_common.topology import CHUNK
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.stages.say import Said, answer
 from chfw_device_sim.store import image, lane
@@ -17,7 +18,10 @@ async def next_due(tx: Tx, _: Instant) -> Instant | None:
 
 
 async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
-    """Let up to a chunk of images arrive, from the partition on where one is due first."""
+    """Let up to a chunk of images arrive, from the partition on where one is due first.
+
+    After less than a chunk nothing is left: what is due next gathers until the next call.
+    """
     parts = parts_due(await image.dues(tx), now)
     arrivals = await image.lock_arrivals(tx, parts, now) if parts else []
     if not arrivals:
@@ -39,4 +43,4 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     left = Counter(arrival.region for arrival in arrivals)
     lanes = await lane.lock(tx, left)
     await lane.save(tx, [entry._replace(in_flight=entry.in_flight - left[entry.region]) for entry in lanes.values()])
-    return TickResult(answer(given), more=True)
+    return TickResult(answer(given), more=len(arrivals) == CHUNK)

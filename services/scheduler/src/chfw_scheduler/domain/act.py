@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
-from chfw_scheduler.domain.facts import Facts, Shown, Silence
+from chfw_scheduler.domain.facts import Arming, Facts, Shown, Silence
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented
 
@@ -86,22 +86,13 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
     earliest = now + rollout.pacing.asap_lead
     activate_at = max(earliest, planned or agreed.opens or earliest)
     counter = next_counter(facts, now)
-    arming = facts.arming._replace(
+    arming = Arming(
         epoch=rollout.decision.epoch,
         counter=counter,
         at=now,
         planned_for=activate_at if planned is None else planned,
         fires_at=activate_at,
-        accepted_at=None,
-        ended=None,
-        ended_at=None,
-        reason=None,
-        cancel_counter=0,
-        cancel_at=None,
-        cancel_for=None,
-        too_late_at=None,
-        outcome=None,
-        outcome_at=None,
+        tries=facts.arming.tries,
     )
     return facts._replace(arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
 
