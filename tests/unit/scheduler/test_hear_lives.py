@@ -14,13 +14,14 @@ from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import HALTS, HubState, Mode
+from chfw_common.kernel.waves import Wave
 from chfw_device_sim.domain.cs06 import Answer, Asked, Command, Hub, obey
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, call_back, claim, pass_time
 from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Decision, Rollout
-from chfw_scheduler.domain.state import show
-from tests.unit.scheduler.test_state import BLANK, BOTH, ELEC, GAS, HOUR, RECEIVED, ROLLOUT, T, said
+from chfw_scheduler.domain.state import consented, show
+from tests.unit.scheduler.test_state import BLANK, BOTH, DAY, ELEC, GAS, HOUR, RECEIVED, ROLLOUT, D, T, said
 
 RELEASE = ReleaseId("r1")
 Response = Callable[[Facts], hear.Learnt]
@@ -56,9 +57,10 @@ class World:
         """Claim and watch what is due; says whether anything was."""
         shown = show(self.facts, self.rollout)
         if self.rollout.may_claim and shown.claim_at is not None and shown.claim_at <= self.now:
-            agreed = shown.activate_at
+            agreed = consented(self.facts, self.rollout)
             self.facts, action = claim(self.facts, shown.state, self.rollout, self.now)
-            assert not isinstance(action, Arm) or agreed is None or action.activate_at >= agreed
+            if isinstance(action, Arm):
+                assert action.activate_at >= max(shown.activate_at or self.now, agreed.opens or self.now)
             self.send(action)
             return True
         if shown.check_at is not None and shown.check_at <= self.now:
@@ -231,6 +233,10 @@ QUIET = [("tick", 0), ("forward", 0), ("respond", 0), ("hours", TO_EVE), ("tick"
 """From consent to armed; a story begins somewhere on the way."""
 
 
+LATE = replace(ROLLOUT, waves=(Wave("late", T + 3 * DAY, D),))
+"""The same hub in a wave that opens after the time on which its Suppliers agreed."""
+
+
 REFUSED_THEN_STOPPED = [
     ("forward again", 0), ("lose answer", 0), ("hours", 2), ("forward", 0), ("respond", 0), ("decide", 2),
     ("hours", 25), ("fire", 0),
@@ -239,19 +245,20 @@ REFUSED_THEN_STOPPED = [
 
 
 @settings(max_examples=500)
-@example(story=REFUSED_THEN_STOPPED, failures=[], lost=[], lived=5)
+@example(story=REFUSED_THEN_STOPPED, failures=[], lost=[], lived=5, rollout=ROLLOUT)
 @given(
     st.lists(steps, min_size=10, max_size=60),
     st.lists(st.sampled_from([1, 3]), max_size=3),
     st.lists(st.booleans(), max_size=3),
     st.integers(0, len(QUIET)),
+    st.sampled_from([ROLLOUT, LATE]),
 )
 def test_every_life_comes_to_an_end_that_agrees_with_the_hub(
-    story: list[tuple[str, int]], failures: list[int], lost: list[bool], lived: int
+    story: list[tuple[str, int]], failures: list[int], lost: list[bool], lived: int, rollout: Rollout
 ) -> None:
     """A hub that activated is confirmed; one that did not is not, and a halted release leaves none armed (I6 to I8)."""
     start = BLANK._replace(consent=BLANK.consent._replace(answers=(said(ELEC), said(GAS))))
-    world = World(start, failures=failures, lost_alerts=lost)
+    world = World(start, rollout, failures=failures, lost_alerts=lost)
     for step in [*QUIET[:lived], *story]:
         act(world, step)
     world.settle()

@@ -1,6 +1,7 @@
 """Waves as notices and decisions state them; stores keep them in the same shape."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from chfw_common.events.base import Part, UtcInstant
@@ -20,25 +21,12 @@ class StatedWave(Part):
 
 def stated(waves: Iterable[Wave]) -> tuple[StatedWave, ...]:
     """Waves as an event says them."""
-    return tuple(
-        StatedWave(
-            name=wave.name,
-            opens=wave.opens,
-            automatic_date=wave.automatic_date,
-            regions=wave.regions,
-            share_from=wave.share_from,
-            share_below=wave.share_below,
-        )
-        for wave in waves
-    )
+    return tuple(StatedWave(**asdict(wave)) for wave in waves)
 
 
 def waves_of(parts: Iterable[StatedWave]) -> tuple[Wave, ...]:
     """What an event says, as waves."""
-    return tuple(
-        Wave(part.name, part.opens, part.automatic_date, part.regions, part.share_from, part.share_below)
-        for part in parts
-    )
+    return tuple(Wave(**dict(part)) for part in parts)
 
 
 def waves_to_json(waves: Iterable[Wave]) -> list[dict[str, Any]]:

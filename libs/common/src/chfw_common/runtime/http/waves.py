@@ -29,7 +29,7 @@ class WaveBody(Shape):
     @property
     def wave(self) -> Wave:
         """The wave it states."""
-        return Wave(self.name, self.opens, self.automatic_date, self.regions, self.share_from, self.share_below)
+        return Wave(**dict(self))
 
 
 WaveBodies = Annotated[tuple[WaveBody, ...], Field(max_length=MOST_WAVES)]
