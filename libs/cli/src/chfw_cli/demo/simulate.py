@@ -1,8 +1,11 @@
 """The story on the local broker and the virtual clock: six months in minutes, the same every time for a seed."""
 
+import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import asyncpg
@@ -15,7 +18,7 @@ from chfw_cli.demo.pacing import Effort
 from chfw_cli.demo.proc import own_peak_mb
 from chfw_cli.demo.report import Report, Run, compose
 from chfw_cli.demo.settings import service_settings
-from chfw_cli.demo.story import write_story
+from chfw_cli.demo.story import Story, write_story
 from chfw_cli.demo.tell import Say, seed, tell
 from chfw_cli.demo.verify import verify
 from chfw_cli.local.install import install_database
@@ -69,10 +72,20 @@ class SimulatedTimeline:
         return Effort()
 
 
-async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans: bool, say: Say) -> Report:
-    """Run the story once, on a database of its own that is made anew. `other_plans` turns index and hash joins off."""
-    begun = time.monotonic()
-    story = write_story(draw_estate(seed_number, hubs))
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """All services on the virtual clock, with nothing told yet: where a story can be played."""
+
+    client: Client
+    timeline: SimulatedTimeline
+    dsn: str
+
+
+@contextlib.asynccontextmanager
+async def stage(
+    state: StateDir, story: Story, *, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Simulated]:
+    """Set everything up for a story, on a database of its own that is made anew. `settings` are of Postgres."""
     async with PostgresServer(state.create(), profile=UNSAFE_FAST) as server:
         await _fresh(server.dsn())
         issuer = Issuer.open(state.keys)
@@ -80,20 +93,34 @@ async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans:
             lambda role: server.dsn(DATABASE, role),
             state.keys / "jwks.json",
             story.begins - timedelta(hours=1),
-            settings=service_settings(seed_number),
-            postgres=NO_JOINS if other_plans else {},
+            settings=service_settings(story.estate.seed),
+            postgres=dict(settings),
         ) as simulation:
-            setup = time.monotonic() - begun
-            client = _client(simulation, issuer)
-            await seed(client, story)
-            told = await tell(client, story, SimulatedTimeline(simulation, server.dsn(DATABASE)), say)
-            story_seconds = time.monotonic() - begun - setup
-            admin = await asyncpg.connect(server.dsn(DATABASE))
+            client, dsn = _client(simulation, issuer), server.dsn(DATABASE)
             try:
-                verdict = await verify(client, admin, story, told)
+                yield Simulated(client, SimulatedTimeline(simulation, dsn), dsn)
             finally:
-                await admin.close()
                 await client.close()
+
+
+async def simulate(state: StateDir, *, hubs: int, seed_number: int, other_plans: bool, say: Say) -> Report:
+    """Run the story of a seed once. `other_plans` turns index and hash joins off."""
+    return await play(state, write_story(draw_estate(seed_number, hubs)), other_plans=other_plans, say=say)
+
+
+async def play(state: StateDir, story: Story, *, other_plans: bool = False, say: Say) -> Report:
+    """Run a story that comes to its end, and reconcile."""
+    begun = time.monotonic()
+    async with stage(state, story, settings=NO_JOINS if other_plans else {}) as simulated:
+        setup = time.monotonic() - begun
+        await seed(simulated.client, story)
+        told = await tell(simulated.client, story, simulated.timeline, say)
+        story_seconds = time.monotonic() - begun - setup
+        admin = await asyncpg.connect(simulated.dsn)
+        try:
+            verdict = await verify(simulated.client, admin, story, told)
+        finally:
+            await admin.close()
     run = Run(setup_seconds=setup, story_seconds=story_seconds, peak_rss_mb={"simulation": own_peak_mb()})
     return compose(story, told, verdict, run)
 

@@ -1,0 +1,123 @@
+"""Stop and pause on the whole system: what the DCC halts does not act, and what goes on later misses nothing (R5-3).
+
+The two large Suppliers have agreed on day 25 for most hubs, so half a day before it these are armed.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from chfw_cli.demo.estate import SUPPLIERS, draw_estate
+from chfw_cli.demo.simulate import stage
+from chfw_cli.demo.story import DAY, RELEASE_ID, DecisionStep, Story, write_story
+from chfw_cli.demo.tell import seed, tell
+from chfw_cli.demo.verify import Verdict, verify
+from chfw_cli.demo.views import Views, look
+from chfw_cli.local.state import StateDir
+from chfw_common.kernel.ids import PartyId
+from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.roles import Role
+from tests.support.servers import temporary_state
+
+HUBS, SEED = 300, 3
+HALTED, RESUMED = 24 * DAY + timedelta(hours=12), 35 * DAY
+STOP = DecisionStep("stop", HALTED, "stop", "Hubs restart again and again.", "SEC Panel")
+PAUSE = DecisionStep("pause", HALTED, "pause", "Hubs restart again and again.")
+RESUME = DecisionStep("resume", RESUMED, "run", "It was the weather.", "SEC Panel")
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What is left of a story long after its end."""
+
+    story: Story
+    views: Views
+    ledger: list[Any]
+    decisions: list[dict[str, Any]]
+    modes_told: dict[str, list[str]]
+    verdict: Verdict
+
+    def activated(self, since: timedelta, before: timedelta = 1_000 * DAY) -> list[Instant]:
+        """When hubs activated in a span of the story."""
+        begins = self.story.begins
+        times = (device.activated_at for device in self.views.devices.values())
+        return [at for at in times if at is not None and begins + since <= at < begins + before]
+
+
+async def _play(place: StateDir, *decisions: DecisionStep) -> Played:
+    plain = write_story(draw_estate(SEED, HUBS))
+    story = replace(plain, decisions=(*plain.decisions, *decisions))
+    async with stage(place, story) as simulated:
+        client = simulated.client
+        await seed(client, story)
+        told = await tell(client, story, simulated.timeline, lambda _: None)
+        modes: dict[str, list[str]] = {name: [] for name in SUPPLIERS}
+        for name, heard in modes.items():
+            async for page in client.pages(
+                "notifier", "/v1/events", "events", party=PartyId(name), role=Role.IMPORT_SUPPLIER
+            ):
+                heard += [event["data"]["mode"] for event in page if event["kind"] == "rollout_decision"]
+        listing = await client.get("governance", f"/v1/releases/{RELEASE_ID}/decisions")
+        admin = await asyncpg.connect(simulated.dsn)
+        try:
+            ledger = await admin.fetch("select * from scheduler.ledger")
+            views, verdict = await look(client, admin), await verify(client, admin, story, told)
+        finally:
+            await admin.close()
+    return Played(story, views, ledger, listing["decisions"], modes, verdict)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[StateDir]:
+    """Where the simulation has a Postgres of its own."""
+    yield from temporary_state()
+
+
+@pytest.fixture(scope="module")
+def stopped(place: StateDir) -> Played:
+    """A release that was stopped while many hubs were armed."""
+    return asyncio.run(_play(place, STOP))
+
+
+@pytest.fixture(scope="module")
+def paused(place: StateDir) -> Played:
+    """A release that was paused while many hubs were armed, and went on ten days later."""
+    return asyncio.run(_play(place, PAUSE, RESUME))
+
+
+def test_no_hub_acts_after_a_stop(stopped: Played) -> None:
+    """Armed hubs are called back, and neither the automatic date nor any other makes one go (I7, I11)."""
+    assert len(stopped.activated(timedelta(0), HALTED)) > HUBS / 4
+    assert stopped.activated(HALTED) == []
+    states = Counter(row["state"] for row in stopped.ledger)
+    assert states["cancelled"] == stopped.decisions[-1]["at_risk"] > HUBS / 4
+    assert not states.keys() & {"distributing", "arming", "armed", "cancelling", "activated", "silent"}
+    assert sum(states.values()) == stopped.verdict.enrolled
+
+
+def test_nothing_is_handed_over_or_armed_after_a_stop(stopped: Played) -> None:
+    at = stopped.story.begins + HALTED
+    for claimed in ("dist_at", "arm_at"):
+        assert max(row[claimed] for row in stopped.ledger if row[claimed] is not None) <= at, claimed
+    assert stopped.decisions[-1]["state"] == "effective"
+    assert stopped.verdict.anomalies == stopped.verdict.parked == 0
+    assert stopped.verdict.audit_findings == stopped.verdict.verdict_mismatches == ()
+
+
+def test_every_supplier_is_told_of_the_stop(stopped: Played) -> None:
+    assert set(map(tuple, stopped.modes_told.values())) == {("pilot", "run", "stop")}
+
+
+def test_no_hub_acts_during_a_pause_and_all_go_on_after_it(paused: Played) -> None:
+    """Those whose time has passed meanwhile go late, never early, and every view agrees with the oracle."""
+    assert paused.decisions[-2]["at_risk"] > HUBS / 4
+    assert paused.activated(HALTED, RESUMED) == []
+    assert len(paused.activated(RESUMED)) > HUBS / 4
+    assert paused.verdict.ok, paused.verdict.reconciliation.mismatches
+    assert set(map(tuple, paused.modes_told.values())) == {("pilot", "run", "pause", "run")}
