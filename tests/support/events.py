@@ -1,6 +1,7 @@
 """Events of every topic made at random, and what may happen to one on its way."""
 
 import copy
+import dataclasses
 import functools
 import json
 import types
@@ -50,6 +51,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return models(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return st.builds(kind, **{field.name: values(field.type) for field in dataclasses.fields(kind)})
     arguments = get_args(kind)
     match get_origin(kind):
         case origin if origin is Literal:

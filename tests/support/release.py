@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import CplEntry, ReleaseNotified
-from chfw_common.events.waves import stated
 from chfw_common.kernel.ids import HubId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.rollout import Mode, Rule
@@ -61,7 +60,7 @@ def decision(
         min_epoch=epoch if min_epoch is None else min_epoch,
         mode=mode,
         mode_since=at,
-        waves=stated(waves),
+        waves=waves,
         automatic_date=automatic_date,
         reason="so decided",
         confirmed_by=None,

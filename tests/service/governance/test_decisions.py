@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from chfw_common.events.waves import stated
 from chfw_common.kernel.rollout import HubState
 from chfw_common.kernel.waves import Wave
 from chfw_common.topology import ROLLOUT_PROGRESSED
@@ -82,7 +81,7 @@ async def test_refusals_are_problems_and_change_nothing(stand: Stand) -> None:
 
 
 async def test_waves_are_in_force_until_they_are_stated_anew(stand: Stand) -> None:
-    await stand.announce(waves=stated([Wave("north", NOW + 30 * DAY, NOW + 60 * DAY, ("North",))]))
+    await stand.announce(waves=(Wave("north", NOW + 30 * DAY, NOW + 60 * DAY, ("North",)),))
     first = (await post(stand, "k1", "pilot")).json()
     assert [(wave["name"], wave["regions"]) for wave in first["waves"]] == [("north", ["North"])]
     later = {"name": "north", "opens": "2026-11-10T09:00:00Z", "automatic_date": "2026-12-10T09:00:00Z"}

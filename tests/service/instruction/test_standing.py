@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
-from chfw_common.events.waves import stated
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.months import cut_off
@@ -120,7 +119,7 @@ def day(number: int) -> str:
 
 async def test_each_hub_is_judged_by_the_dates_of_its_wave(stand: Stand) -> None:
     """Hub 1 is in the wave, hub 2 goes with the rest; a decision states the waves anew."""
-    await stand.announce(waves=stated([NORTH]))
+    await stand.announce(waves=(NORTH,))
     await stand.load_hubs([1])
     await stand.load_hubs([2], region="south")
     assert await judged(stand, "a", [1, 2], activate_at=day(59)) == ["before_group_opens", "accepted"]
@@ -134,7 +133,7 @@ async def test_each_hub_is_judged_by_the_dates_of_its_wave(stand: Stand) -> None
 
 async def test_the_pilot_has_an_opening_of_its_own(stand: Stand) -> None:
     """Whichever group the instruction names, and whatever wave the hub is in."""
-    await stand.announce(waves=stated([NORTH]))
+    await stand.announce(waves=(NORTH,))
     await stand.load_hubs([1, 2])
     pilot = {"group": "pilot"}
     assert await judged(stand, "a", [1], activate_at=day(13), **pilot) == ["before_group_opens"]

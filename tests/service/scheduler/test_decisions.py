@@ -12,7 +12,6 @@ from chfw_common.events.command import CommandKind, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.response import ResponseKind
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from chfw_common.events.waves import stated as stated_waves
 from chfw_common.kernel.rollout import Mode
 from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.database import open_database
@@ -296,7 +295,7 @@ async def test_a_wave_keeps_its_opening_and_its_date(stand: Stand) -> None:
     asap, stated, silent = hubs_of(3, 3)
     waves = (NORTH,)
     await stand.load_hubs([asap, stated, silent], parties=("elec", None))
-    await stand.announce(waves=stated_waves(waves))
+    await stand.announce(waves=waves)
     await stand.tick("jobs")
     await stand.decide(1, Mode.RUN, waves=waves)
     await stand.instruct(instruction("elec", [asap], at=None), instruction("elec", [stated], at=T))
@@ -320,7 +319,7 @@ async def test_an_overdue_wave_waits_for_a_new_date_of_its_own(stand: Stand) -> 
     """The rest goes on; nothing of the wave does, and nothing runs hot."""
     late, rest = hubs_of(3, 2)
     await stand.load_hubs([late, rest], parties=("elec", None))
-    await stand.announce(waves=stated_waves([NORTH]))
+    await stand.announce(waves=(NORTH,))
     await stand.tick("jobs")
     await stand.smi_says(record(rest, 2, region="South"))
     await stand.instruct(instruction("elec", [late, rest]))

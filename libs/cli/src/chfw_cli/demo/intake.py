@@ -9,7 +9,7 @@ from typing import Any
 from chfw_cli.demo.client import Client
 from chfw_cli.demo.oracle import judge
 from chfw_cli.demo.pacing import Timeline
-from chfw_cli.demo.story import RELEASE_ID, Request, Story
+from chfw_cli.demo.story import IMAGE, RELEASE_ID, Request, Story
 
 LOOK_EVERY = 0.1
 """Seconds between two looks: to ask takes a few milliseconds of the service that is timed."""
@@ -68,7 +68,7 @@ async def _until_answered(client: Client, request: Request, timeline: Timeline) 
 
 async def verdict_mismatches(client: Client, story: Story, ids: Mapping[str, str]) -> list[str]:
     """Compare every verdict of every request with what the oracle says of it, entry by entry."""
-    image, boxes = story.image(), story.boxes()
+    boxes = story.boxes()
     found: list[str] = []
     for request in story.requests:
         said: list[Any] = []
@@ -77,7 +77,7 @@ async def verdict_mismatches(client: Client, story: Story, ids: Mapping[str, str
             "instruction", path, "results", party=request.party, role=request.role, limit=PAGE
         ):
             said += page
-        expected = [verdict for verdict, _ in judge(image, boxes, request)]
+        expected = [verdict for verdict, _ in judge(IMAGE, boxes, request)]
         if len(said) != len(expected):
             found.append(f"{request.key}: {len(expected)} entries, {len(said)} verdicts")
         for row, verdict, text in zip(said, expected, request.entries, strict=False):

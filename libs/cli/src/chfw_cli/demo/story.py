@@ -51,6 +51,7 @@ IMAGE = Image(
     BEGINS + PILOT_OPENS,
     WAVES,
 )
+"""The release as the oracle sees it."""
 MALFORMED = ("", "00-DB-12-34", "not an id", "00-DB-12-34-56-78-90-G0", "00DB123456789", "00-db-12-34-56-78-90-a0-ff")
 
 
@@ -97,10 +98,6 @@ class Story:
     def boxes(self) -> dict[int, Box]:
         """The hubs as the oracle sees them, each by its id."""
         return {hub.hub: hub for hub in self.estate.hubs}
-
-    def image(self) -> Image:
-        """The release as the oracle sees it."""
-        return IMAGE
 
     def release_body(self) -> dict[str, Any]:
         """The notice the DCC posts."""

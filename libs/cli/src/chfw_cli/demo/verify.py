@@ -8,7 +8,7 @@ from chfw_cli.demo.client import Client
 from chfw_cli.demo.intake import verdict_mismatches
 from chfw_cli.demo.oracle import expect
 from chfw_cli.demo.reconcile import Reconciliation, reconcile
-from chfw_cli.demo.story import Story
+from chfw_cli.demo.story import IMAGE, Story
 from chfw_cli.demo.tell import Told
 from chfw_cli.demo.views import look, state_hash
 from chfw_common.runtime.audit import Finding, audit
@@ -36,7 +36,7 @@ class Verdict:
 
 async def verify(client: Client, admin: Any, story: Story, told: Told) -> Verdict:
     """Reconcile and audit."""
-    expected = expect(story.image(), story.boxes(), story.requests)
+    expected = expect(IMAGE, story.boxes(), story.requests)
     views = await look(client, admin)
     parked = await _count(admin, "parked_record", SERVICES)
     findings = [str(finding) for service in SERVICES for finding in await _audit(admin, service)]

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from chfw_common.events.base import Event, UtcInstant
-from chfw_common.events.waves import StatedWave
+from chfw_common.events.waves import StatedWaves
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Mode
 
@@ -24,7 +24,7 @@ class RolloutDecision(Event):
     mode: Mode
     mode_since: UtcInstant
     automatic_date: UtcInstant
-    waves: tuple[StatedWave, ...] = ()
+    waves: StatedWaves = ()
     reason: str
     confirmed_by: str | None
     decided_at: UtcInstant

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import ClassVar, Literal
 
 from chfw_common.events.base import Event, Part, UtcInstant
-from chfw_common.events.waves import StatedWave
+from chfw_common.events.waves import StatedWaves
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 
@@ -48,4 +48,4 @@ class ReleaseNotified(Event):
     pilot_opens: UtcInstant
     pilot_closes: UtcInstant
     automatic_date: UtcInstant
-    waves: tuple[StatedWave, ...] = ()
+    waves: StatedWaves = ()

@@ -1,39 +1,29 @@
 """Waves as notices and decisions state them; stores keep them in the same shape."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
-from chfw_common.events.base import Part, UtcInstant
-from chfw_common.kernel.waves import SHARES, Wave
+from pydantic import AfterValidator, TypeAdapter
 
-
-class StatedWave(Part):
-    """A wave (`chfw_common.kernel.waves.Wave`)."""
-
-    name: str
-    opens: UtcInstant
-    automatic_date: UtcInstant
-    regions: tuple[str, ...] = ()
-    share_from: int = 0
-    share_below: int = SHARES
+from chfw_common.kernel.instants import require_utc
+from chfw_common.kernel.waves import Wave
 
 
-def stated(waves: Iterable[Wave]) -> tuple[StatedWave, ...]:
-    """Waves as an event says them."""
-    return tuple(StatedWave(**asdict(wave)) for wave in waves)
+def _in_utc(wave: Wave) -> Wave:
+    return replace(wave, opens=require_utc(wave.opens), automatic_date=require_utc(wave.automatic_date))
 
 
-def waves_of(parts: Iterable[StatedWave]) -> tuple[Wave, ...]:
-    """What an event says, as waves."""
-    return tuple(Wave(**dict(part)) for part in parts)
+StatedWaves = tuple[Annotated[Wave, AfterValidator(_in_utc)], ...]
+"""Waves in an event, their instants in UTC."""
+_WAVES: TypeAdapter[tuple[Wave, ...]] = TypeAdapter(StatedWaves)
 
 
-def waves_to_json(waves: Iterable[Wave]) -> list[dict[str, Any]]:
+def waves_to_json(waves: tuple[Wave, ...]) -> list[dict[str, Any]]:
     """Waves as a store keeps them."""
-    return [part.model_dump(mode="json") for part in stated(waves)]
+    return list(_WAVES.dump_python(waves, mode="json"))
 
 
 def waves_from_json(stored: Iterable[dict[str, Any]]) -> tuple[Wave, ...]:
     """The waves of a stored document."""
-    return waves_of(map(StatedWave.model_validate, stored))
+    return _WAVES.validate_python(stored)

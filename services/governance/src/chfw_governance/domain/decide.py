@@ -127,7 +127,7 @@ def decide(standing: Standing, proposal: Proposal, now: Instant, notice: Notice)
         min_epoch=epoch if _halts(standing, proposal) else standing.min_epoch,
         mode=proposal.mode,
         mode_since=standing.mode_since if proposal.mode is standing.mode else now,
-        automatic_date=proposal.automatic_date or standing.automatic_date,
+        automatic_date=_date(standing, proposal),
         waves=_waves(standing, proposal),
         reason=proposal.reason,
         confirmed_by=proposal.confirmed_by,
@@ -151,8 +151,8 @@ def _refuse_order(standing: Standing, proposal: Proposal) -> Refusal | None:
 
 
 def _refuse_date(standing: Standing, proposal: Proposal, now: Instant, resume_notice: timedelta) -> Refusal | None:
-    date = proposal.automatic_date or standing.automatic_date
-    before, after = _dates(standing.automatic_date, standing.waves), _dates(date, _waves(standing, proposal))
+    before = _dates(standing.automatic_date, standing.waves)
+    after = _dates(_date(standing, proposal), _waves(standing, proposal))
     moved = after.items() - before.items()
     if any(when <= now for _, when in moved):
         return Refusal.DATE_IN_PAST
@@ -175,8 +175,11 @@ def _refuse_waves(standing: Standing, proposal: Proposal, now: Instant, soak: ti
     """A date of the release that is brought forward may lie before that of a wave: then the waves are stated anew."""
     if not _moves_date(standing, proposal):
         return None
-    date = proposal.automatic_date or standing.automatic_date
-    return fault_in(_waves(standing, proposal), date, soak=soak, now=now)
+    return fault_in(_waves(standing, proposal), _date(standing, proposal), soak=soak, now=now)
+
+
+def _date(standing: Standing, proposal: Proposal) -> Instant:
+    return proposal.automatic_date or standing.automatic_date
 
 
 def _waves(standing: Standing, proposal: Proposal) -> tuple[Wave, ...]:
@@ -204,13 +207,13 @@ def _interrupted(standing: Standing) -> Mode:
 
 def _moves_date(standing: Standing, proposal: Proposal) -> bool:
     """Whether D or a wave changes."""
-    date_moves = proposal.automatic_date is not None and proposal.automatic_date != standing.automatic_date
-    return date_moves or _waves(standing, proposal) != standing.waves
+    before = (standing.automatic_date, standing.waves)
+    return (_date(standing, proposal), _waves(standing, proposal)) != before
 
 
 def _delays(standing: Standing, proposal: Proposal) -> bool:
     """Whether D is later than it was, for the rest or perhaps for a hub of a wave."""
-    later = proposal.automatic_date is not None and proposal.automatic_date > standing.automatic_date
+    later = _date(standing, proposal) > standing.automatic_date
     return later or may_delay(standing.waves, _waves(standing, proposal))
 
 

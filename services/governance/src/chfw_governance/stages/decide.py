@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
-from chfw_common.events.waves import stated, waves_from_json
+from chfw_common.events.waves import waves_from_json
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.runtime.http.callers import Caller
@@ -77,7 +77,7 @@ async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[An
         mode=decided.mode,
         mode_since=decided.mode_since,
         automatic_date=decided.automatic_date,
-        waves=stated(decided.waves),
+        waves=decided.waves,
         reason=decided.reason,
         confirmed_by=decided.confirmed_by,
         decided_at=now,

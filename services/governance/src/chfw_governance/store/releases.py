@@ -4,7 +4,7 @@ from typing import Any
 
 from chfw_common.events.release import ReleaseNotified
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
+from chfw_common.events.waves import waves_from_json, waves_to_json
 from chfw_common.kernel.ids import ReleaseId, UserId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode
@@ -25,7 +25,7 @@ async def open_release(tx: Tx, notice: ReleaseNotified) -> None:
         notice.version,
         notice.notified_at,
         notice.automatic_date,
-        waves_to_json(waves_of(notice.waves)),
+        waves_to_json(notice.waves),
     )
 
 

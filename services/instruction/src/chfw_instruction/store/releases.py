@@ -4,7 +4,7 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
-from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
+from chfw_common.events.waves import waves_from_json, waves_to_json
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Mode, Rule
@@ -36,7 +36,7 @@ async def save_notice(tx: Tx, notice: ReleaseNotified) -> None:
         active,
         notice.rule,
         notice.automatic_date,
-        waves_to_json(waves_of(notice.waves)),
+        waves_to_json(notice.waves),
         notice.pilot_opens,
         notice.pilot_cap,
     )
@@ -50,7 +50,7 @@ async def save_decision(tx: Tx, decision: RolloutDecision) -> None:
         decision.epoch,
         decision.mode,
         decision.automatic_date,
-        waves_to_json(waves_of(decision.waves)),
+        waves_to_json(decision.waves),
     )
 
 

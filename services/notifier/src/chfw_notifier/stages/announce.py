@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from chfw_common.events.release import CplEntry, Priority, ReleaseKind, ReleaseNotified, Severity
-from chfw_common.events.waves import stated
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
@@ -117,5 +116,5 @@ def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:
         pilot_opens=dates.pilot_opens,
         pilot_closes=dates.pilot_closes,
         automatic_date=dates.automatic_date,
-        waves=stated(dates.waves),
+        waves=dates.waves,
     )

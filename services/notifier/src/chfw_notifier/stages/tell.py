@@ -9,7 +9,6 @@ from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.rollout_progress import RolloutProgressed
 from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
-from chfw_common.events.waves import waves_of
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
@@ -74,7 +73,7 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -
             "epoch": decision.epoch,
             "automatic_date": format_instant(decision.automatic_date),
             "cut_off": format_instant(cut_off(decision.automatic_date)),
-            "waves": show_waves(waves_of(decision.waves)),
+            "waves": show_waves(decision.waves),
             "reason": decision.reason,
             "decided_at": format_instant(decision.decided_at),
         }

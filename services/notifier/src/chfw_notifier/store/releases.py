@@ -6,7 +6,7 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
-from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
+from chfw_common.events.waves import waves_from_json, waves_to_json
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode
@@ -38,7 +38,7 @@ async def add(tx: Tx, notice: ReleaseNotified) -> bool:
         document,
         notice.notified_at,
         notice.automatic_date,
-        waves_to_json(waves_of(notice.waves)),
+        waves_to_json(notice.waves),
     )
     return added is not None
 
@@ -56,7 +56,7 @@ async def move(tx: Tx, decision: RolloutDecision) -> None:
         decision.epoch,
         decision.mode,
         decision.automatic_date,
-        waves_to_json(waves_of(decision.waves)),
+        waves_to_json(decision.waves),
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from chfw_common.events.waves import waves_of
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.jobs import start_job
@@ -57,7 +56,7 @@ class Decide:
         known = await releases.read_rollout(tx, self.pacing, release_id)
         if not await releases.upsert_decision(tx, decision):
             return []
-        dates = (decision.automatic_date, waves_of(decision.waves))
+        dates = (decision.automatic_date, decision.waves)
         if known is not None and (known.terms.automatic_date, known.waves) != dates:
             args = {"release_id": release_id}
             await start_job(tx, REDATE, f"{release_id}:{decision.epoch}", args, now)

@@ -5,7 +5,7 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
-from chfw_common.events.waves import waves_from_json, waves_of, waves_to_json
+from chfw_common.events.waves import waves_from_json, waves_to_json
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
@@ -59,7 +59,7 @@ async def upsert_release(tx: Tx, notice: ReleaseNotified, now: Instant) -> None:
         notice.lone_lead,
         notice.answer_min,
         notice.automatic_date,
-        waves_to_json(waves_of(notice.waves)),
+        waves_to_json(notice.waves),
         notice.pilot_opens,
         notice.notified_at,
         now,
@@ -88,7 +88,7 @@ async def upsert_decision(tx: Tx, decision: RolloutDecision) -> bool:
         decision.mode,
         decision.mode_since,
         decision.automatic_date,
-        waves_to_json(waves_of(decision.waves)),
+        waves_to_json(decision.waves),
     )
     return row is not None
 
