@@ -26,7 +26,6 @@ from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.state import StateDir
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.kernel.ids import HubId, ReleaseId
-from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope
 from chfw_common.runtime.clock import RealClock, machine_now, stopwatch
 from chfw_common.runtime.consume import ConsumeCore, Settled
@@ -36,7 +35,7 @@ from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Wake
-from chfw_common.runtime.service import Batch, Consume, Outcome, Record, Service, Tx, hub_events
+from chfw_common.runtime.service import Batch, Consume, Now, Outcome, Record, Service, Tx, hub_events
 from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import HUB_RESPONSE, Topic, partition_of_hub
 
@@ -44,7 +43,7 @@ NAME = "bench"
 TABLE = "create table heard (hub bigint primary key, kind text not null, at timestamptz not null);"
 
 
-async def handle(tx: Tx, batch: Batch[HubResponse], _now: Instant) -> Outcome:
+async def handle(tx: Tx, batch: Batch[HubResponse], _now: Now) -> Outcome:
     """One row per hub."""
     items = [item for event in batch.events for item in event.items]
     await tx.execute(

@@ -78,7 +78,7 @@ class Stand:
         """Hand facts to the handler as one batch."""
         batch = batch_of(topic, events, self.clock.at)
         async with self.database.transaction() as tx:
-            await self.service.consumes[topic].handler(tx, batch, self.clock.at)
+            await self.service.consumes[topic].handler(tx, batch, self.clock.now)
 
     async def announce(self, **changes: Any) -> None:
         """Tell the service of the release."""
@@ -92,7 +92,7 @@ class Stand:
         """Call the jobs tick until it has nothing to do, or so often; says how often it ran."""
         ran = 0
         while steps is None or ran < steps:
-            if not (await self.ticks.call(self.service.ticks[0], self.clock.at)).ran:
+            if not (await self.ticks.call(self.service.ticks[0], self.clock.now)).ran:
                 break
             ran += 1
         return ran

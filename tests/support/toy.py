@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
 from chfw_common.events.base import Event
-from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.service import Batch, Consume, Outcome, Outgoing, Parked, Service, Tx
+from chfw_common.runtime.service import Batch, Consume, Now, Outcome, Outgoing, Parked, Service, Tx
 from chfw_common.topology import BULK_LANE, Key, Topic, partition_of_key
 
 NAME = "toy"
@@ -58,7 +57,7 @@ class Toy:
         """The service that consumes the topics."""
         return Service(NAME, {topic: Consume(self.handle) for topic in topics}, **parts)
 
-    async def handle(self, tx: Tx, batch: Batch[ToyHappened], _now: Instant) -> Outcome:
+    async def handle(self, tx: Tx, batch: Batch[ToyHappened], _now: Now) -> Outcome:
         """Write a row per record and count each `n`; fail only after that."""
         self.batches += 1
         parked = [Parked(m.offset, "refused") for m in batch.messages if m.event.n in self.refuse]

@@ -21,6 +21,7 @@ from chfw_device_sim.domain.image import Radio
 from chfw_device_sim.stages import activate, deliver, load, receive_command, receive_distribution
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.store import device
+from tests.support.times import still
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -54,7 +55,7 @@ A, B, C = HUBS = hubs_of_one_partition(3)
 
 
 async def load_devices(tx: Tx, hubs: Sequence[HubId] = HUBS, region: str = "North") -> None:
-    await load.command(tx, [device.NewDevice(hub, 0, region, "106C", "M", "1", "OLD") for hub in hubs], T0)
+    await load.command(tx, [device.NewDevice(hub, 0, region, "106C", "M", "1", "OLD") for hub in hubs], still(T0))
 
 
 def batch(topic: str, *events: EventT, sent_at: datetime = T0) -> Batch[EventT]:
@@ -117,12 +118,14 @@ def alerts(outgoing: Sequence[Outgoing]) -> list[AlertItem]:
 async def distribute(
     tx: Tx, *events: FirmwareDistributed, on: Network = SURE, now: datetime = T0, sent_at: datetime = T0
 ) -> list[ResponseItem]:
-    outcome = await receive_distribution.handle(on, tx, batch("firmware.distributed", *events, sent_at=sent_at), now)
+    outcome = await receive_distribution.handle(
+        on, tx, batch("firmware.distributed", *events, sent_at=sent_at), still(now)
+    )
     return answers(outcome.outgoing)
 
 
 async def obey(tx: Tx, *events: HubCommand, on: Network = SURE, now: datetime = T0) -> list[ResponseItem]:
-    outcome = await receive_command.handle(on, tx, batch("hub.command", *events), now)
+    outcome = await receive_command.handle(on, tx, batch("hub.command", *events), still(now))
     return answers(outcome.outgoing)
 
 
@@ -137,11 +140,11 @@ async def calls(tick: Callable[P, Awaitable[TickResult]], *arguments: P.args, **
 async def held(tx: Tx, hubs: Sequence[HubId] = HUBS, on: Network = SURE) -> None:
     await load_devices(tx, hubs)
     await distribute(tx, image(*hubs), on=on)
-    await calls(deliver.tick, on, tx, T0 + HOUR)
+    await calls(deliver.tick, on, tx, still(T0 + HOUR))
 
 
 async def run_activations(tx: Tx, now: datetime, on: Network = SURE) -> TickResult:
-    return TickResult([event for done in await calls(activate.tick, on, tx, now) for event in done.outgoing])
+    return TickResult([event for done in await calls(activate.tick, on, tx, still(now)) for event in done.outgoing])
 
 
 async def devices(tx: Tx) -> dict[HubId, dict[str, object]]:

@@ -16,6 +16,7 @@ from chfw_device_sim.service import network_of
 from chfw_device_sim.settings import Settings
 from chfw_device_sim.stages import activate, deliver, load, receive_command, receive_distribution
 from chfw_device_sim.store import device
+from tests.support.times import still
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -38,7 +39,7 @@ async def test_a_chunk_of_hubs(tx: Tx) -> None:
         Settings.model_validate({"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": "-"}), lambda: T0
     )
     hubs = [HubId(number) for number in range(HUBS)]
-    await load.command(tx, [device.NewDevice(hub, 0, "North", "106C", "M", "1", "OLD") for hub in hubs], T0)
+    await load.command(tx, [device.NewDevice(hub, 0, "North", "106C", "M", "1", "OLD") for hub in hubs], still(T0))
     costs: dict[str, list[tuple[float, float]]] = {}
     for number in range(1, ROUNDS + 1):
         now = T0 + number * 30 * DAY
@@ -52,10 +53,10 @@ async def test_a_chunk_of_hubs(tx: Tx) -> None:
              "items": items, **stamp}
         )  # fmt: skip
         steps: dict[str, Awaitable[object]] = {
-            "distribute": receive_distribution.handle(network, tx, batch(image), now),
-            "deliver": deliver.tick(network, tx, now + 9 * DAY),
-            "arm": receive_command.handle(network, tx, batch(arm), now),
-            "activate": activate.tick(network, tx, now + 10 * DAY),
+            "distribute": receive_distribution.handle(network, tx, batch(image), still(now)),
+            "deliver": deliver.tick(network, tx, still(now + 9 * DAY)),
+            "arm": receive_command.handle(network, tx, batch(arm), still(now)),
+            "activate": activate.tick(network, tx, still(now + 10 * DAY)),
         }
         for name, step in steps.items():
             costs.setdefault(name, []).append(await timed(step))

@@ -17,6 +17,7 @@ from chfw_notifier.store import feeds
 from chfw_notifier.store.feeds import Told
 from tests.support.release import NOW, RELEASE
 from tests.support.serving import Stand, bearer
+from tests.support.times import still
 
 PARTIES = [PartyId(name) for name in ("amber", "beryl", "coral")]
 ELEC = PartyId("elec")
@@ -87,7 +88,7 @@ def part(number: int, request: str, hubs: int, party: PartyId = ELEC) -> Receive
 async def receive(stand: Stand, *parts: Received[InstructionReceived]) -> None:
     async with stand.database.transaction() as tx:
         handler = stand.service.consumes[INSTRUCTION_RECEIVED].handler
-        await handler(tx, Batch(INSTRUCTION_RECEIVED.name, 0, parts), NOW)
+        await handler(tx, Batch(INSTRUCTION_RECEIVED.name, 0, parts), still(NOW))
 
 
 async def receipts(stand: Stand, party: PartyId) -> list[tuple[str, int]]:

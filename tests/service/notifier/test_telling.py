@@ -25,6 +25,7 @@ from chfw_common.topology import (
 )
 from tests.support.release import DAY, NOW, RELEASE, decision
 from tests.support.serving import Stand, bearer
+from tests.support.times import still
 
 ELEC, GAS, GONE = PartyId("elec"), PartyId("gas"), PartyId("gone")
 BODY: dict[str, Any] = {
@@ -186,7 +187,7 @@ async def test_a_former_supplier_is_not_told_of_every_later_step(stand: Stand) -
         changed = item(3, version, answers={GAS: None}, lapsed=(GONE,))
         async with stand.database.transaction() as tx:
             handler = stand.service.consumes[HUB_PROGRESSED].handler
-            await handler(tx, batch_of(version, progressed(changed)), NOW)
+            await handler(tx, batch_of(version, progressed(changed)), still(NOW))
     assert len(await feed(stand, GONE)) == 1
     assert len(await feed(stand, GAS, "GS")) == 3
 
@@ -227,7 +228,7 @@ async def test_feeds_have_no_gaps_whoever_writes_at_once(stand: Stand) -> None:
 
     async def one(number: int) -> None:
         async with stand.database.transaction() as tx:
-            await stand.service.consumes[HUB_PROGRESSED].handler(tx, batch_of(number, events[number]), NOW)
+            await stand.service.consumes[HUB_PROGRESSED].handler(tx, batch_of(number, events[number]), still(NOW))
 
     await asyncio.gather(*(one(number) for number in (*range(20), *range(10))))
     assert len(await feed(stand, ELEC, limit=7)) == 21

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chfw_common.kernel.instants import Instant, parse_instant
+from chfw_common.kernel.instants import parse_instant
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.kept import kept_headers
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.service import Batch, Consume, Outcome, Record, Service, Tx
+from chfw_common.runtime.service import Batch, Consume, Now, Outcome, Record, Service, Tx
 from chfw_common.topology import TOPICS, Topic, partition_of_key
 from tests.support import toy
 from tests.support.events import Json, mutated, odd_headers
 from tests.support.fuzzing import inputs
+from tests.support.times import still
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
 
@@ -40,7 +41,7 @@ def texts(part: object) -> list[str]:
 class Storing:
     """A handler that stores every text it gets, as those of the services do."""
 
-    async def handle(self, tx: Tx, batch: Batch, _now: Instant) -> Outcome:  # type: ignore[type-arg]
+    async def handle(self, tx: Tx, batch: Batch, _now: Now) -> Outcome:  # type: ignore[type-arg]
         """Store the events."""
         for event in batch.events:
             await tx.executemany(
@@ -68,7 +69,7 @@ async def test_any_record_is_handled_or_parked(database: Database, topic: Topic,
             partition,
         )
     record = Record(topic.name, partition, due, key, value, tuple(data.draw(odd_headers(topic))))
-    settled = await core.settle(topic, partition, [record], NOW)
+    settled = await core.settle(topic, partition, [record], still(NOW))
     assert (settled.next_offset, settled.applied + settled.parked) == (due + 1, 1)
     async with database.transaction() as tx:
         rows = await tx.fetch("select * from parked_record")

@@ -41,6 +41,7 @@ from chfw_scheduler.service import build
 from chfw_scheduler.settings import Settings
 from tests.support.release import NOW, RELEASE, SINCE, Answers, D, decision, notice, put_hubs
 from tests.support.serving import batch_of
+from tests.support.times import still
 
 T = parse_instant("2026-12-01T02:00:00Z")
 HOUR = timedelta(hours=1)
@@ -137,7 +138,7 @@ class Stand:
         """Hand facts to the handler as one batch of a partition, and write what it says."""
         batch = batch_of(topic, events, self.now, partition)
         async with self.database.transaction() as tx:
-            outcome = await self.service.consumes[topic].handler(tx, batch, self.now)
+            outcome = await self.service.consumes[topic].handler(tx, batch, still(self.now))
             await write_outbox(tx, outcome.outgoing, "test", self.now)
 
     async def hubs_say(self, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any) -> None:
@@ -187,7 +188,7 @@ class Stand:
         """Call a tick until it has nothing to do, or so often; says how often it ran."""
         ran = 0
         while times is None or ran < times:
-            if not (await self.ticks.call(self.tick_named(name), self.now)).ran:
+            if not (await self.ticks.call(self.tick_named(name), still(self.now))).ran:
                 break
             ran += 1
             assert ran < 1000, "the tick runs hot"

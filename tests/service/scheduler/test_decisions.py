@@ -20,6 +20,7 @@ from chfw_common.topology import HUB_PARTITIONS
 from chfw_scheduler.store import releases
 from tests.service.scheduler.stand import HOUR, Stand, T, alert, hubs_of, instruction, record
 from tests.support.release import DAY, NOW, RELEASE, D
+from tests.support.times import still
 
 PERMIT = timedelta(minutes=10)
 
@@ -46,7 +47,7 @@ async def test_a_decision_waits_for_the_claim_and_the_next_claim_sees_it(stand: 
     await stand.instruct(instruction("elec", hubs))
     claim = stand.tick_named("claim")
     async with stand.database.transaction() as tx:
-        result = await claim.run(tx, stand.now)
+        result = await claim.run(tx, still(stand.now))
         await write_outbox(tx, result.outgoing, "claim", stand.now)
         deciding = asyncio.create_task(stand.decide(2, Mode.STOP, halt=2))
         await until_blocked(stand)

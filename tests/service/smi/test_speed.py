@@ -13,6 +13,7 @@ from chfw_common.kernel.roles import Role
 from chfw_common.runtime.service import Batch, Received, Tx
 from chfw_smi.domain.inventory import Claimed, Loaded
 from chfw_smi.stages import load, observe
+from tests.support.times import still
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HUBS = 440
@@ -58,12 +59,12 @@ def alerts(hubs: Sequence[HubId], counter: int) -> Batch[Cs06Alert]:
 
 async def test_a_chunk_of_alerts(tx: Tx) -> None:
     hubs = [HubId(number) for number in range(HUBS)]
-    await load.command(tx, [loaded(number) for number in hubs], T0)
+    await load.command(tx, [loaded(number) for number in hubs], still(T0))
     whole, own = [], []
     for counter in range(1, ROUNDS + 1):
         batch = alerts(hubs, counter)
         begun, busy = perf_counter(), process_time()
-        outcome = await observe.handle_alerts(tx, batch, T0)
+        outcome = await observe.handle_alerts(tx, batch, still(T0))
         whole.append(perf_counter() - begun)
         own.append(process_time() - busy)
         assert sum(out.event.weight for out in outcome.outgoing) == HUBS

@@ -13,7 +13,7 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.jobs import jobs_tick, start_job
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Wake
-from chfw_common.runtime.service import JobKind, JobStep, Service, Tick, TickResult, Tx
+from chfw_common.runtime.service import JobKind, JobStep, Now, Service, Tick, TickResult, Tx
 from chfw_common.runtime.ticks import TickRunner, run_tick
 from tests.support.toy import NAME, emitted, toy_topic
 from tests.support.waiting import eventually, running
@@ -38,7 +38,7 @@ def runners(database: Database, *ticks: Tick) -> list[TickRunner]:
 async def test_of_two_runners_one_acts(toy_database: Database) -> None:
     inside, leave = asyncio.Event(), asyncio.Event()
 
-    async def run(tx: Tx, _now: Instant) -> TickResult:
+    async def run(tx: Tx, _now: Now) -> TickResult:
         inside.set()
         await leave.wait()
         await tx.execute("insert into tally values (1, 1)")
@@ -46,12 +46,12 @@ async def test_of_two_runners_one_acts(toy_database: Database) -> None:
 
     tick = Tick("act", run, due_until_tallied)
     one, other = runners(toy_database, tick)
-    first = asyncio.create_task(one.call(tick, machine_now()))
+    first = asyncio.create_task(one.call(tick, machine_now))
     await inside.wait()
-    assert not (await other.call(tick, machine_now())).ran, "another process holds the tick"
+    assert not (await other.call(tick, machine_now)).ran, "another process holds the tick"
     leave.set()
     assert (await first).ran
-    assert not (await other.call(tick, machine_now())).ran, "what was due is done"
+    assert not (await other.call(tick, machine_now)).ran, "what was due is done"
     async with toy_database.transaction() as tx:
         assert await tx.fetchval("select count(*) from outbox") == 1
 
@@ -59,21 +59,21 @@ async def test_of_two_runners_one_acts(toy_database: Database) -> None:
 async def test_many_runners_at_once_act_once(toy_database: Database) -> None:
     acted = 0
 
-    async def run(tx: Tx, now: Instant) -> TickResult:
+    async def run(tx: Tx, now: Now) -> TickResult:
         nonlocal acted
-        if await due_until_tallied(tx, now) is not None:
+        if await due_until_tallied(tx, now()) is not None:
             await tx.execute("insert into tally values (1, 1)")
             acted += 1
         return TickResult()
 
     tick = Tick("act", run, due_until_tallied)
     both = runners(toy_database, tick)
-    await asyncio.gather(*(runner.call(tick, machine_now()) for runner in both * 10))
+    await asyncio.gather(*(runner.call(tick, machine_now) for runner in both * 10))
     assert acted == 1
 
 
 async def test_a_tick_that_fails_leaves_nothing_behind(toy_database: Database) -> None:
-    async def run(tx: Tx, _now: Instant) -> TickResult:
+    async def run(tx: Tx, _now: Now) -> TickResult:
         await tx.execute("insert into tally values (1, 1)")
         raise ZeroDivisionError
 
@@ -89,7 +89,7 @@ async def test_a_tick_that_fails_leaves_nothing_behind(toy_database: Database) -
 async def test_nothing_is_done_before_it_is_due(toy_database: Database) -> None:
     start = machine_now()
 
-    async def run(_tx: Tx, _now: Instant) -> TickResult:
+    async def run(_tx: Tx, _now: Now) -> TickResult:
         return TickResult()
 
     async def due(_tx: Tx, _now: Instant) -> Instant:
@@ -97,8 +97,8 @@ async def test_nothing_is_done_before_it_is_due(toy_database: Database) -> None:
 
     tick = Tick("act", run, due)
     (one, _) = runners(toy_database, tick)
-    assert not (await one.call(tick, start + LATER - timedelta(microseconds=1))).ran
-    assert (await one.call(tick, start + LATER)).ran
+    assert not (await one.call(tick, lambda: start + LATER - timedelta(microseconds=1))).ran
+    assert (await one.call(tick, lambda: start + LATER)).ran
     assert await one.next_due(start) == start + LATER
 
 
@@ -113,7 +113,7 @@ async def test_the_relay_is_woken_after_each_call_or_after_the_last(
         def lanes(self, lanes: Iterable[int]) -> None:
             seen.extend((calls, lane) for lane in lanes)
 
-    async def run(_tx: Tx, _now: Instant) -> TickResult:
+    async def run(_tx: Tx, _now: Now) -> TickResult:
         nonlocal calls
         if calls == 3:
             return TickResult()
@@ -134,13 +134,13 @@ async def test_the_relay_is_woken_after_each_call_or_after_the_last(
 
 
 async def test_the_events_of_each_call_have_ids_of_their_own(toy_database: Database) -> None:
-    async def run(_tx: Tx, _now: Instant) -> TickResult:
+    async def run(_tx: Tx, _now: Now) -> TickResult:
         return TickResult([emitted(TOPIC, 1), emitted(TOPIC, 1)])
 
     tick = Tick("act", run, due_until_tallied)
     (one, _) = runners(toy_database, tick)
     for _ in range(3):
-        await one.call(tick, machine_now())
+        await one.call(tick, machine_now)
     async with toy_database.transaction() as tx:
         assert await tx.fetchval("select count(distinct event_id) from outbox") == 6
 
@@ -152,7 +152,7 @@ class CountTo:
         self.dies_at = dies_at
         self.kind = JobKind("count", self.step)
 
-    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], _now: Instant) -> JobStep:
+    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], _now: Now) -> JobStep:
         at: int = cursor.get("at", 0)
         if at == args["to"]:
             return JobStep(None)

@@ -13,13 +13,12 @@ from typing import Any
 import structlog
 
 from chfw_common.events.base import Event
-from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope, offsets
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import HoleError, InvalidMessageError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import NO_LANES, write_outbox
-from chfw_common.runtime.service import Batch, Consume, Received, Record, Service, Tx
+from chfw_common.runtime.service import Batch, Consume, Now, Received, Record, Service, Tx
 from chfw_common.runtime.transient import is_transient, transient_as_error
 from chfw_common.topology import Topic, partition_of_key
 
@@ -58,7 +57,7 @@ class ConsumeCore:
         self._database = database
         self._metrics = metrics
 
-    async def settle(self, topic: Topic, partition: int, records: Sequence[Record], now: Instant) -> Settled:
+    async def settle(self, topic: Topic, partition: int, records: Sequence[Record], now: Now) -> Settled:
         """Handle the records in as many transactions as their weight asks for.
 
         Raises HoleError when records are missing before one of the offer (what comes before the hole is settled),
@@ -79,7 +78,7 @@ class ConsumeCore:
         return Settled(next_offset, applied, parked, lanes)
 
     async def _settle_slice(
-        self, topic: Topic, partition: int, offer: Sequence[_Decoded], consume: Consume, now: Instant
+        self, topic: Topic, partition: int, offer: Sequence[_Decoded], consume: Consume, now: Now
     ) -> Settled:
         try:
             async with transient_as_error(), self._database.transaction() as tx:
@@ -109,7 +108,7 @@ class ConsumeCore:
         partition: int,
         offer: Sequence[_Decoded],
         consume: Consume,
-        now: Instant,
+        now: Now,
         *,
         isolate: bool,
     ) -> Settled:
@@ -152,19 +151,19 @@ class ConsumeCore:
         return due, new
 
     async def _handle(
-        self, tx: Tx, topic: Topic, partition: int, part: Sequence[_Decoded], consume: Consume, now: Instant
+        self, tx: Tx, topic: Topic, partition: int, part: Sequence[_Decoded], consume: Consume, now: Now
     ) -> tuple[list[tuple[Record, str, str]], frozenset[int]]:
         """Call the handler and write its events: the rows to park, and the lanes of the events."""
         outcome = await consume.handler(tx, _batch(topic, partition, part), now)
         by_offset = {entry.record.offset: entry.record for entry in part}
         refused = [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
         cause = f"{self._service.name}|{topic.name}|{partition}|{part[0].record.offset}"
-        return refused, await write_outbox(tx, outcome.outgoing, cause, now)
+        return refused, await write_outbox(tx, outcome.outgoing, cause, now())
 
-    async def _park(self, tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Instant) -> None:
+    async def _park(self, tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Now) -> None:
         if not parked:
             return
-        await offsets.park(tx, parked, now)
+        await offsets.park(tx, parked, now())
         for record, kind, error in parked:
             log.warning(
                 "a record was parked", action="parked", topic=record.topic, partition=record.partition,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import JobKind, Tick, TickResult, Tx
+from chfw_common.runtime.service import JobKind, Now, Tick, TickResult, Tx
 
 
 async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Instant) -> bool:
@@ -27,7 +27,7 @@ def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool
     """
     steps = {kind.name: kind.step for kind in kinds}
 
-    async def run(tx: Tx, now: Instant) -> TickResult:
+    async def run(tx: Tx, now: Now) -> TickResult:
         row = await tx.fetchrow(
             "select * from job where state = 'open' and kind = any($1::text[]) order by id limit 1 for update",
             list(steps),
@@ -43,7 +43,7 @@ def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool
             row["id"],
             step.cursor,
             "done" if finished else "open",
-            now,
+            now(),
         )
         return TickResult(step.outgoing, more=True)
 

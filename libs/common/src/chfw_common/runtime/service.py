@@ -22,6 +22,10 @@ from chfw_common.topology import Topic, in_chunks, partition_of_release
 Tx: TypeAlias = "asyncpg.Connection[Any]"
 """An open transaction of the service's own database role."""
 
+Now: TypeAlias = Callable[[], Instant]
+"""The roll-out's time, whenever it is asked. A stage asks after it has the locks that make the time matter: what was
+asked before a wait is old."""
+
 EventT = TypeVar("EventT", bound=Event)
 AnswerT = TypeVar("AnswerT")
 ItemT = TypeVar("ItemT")
@@ -110,7 +114,7 @@ class Answered(Generic[AnswerT]):
 class Handler(Protocol):
     """Handles one batch in the transaction that also moves the offset."""
 
-    async def __call__(self, tx: Tx, batch: Batch[Any], now: Instant, /) -> Outcome: ...
+    async def __call__(self, tx: Tx, batch: Batch[Any], now: Now, /) -> Outcome: ...
 
 
 class Source(Enum):
@@ -142,7 +146,7 @@ class Tick:
     """
 
     name: str
-    run: Callable[[Tx, Instant], Awaitable[TickResult]]
+    run: Callable[[Tx, Now], Awaitable[TickResult]]
     next_due: Callable[[Tx, Instant], Awaitable[Instant | None]]
     every: timedelta = timedelta(milliseconds=100)
     relays_last: bool = False
@@ -158,10 +162,10 @@ class JobStep:
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """Work on more hubs than one transaction may take. `step` gets the arguments, the cursor and now."""
+    """Work on more hubs than one transaction may take. `step` gets the arguments, the cursor and the time."""
 
     name: str
-    step: Callable[[Tx, dict[str, Any], dict[str, Any], Instant], Awaitable[JobStep]]
+    step: Callable[[Tx, dict[str, Any], dict[str, Any], Now], Awaitable[JobStep]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class SourceContext:
     async def settle(self, topic: Topic, partition: int, records: Sequence[Record]) -> Settled:
         """Hand one offer to the core, and wake the relays of the events that were written."""
         begun = stopwatch()
-        settled = await self.core.settle(topic, partition, records, self.clock.now())
+        settled = await self.core.settle(topic, partition, records, self.clock.now)
         self.metrics.consume_took(topic.name, stopwatch() - begun)
         self.wake.lanes(settled.lanes)
         return settled

@@ -11,7 +11,7 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import NO_LANES, Wake, write_outbox
-from chfw_common.runtime.service import Service, Tick, Tx
+from chfw_common.runtime.service import Now, Service, Tick, Tx
 from chfw_common.runtime.transient import transient_as_error
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class TickRunner:
         self._database = database
         self._metrics = metrics
 
-    async def call(self, tick: Tick, now: Instant, *, expected: bool = False) -> Ticked:
+    async def call(self, tick: Tick, now: Now, *, expected: bool = False) -> Ticked:
         """Call the tick once when it is due. Raises TransientError when Postgres is away.
 
         `expected`: the last call said that there is more, so nobody looks first: `run` finds out if there still is.
@@ -45,8 +45,9 @@ class TickRunner:
         begun = stopwatch()
         if not expected:
             async with transient_as_error(), self._database.looking() as connection:
-                due = await tick.next_due(connection, now)
-            if due is None or due > now:
+                looked = now()
+                due = await tick.next_due(connection, looked)
+            if due is None or due > looked:
                 return _NOT_RUN
         async with transient_as_error(), self._database.transaction() as tx:
             # Another process may have done meanwhile what was due: `run` finds out, as after a call that expects more.
@@ -57,7 +58,7 @@ class TickRunner:
             lanes = NO_LANES
             if result.outgoing:
                 cause = f"{self._service.name}|tick|{tick.name}|{await _count_call(tx, tick.name)}"
-                lanes = await write_outbox(tx, result.outgoing, cause, now)
+                lanes = await write_outbox(tx, result.outgoing, cause, now())
         self._metrics.ticked(tick.name, stopwatch() - begun)
         return Ticked(ran=True, more=result.more, lanes=lanes)
 
@@ -87,7 +88,7 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake: Wake) -> 
     more, written = False, NO_LANES
     while True:
         try:
-            done = await runner.call(tick, clock.now(), expected=more)
+            done = await runner.call(tick, clock.now, expected=more)
         except TransientError as error:
             more = False
             log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))

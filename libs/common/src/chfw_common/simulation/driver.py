@@ -67,13 +67,13 @@ class SimulatedService:
         self._look = False
         ran = 0
         for tick in self.service.ticks:
-            ticked = await self._ticks.call(tick, self._clock.now())
+            ticked = await self._ticks.call(tick, self._clock.now)
             while ticked.ran:
                 ran += 1
                 self._wake.lanes(ticked.lanes)
                 if not ticked.more:
                     break
-                ticked = await self._ticks.call(tick, self._clock.now(), expected=True)
+                ticked = await self._ticks.call(tick, self._clock.now, expected=True)
         return ran + await self._relay()
 
     async def _relay(self) -> int:

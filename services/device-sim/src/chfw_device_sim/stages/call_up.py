@@ -2,7 +2,7 @@
 
 from chfw_common.events.response import ResponseItem
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import TickResult, Tx
+from chfw_common.runtime.service import Now, TickResult, Tx
 from chfw_common.topology import CHUNK
 from chfw_device_sim.domain.capacity import Lane, call_up, room
 from chfw_device_sim.domain.edge import Refusal
@@ -17,7 +17,7 @@ async def next_due(network: Network, tx: Tx, now: Instant) -> Instant | None:
     return None if await _first_with_room(network, tx) is None else now
 
 
-async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
+async def tick(network: Network, tx: Tx, now: Now) -> TickResult:
     """Let up to a chunk of one region begin. What a halt has overtaken meanwhile is refused, as at its arrival."""
     found = await _first_with_room(network, tx)
     if found is None:
@@ -27,6 +27,7 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
     fences = await fence.share(tx, (release_id for _, release_id in waiting), network.edges)
     hubs = await image.lock_receptions(tx, (hub for hub, _ in waiting))
     entry = (await lane.lock(tx, [found.region]))[found.region]
+    at = now()
     changed: list[Reception] = []
     given: list[Said[ResponseItem]] = []
     for reception in sorted(hubs.values(), key=lambda known: known.queue_no or 0):
@@ -36,10 +37,10 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
         if epoch < fences.get((release_id, found.region), 0):
             entry = entry._replace(queued=entry.queued - 1)
             changed.append(_given_up(reception))
-            refused = refused_distribution(reception.hub, epoch, Refusal.STALE_EPOCH, now)
+            refused = refused_distribution(reception.hub, epoch, Refusal.STALE_EPOCH, at)
             given.append(Said(release_id, reception.part, refused))
             continue
-        begins, entry = call_up(entry, capacity, now)
+        begins, entry = call_up(entry, capacity, at)
         arrives = network.radio.arrival(reception.hub, found.region, release_id, reception.deliveries, begins)
         changed.append(reception._replace(queue_no=None, deliver_at=arrives))
     await image.save_receptions(tx, sorted(changed))

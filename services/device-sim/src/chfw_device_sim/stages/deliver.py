@@ -5,7 +5,7 @@ from collections import Counter
 from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import earliest, parts_due
-from chfw_common.runtime.service import TickResult, Tx
+from chfw_common.runtime.service import Now, TickResult, Tx
 from chfw_common.topology import CHUNK
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.stages.say import Said, answer
@@ -17,15 +17,16 @@ async def next_due(tx: Tx, _: Instant) -> Instant | None:
     return earliest(await image.dues(tx))
 
 
-async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
+async def tick(network: Network, tx: Tx, now: Now) -> TickResult:
     """Let up to a chunk of images arrive, from the partition on where one is due first.
 
     After less than a chunk nothing is left: what is due next gathers until the next call.
     """
-    parts = parts_due(await image.dues(tx), now)
-    arrivals = await image.lock_arrivals(tx, parts, now) if parts else []
+    parts = parts_due(await image.dues(tx), looked := now())
+    arrivals = await image.lock_arrivals(tx, parts, looked) if parts else []
     if not arrivals:
         return TickResult(more=bool(parts))
+    at = now()
     given: list[Said[ResponseItem]] = []
     ended = []
     for arrival in arrivals:
@@ -33,7 +34,7 @@ async def tick(network: Network, tx: Tx, now: Instant) -> TickResult:
         item = ResponseItem(
             hub=arrival.hub,
             kind=ResponseKind.DELIVERED if failure is None else ResponseKind.DELIVERY_FAILED,
-            at=now,
+            at=at,
             epoch=arrival.epoch,
             reason=None if failure is None else failure.value,
         )

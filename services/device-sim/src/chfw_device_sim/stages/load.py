@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_device_sim.store import device
 
 
@@ -16,7 +15,7 @@ class LoadAnswer:
     known: int
 
 
-async def command(tx: Tx, devices: Sequence[device.NewDevice], _: Instant) -> Answered[LoadAnswer]:
+async def command(tx: Tx, devices: Sequence[device.NewDevice], _: Now) -> Answered[LoadAnswer]:
     """Write devices that are new. A known one is its own truth: a load does not touch it."""
     new = await device.load(tx, devices)
     return Answered(LoadAnswer(new, len(devices) - new), "device-sim|load")

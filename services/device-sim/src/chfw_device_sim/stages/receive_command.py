@@ -3,7 +3,7 @@
 from chfw_common.events.command import CommandItem, CommandKind, HubCommand
 from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant, ceil_to_grid
-from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Tx
 from chfw_device_sim.domain.cs06 import Answer, Asked, Command, Receipt, answers_at, obey
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.stages.say import Said, answer
@@ -17,7 +17,7 @@ _ASKED = {
 _KINDS = {entry: ResponseKind(entry.value) for entry in Answer}
 
 
-async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instant) -> Outcome:
+async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Now) -> Outcome:
     """Judge at the edges under their locks; what passes is obeyed and answered in the same transaction.
 
     A hub that is out of reach today, or restarts, has got the command all the same; its answer is heard later.
@@ -25,13 +25,13 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instan
     fate, grid = network.radio.fate, network.radio.grid
     fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
     before = await command.lock(tx, (item.hub for event in batch.events for item in event.items))
-    known = dict(before)
+    at, known = now(), dict(before)
     given: list[Said[ResponseItem]] = []
     kept: list[later.Later] = []
     odd: list[anomaly.Anomaly] = []
     for message in batch.messages:
         event = message.event
-        passage = network.passage(message, fences, now)
+        passage = network.passage(message, fences, at)
         for item in event.items:
             hub = known.get(item.hub)
             if hub is None or hub.region not in passage:
@@ -40,19 +40,19 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Instan
                 continue
             refused = passage[hub.region]
             if refused is not None:
-                given.append(Said(event.release_id, hub.part, _refused(event, item, refused.value, now)))
+                given.append(Said(event.release_id, hub.part, _refused(event, item, refused.value, at)))
             elif not fate.never_answers(item.hub):
-                known[item.hub] = hub = obey(hub, _command(event, item), now)
+                known[item.hub] = hub = obey(hub, _command(event, item), at)
                 if hub.receipt is not None:
                     word = Said(hub.receipt.release_id, hub.part, _answered(item, hub.receipt))
-                    at = answers_at(hub, fate, now)
-                    if at > now:
-                        kept.append(word.later(ceil_to_grid(at, grid)))
+                    heard_at = answers_at(hub, fate, at)
+                    if heard_at > at:
+                        kept.append(word.later(ceil_to_grid(heard_at, grid)))
                     else:
                         given.append(word)
     await command.save(tx, [hub for key, hub in known.items() if hub is not before[key]])
     await later.put(tx, kept)
-    await anomaly.record(tx, odd, now)
+    await anomaly.record(tx, odd, at)
     return Outcome(answer(given))
 
 

@@ -2,27 +2,27 @@
 
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.response import ResponseItem, ResponseKind
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Tx
 from chfw_device_sim.domain.image import Receipt, Sent, receive
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.stages.say import Said, answer, refused_distribution
 from chfw_device_sim.store import anomaly, fence, image, lane
 
 
-async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], now: Instant) -> Outcome:
+async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], now: Now) -> Outcome:
     """Judge at the edges under their locks and forward in the same transaction."""
     fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
     before = await image.lock_receptions(tx, (hub for event in batch.events for hub in event.hubs))
     known = dict(before)
     lanes = await lane.lock(tx, {entry.region for entry in before.values() if entry.region in network.capacity})
+    at = now()
     full_before = dict(lanes)
     given: list[Said[ResponseItem]] = []
     odd: list[anomaly.Anomaly] = []
     for message in batch.messages:
         event = message.event
         sent = Sent(event.release_id, event.firmware, event.image_hash, event.epoch)
-        passage = network.passage(message, fences, now)
+        passage = network.passage(message, fences, at)
         for hub in event.hubs:
             reception = known.get(hub)
             if reception is None or reception.region not in passage:
@@ -32,17 +32,17 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
             item = None
             refused = passage[reception.region]
             if refused is not None:
-                item = refused_distribution(hub, event.epoch, refused, now)
+                item = refused_distribution(hub, event.epoch, refused, at)
             else:
                 region = reception.region
                 receipt, known[hub], lanes[region] = receive(
-                    reception, sent, network.radio, lanes[region], capacity=network.capacity[region], now=now
+                    reception, sent, network.radio, lanes[region], capacity=network.capacity[region], now=at
                 )
                 if receipt is Receipt.HELD:
-                    item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=now, epoch=event.epoch)
+                    item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=at, epoch=event.epoch)
             if item is not None:
                 given.append(Said(event.release_id, reception.part, item))
     await image.save_receptions(tx, [entry for hub, entry in known.items() if entry != before[hub]])
     await lane.save(tx, [entry for region, entry in lanes.items() if entry != full_before[region]])
-    await anomaly.record(tx, odd, now)
+    await anomaly.record(tx, odd, at)
     return Outcome(answer(given))

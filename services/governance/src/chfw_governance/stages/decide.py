@@ -12,7 +12,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS, show_waves
-from chfw_common.runtime.service import Answered, Tx, release_event
+from chfw_common.runtime.service import Answered, Now, Tx, release_event
 from chfw_common.topology import ROLLOUT_DECISION
 from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, decide
 from chfw_governance.store import releases
@@ -55,7 +55,7 @@ _SAID: dict[StrEnum, tuple[int, str]] = {
 }
 
 
-async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[Answer]:
+async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer]:
     """Decide, or say again what was answered to the same key. Raises Problem for a refusal."""
     known = await recall(tx, "governance", request.caller.party, request.key, request.digest)
     if known is not None:
@@ -63,12 +63,13 @@ async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[An
     standing = await releases.lock_standing(tx, request.release_id)
     if standing is None:
         raise Problem(404, "unknown_release", "No such release is known here (yet).")
-    decided = decide(standing, request.proposal, now, request.notice)
+    at = now()
+    decided = decide(standing, request.proposal, at, request.notice)
     if not isinstance(decided, Decided):
         status, sentence = _SAID[decided]
         raise Problem(status, decided.value, sentence)
-    await releases.add_decision(tx, request.release_id, decided, request.caller.user_id, now)
-    body = _render(request.release_id, decided, now)
+    await releases.add_decision(tx, request.release_id, decided, request.caller.user_id, at)
+    body = _render(request.release_id, decided, at)
     await remember(tx, request.caller.party, request.key, request.digest, body)
     event = RolloutDecision(
         release_id=request.release_id,
@@ -80,7 +81,7 @@ async def command(tx: Tx, request: DecisionRequest, now: Instant) -> Answered[An
         waves=decided.waves,
         reason=decided.reason,
         confirmed_by=decided.confirmed_by,
-        decided_at=now,
+        decided_at=at,
     )
     return Answered(
         Answer(body, replayed=False),

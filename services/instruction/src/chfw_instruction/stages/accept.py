@@ -14,7 +14,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import reused_key
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.jobs import start_job
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_instruction.domain.entries import Chunk
 from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
 from chfw_instruction.stages import judge
@@ -69,7 +69,7 @@ _SAID: dict[WholeRefusal, tuple[int, str]] = {
 }
 
 
-async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Receipt]:
+async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]:
     """Accept the submission, or say again what was said to the same key. Raises Problem for a refusal."""
     caller = submission.caller
     last_seq = await requests.lock_party(tx, caller.party)
@@ -79,6 +79,7 @@ async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Rece
             raise reused_key()
         receipt = Receipt(before["id"], before["entries"], before["received_at"], replayed=True)
         return Answered(receipt, f"request|{receipt.id}")
+    at = now()
     terms = await releases.load_terms(tx, submission.release_id)
     refusal = refuse_whole(
         terms,
@@ -86,7 +87,7 @@ async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Rece
         activate_at=submission.activate_at,
         entries=submission.entries,
         limit=submission.limit,
-        now=now,
+        now=at,
     )
     if refusal is not None or terms is None:
         code = refusal or WholeRefusal.UNKNOWN_RELEASE
@@ -100,12 +101,12 @@ async def command(tx: Tx, submission: Submission, now: Instant) -> Answered[Rece
         kind=submission.kind,
         group=submission.group,
         activate_at=submission.activate_at,
-        received_at=now,
+        received_at=at,
         entries=submission.entries,
         header=submission.header,
         terms=terms,
     )
     await requests.add(tx, accepted, submission.chunks)
-    await start_job(tx, judge.JOB, str(accepted.id), {"request": str(accepted.id)}, now)
-    receipt = Receipt(accepted.id, submission.entries, now, replayed=False)
+    await start_job(tx, judge.JOB, str(accepted.id), {"request": str(accepted.id)}, at)
+    receipt = Receipt(accepted.id, submission.entries, at, replayed=False)
     return Answered(receipt, f"request|{receipt.id}")

@@ -8,9 +8,8 @@ from uuid import UUID
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.kernel.hubs import HubFields
 from chfw_common.kernel.ids import HubId
-from chfw_common.kernel.instants import Instant
 from chfw_common.published import smi
-from chfw_common.runtime.service import JobKind, JobStep, Outgoing, Tx, hub_events
+from chfw_common.runtime.service import JobKind, JobStep, Now, Outgoing, Tx, hub_events
 from chfw_common.topology import INSTRUCTION_RECEIVED
 from chfw_instruction.domain import verdict
 from chfw_instruction.domain.standing import standing
@@ -21,7 +20,7 @@ from chfw_instruction.store.requests import Known
 JOB = "judge"
 
 
-async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
+async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
     """Judge the next chunk. Cursor, verdicts and events commit together, so a restart repeats nothing."""
     chunk = int(cursor.get("chunk", 0))
     request = await requests.lock(tx, UUID(args["request"]))
@@ -32,7 +31,7 @@ async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instan
     await _move_pilot(tx, request, accepted)
     counts = Counter(request.counts)
     counts.update(said.value for said in verdicts)
-    await requests.add_verdicts(tx, request, chunk, verdicts, dict(sorted(counts.items())), now)
+    await requests.add_verdicts(tx, request, chunk, verdicts, dict(sorted(counts.items())), now())
     finished = request.answered + len(verdicts) == request.entries
     return JobStep(None if finished else {"chunk": chunk + 1}, _outgoing(request, accepted, known.inventory))
 

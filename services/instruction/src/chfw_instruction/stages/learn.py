@@ -4,27 +4,26 @@ from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.release import ReleaseNotified
 from chfw_common.kernel.ids import ReleaseId
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Tx
 from chfw_instruction.domain.standing import Told, class_of, newest
 from chfw_instruction.store import releases, standings
 
 
-async def handle_notice(tx: Tx, batch: Batch[ReleaseNotified], now: Instant) -> Outcome:  # noqa: ARG001
+async def handle_notice(tx: Tx, batch: Batch[ReleaseNotified], now: Now) -> Outcome:  # noqa: ARG001
     """Keep the newest notice of each release."""
     for notice in batch.events:
         await releases.save_notice(tx, notice)
     return Outcome()
 
 
-async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -> Outcome:  # noqa: ARG001
+async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Outcome:  # noqa: ARG001
     """Keep the newest decision of each release."""
     for decision in batch.events:
         await releases.save_decision(tx, decision)
     return Outcome()
 
 
-async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:  # noqa: ARG001
+async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Now) -> Outcome:  # noqa: ARG001
     """Keep which hubs a release holds, has armed or has finished."""
     told: dict[ReleaseId, list[Told]] = {}
     for event in batch.events:

@@ -15,7 +15,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS
-from chfw_common.runtime.service import Answered, Tx, release_event
+from chfw_common.runtime.service import Answered, Now, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.domain.notice import Dates, Refusal, set_dates
 from chfw_notifier.stages import enrol
@@ -69,12 +69,15 @@ _SAID: dict[StrEnum, str] = {
 }
 
 
-async def command(tx: Tx, announcement: Announcement, now: Instant) -> Answered[Answer]:
+async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answer]:
     """Announce, or say again what was answered to the same key. Raises Problem for a refusal."""
     caller = announcement.caller
     known = await recall(tx, "notifier", caller.party, announcement.key, announcement.digest)
     if known is not None:
         return Answered(Answer(known, replayed=True), f"replay|{announcement.release_id}")
+    await enrol.ensure(tx, {**announcement.organisations, caller.party: enrol.role_of(caller.role)}, now())
+    await feeds.lock_fan_out(tx)
+    at = now()
     dates = set_dates(
         cpl_active=announcement.cpl.state == "Active",
         automatic_date=announcement.automatic_date,
@@ -82,18 +85,16 @@ async def command(tx: Tx, announcement: Announcement, now: Instant) -> Answered[
         pilot_closes=announcement.pilot_closes,
         waves=announcement.waves,
         soak=announcement.soak,
-        now=now,
+        now=at,
     )
     if not isinstance(dates, Dates):
         raise Problem(422, dates.value, _SAID[dates])
     notice = _event(announcement, dates)
     release = Release(notice, epoch=0, mode=Mode.HELD, automatic_date=dates.automatic_date, waves=dates.waves)
-    await enrol.ensure(tx, {**announcement.organisations, caller.party: enrol.role_of(caller.role)}, now)
-    await feeds.lock_fan_out(tx)
     if not await releases.add(tx, release.notice):
         raise Problem(409, "release_exists", "A release of this id was announced before.")
-    await enrol.tell_notice(tx, release, await feeds.all_parties(tx), now)
-    body = notice_document(release, now)
+    await enrol.tell_notice(tx, release, await feeds.all_parties(tx), at)
+    body = notice_document(release, at)
     await remember(tx, caller.party, announcement.key, announcement.digest, body)
     event = release_event(RELEASE_NOTIFIED, announcement.release_id, release.notice)
     return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])

@@ -8,7 +8,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.runtime import envelope
 from chfw_common.runtime.http.callers import Caller
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.stages.render import notice_document
 from chfw_notifier.store import feeds, releases
@@ -55,7 +55,7 @@ async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Ins
     )
 
 
-async def command(tx: Tx, caller: Caller, now: Instant) -> Answered[None]:
+async def command(tx: Tx, caller: Caller, now: Now) -> Answered[None]:
     """Make sure the caller's Party is known."""
-    await ensure(tx, {caller.party: role_of(caller.role)}, now)
+    await ensure(tx, {caller.party: role_of(caller.role)}, now())
     return Answered(None, f"enrol|{caller.party}")

@@ -4,11 +4,10 @@ from dataclasses import dataclass, replace
 
 from chfw_common.events.release import CplState
 from chfw_common.kernel.ids import ReleaseId
-from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
-from chfw_common.runtime.service import Answered, Tx, release_event
+from chfw_common.runtime.service import Answered, Now, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.stages import enrol
 from chfw_notifier.stages.announce import Answer
@@ -29,7 +28,7 @@ class Revision:
     cpl_state: CplState | None
 
 
-async def command(tx: Tx, revision: Revision, now: Instant) -> Answered[Answer]:
+async def command(tx: Tx, revision: Revision, now: Now) -> Answered[Answer]:
     """Revise, or say again what was answered to the same key. What changes nothing is told to nobody.
 
     Raises Problem 404 for an unknown release.
@@ -38,19 +37,20 @@ async def command(tx: Tx, revision: Revision, now: Instant) -> Answered[Answer]:
     known = await recall(tx, "notifier", caller.party, revision.key, revision.digest)
     if known is not None:
         return Answered(Answer(known, replayed=True), f"replay|{release_id}")
-    await enrol.ensure(tx, {caller.party: enrol.role_of(caller.role)}, now)
+    await enrol.ensure(tx, {caller.party: enrol.role_of(caller.role)}, now())
     await feeds.lock_fan_out(tx)
+    at = now()
     found = await releases.find(tx, release_id)
     if found is None:
         raise Problem(404, "unknown_release", "No such release.")
     release = _revised(found, revision)
     if release is None:
-        body = notice_document(found, now)
+        body = notice_document(found, at)
         await remember(tx, caller.party, revision.key, revision.digest, body)
         return Answered(Answer(body, replayed=False), f"unchanged|{release_id}")
     await releases.revise(tx, release.notice)
-    await enrol.tell_notice(tx, release, await feeds.all_parties(tx), now)
-    body = notice_document(release, now)
+    await enrol.tell_notice(tx, release, await feeds.all_parties(tx), at)
+    body = notice_document(release, at)
     await remember(tx, caller.party, revision.key, revision.digest, body)
     event = release_event(RELEASE_NOTIFIED, release_id, release.notice)
     return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])

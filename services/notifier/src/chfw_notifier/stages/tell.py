@@ -13,7 +13,7 @@ from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.runtime.http.waves import show_waves
-from chfw_common.runtime.service import Batch, Outcome, Received, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Received, Tx
 from chfw_notifier.domain.view import parties_of, told_of
 from chfw_notifier.stages import enrol
 from chfw_notifier.store import feeds, releases
@@ -22,48 +22,52 @@ from chfw_notifier.store.feeds import Told
 _FORWARDED = frozenset({CauseKind.ALERT, CauseKind.READ})
 
 
-async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Instant) -> Outcome:
+async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Now) -> Outcome:
     """Tell the sender that these hubs of its request were taken (R4-1): one receipt for all its parts in the batch.
 
     Nobody else hears of it from here.
     """
     parties = sorted({event.party for event in batch.events})
-    await _lock(tx, parties, now)
+    await _lock(tx, parties, now())
+    at = now()
     parts = [(message.event.party, message.event_id) for message in batch.messages]
     news = await feeds.tell_receipts(tx, parts)
     requests: dict[tuple[PartyId, str], list[Received[InstructionReceived]]] = {}
     for message in {message.event_id: message for message in batch.messages}.values():
         if message.event_id in news:
             requests.setdefault((message.event.party, message.event.request_id), []).append(message)
-    await feeds.append_locked(tx, [_receipt(found, now) for found in requests.values()])
+    await feeds.append_locked(tx, [_receipt(found, at) for found in requests.values()])
     return Outcome()
 
 
-async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Instant) -> Outcome:
+async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Now) -> Outcome:
     """Tell every Party of a hub how it stands, each in its own view (R2-6, R3-4, R4-0).
 
     The busiest handler of all: when every Party is known and nobody's instruction has lapsed, it takes two statements.
     """
     named = parties_of(item for event in batch.events for item in event.items)
-    await _lock(tx, named, now)
+    await _lock(tx, named, now())
+    at = now()
     told: list[Told] = []
     for message in batch.messages:
-        told += _progress(message, await _news_of_lapses(tx, message.event), now)
+        told += _progress(message, await _news_of_lapses(tx, message.event), at)
     await feeds.append_locked(tx, told)
     return Outcome()
 
 
-async def handle_smi(tx: Tx, batch: Batch[SmiUpdated], now: Instant) -> Outcome:
+async def handle_smi(tx: Tx, batch: Batch[SmiUpdated], now: Now) -> Outcome:
     """Know the Parties the inventory names; forward alerts and read versions to them (R4-6, A-7, A-8)."""
     named = {one.party for event in batch.events for item in event.items for one in item.responsible}
-    await enrol.ensure(tx, dict.fromkeys(sorted(named), enrol.SUPPLIER), now)
-    await feeds.append(tx, [row for message in batch.messages for row in _forwarded(message, now)])
+    await enrol.ensure(tx, dict.fromkeys(sorted(named), enrol.SUPPLIER), now())
+    at = now()
+    await feeds.append(tx, [row for message in batch.messages for row in _forwarded(message, at)])
     return Outcome()
 
 
-async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -> Outcome:
+async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Outcome:
     """Tell every Party of the release what was decided (R5-6), and keep what is in force."""
     await feeds.lock_fan_out(tx)
+    at = now()
     told: list[Told] = []
     for message in batch.messages:
         decision = message.event
@@ -77,14 +81,15 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Instant) -
             "reason": decision.reason,
             "decided_at": format_instant(decision.decided_at),
         }
-        told += await _everybody(tx, message.event_id, "rollout_decision", decision.release_id, now, payload)
+        told += await _everybody(tx, message.event_id, "rollout_decision", decision.release_id, at, payload)
     await feeds.append(tx, told)
     return Outcome()
 
 
-async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Instant) -> Outcome:
+async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Now) -> Outcome:
     """Tell every Party of the release how it stands as a whole (R2-5, R2-7)."""
     await feeds.lock_fan_out(tx)
+    at = now()
     told: list[Told] = []
     for message in batch.messages:
         progress = message.event
@@ -95,7 +100,7 @@ async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Instant) -
             "totals": {state.value: hubs for state, hubs in sorted(progress.totals.items())},
             "at_risk": progress.at_risk,
         }
-        told += await _everybody(tx, message.event_id, "rollout_progressed", progress.release_id, now, payload)
+        told += await _everybody(tx, message.event_id, "rollout_progressed", progress.release_id, at, payload)
     await feeds.append(tx, told)
     return Outcome()
 

@@ -7,11 +7,10 @@ from chfw_common.events.release import ReleaseNotified
 from chfw_common.kernel.applicability import inapplicable
 from chfw_common.kernel.hubs import HubRecord
 from chfw_common.kernel.ids import HubId, ReleaseId
-from chfw_common.kernel.instants import Instant
 from chfw_common.published import smi
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.jobs import start_job
-from chfw_common.runtime.service import Batch, JobKind, JobStep, Outcome, Outgoing, Tx
+from chfw_common.runtime.service import Batch, JobKind, JobStep, Now, Outcome, Outgoing, Tx
 from chfw_common.topology import CHUNK
 from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Pacing, Rollout
@@ -30,22 +29,23 @@ class Announce:
 
     pacing: Pacing
 
-    async def handle(self, tx: Tx, batch: Batch[ReleaseNotified], now: Instant) -> Outcome:
+    async def handle(self, tx: Tx, batch: Batch[ReleaseNotified], now: Now) -> Outcome:
         """Store notices. The first of a release starts its enrolment; so does one that changes what the image fits."""
         for notice in batch.events:
             release_id = notice.release_id
             await releases.own_release(tx, release_id)
+            at = now()
             before = await releases.read_rollout(tx, self.pacing, release_id)
-            await releases.upsert_release(tx, notice, now)
+            await releases.upsert_release(tx, notice, at)
             after = await releases.read_rollout(tx, self.pacing, release_id)
             if after is not None and (before is None or before.image != after.image):
                 args = {"release_id": release_id}
-                await start_job(tx, ENROL, f"{release_id}:{notice.version}", args, now)
+                await start_job(tx, ENROL, f"{release_id}:{notice.version}", args, at)
                 if before is not None:
-                    await start_job(tx, REDATE, f"{release_id}:notice:{notice.version}", args, now)
+                    await start_job(tx, REDATE, f"{release_id}:notice:{notice.version}", args, at)
         return Outcome()
 
-    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002 - the shape of a job
+    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:  # noqa: ARG002 - the shape of a job
         """Enrol the next page of the model's hubs."""
         release_id = ReleaseId(args["release_id"])
         rollout = await releases.read_rollout(tx, self.pacing, release_id)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import PartDue, earliest, parts_due
-from chfw_common.runtime.service import Tick, TickResult, Tx
+from chfw_common.runtime.service import Now, Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_scheduler.domain.act import Action, claim_if_due
 from chfw_scheduler.domain.facts import Facts
@@ -28,26 +28,28 @@ class Claim:
 
     pacing: Pacing
 
-    async def run(self, tx: Tx, now: Instant) -> TickResult:
+    async def run(self, tx: Tx, now: Now) -> TickResult:
         """Claim at most 500 hubs of one release, from the partition on in which one is due first.
 
-        The shared lock comes before the decision is read: a decision stored since is seen, one to come waits.
+        The shared lock comes before the decision and the time are read: a decision stored since is seen, one to come
+        waits, and a permit runs from an instant at which the lock was held.
         """
         found = await self._earliest(tx)
-        if found is None or found.dues[0].at > now:
+        if found is None or found.dues[0].at > now():
             return TickResult()
         release_id = found.rollout.release_id
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None or not rollout.may_claim:
             return TickResult(more=True)
-        parts = parts_due(found.dues, now)
-        rows = await ledger.lock_claimable(tx, release_id, parts, now, pilot_only=rollout.pilot_only, limit=CHUNK)
+        at = now()
+        parts = parts_due(found.dues, at)
+        rows = await ledger.lock_claimable(tx, release_id, parts, at, pilot_only=rollout.pilot_only, limit=CHUNK)
 
         def decide(facts: Facts) -> tuple[Facts, Action | None]:
-            return claim_if_due(facts, show(facts, rollout), rollout, now)
+            return claim_if_due(facts, show(facts, rollout), rollout, at)
 
-        return TickResult(await carry_out(tx, rollout, rows, decide, now), more=bool(rows))
+        return TickResult(await carry_out(tx, rollout, rows, decide, at), more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When the next hub may be claimed under the decisions in force."""

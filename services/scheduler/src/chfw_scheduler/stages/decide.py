@@ -14,6 +14,7 @@ from chfw_common.runtime.service import (
     Batch,
     JobKind,
     JobStep,
+    Now,
     Outcome,
     Outgoing,
     Tick,
@@ -42,16 +43,17 @@ class Decide:
     edges: tuple[str, ...]
     max_skew: timedelta
 
-    async def handle(self, tx: Tx, batch: Batch[RolloutDecision], now: Instant) -> Outcome:
+    async def handle(self, tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Outcome:
         """Store decisions; from the commit on, no claim can be of an older epoch (I6)."""
         outgoing: list[Outgoing] = []
         for decision in sorted(batch.events, key=lambda d: (d.release_id, d.epoch)):
             outgoing += await self._store(tx, decision, now)
         return Outcome(outgoing)
 
-    async def _store(self, tx: Tx, decision: RolloutDecision, now: Instant) -> list[Outgoing]:
+    async def _store(self, tx: Tx, decision: RolloutDecision, now: Now) -> list[Outgoing]:
         release_id = decision.release_id
         await releases.own_release(tx, release_id)
+        at = now()
         before = await releases.read_decision(tx, release_id)
         known = await releases.read_rollout(tx, self.pacing, release_id)
         if not await releases.upsert_decision(tx, decision):
@@ -59,10 +61,10 @@ class Decide:
         dates = (decision.automatic_date, decision.waves)
         if known is not None and (known.terms.automatic_date, known.waves) != dates:
             args = {"release_id": release_id}
-            await start_job(tx, REDATE, f"{release_id}:{decision.epoch}", args, now)
+            await start_job(tx, REDATE, f"{release_id}:{decision.epoch}", args, at)
         if decision.min_epoch <= (0 if before is None else before["min_epoch"]):
             return []
-        return await self._fence(tx, release_id, decision.min_epoch, now)
+        return await self._fence(tx, release_id, decision.min_epoch, at)
 
     async def _fence(self, tx: Tx, release_id: ReleaseId, halt: int, now: Instant) -> list[Outgoing]:
         """A halt is news, be it known by its own decision or by a later one that overtook it. The release itself need
@@ -73,16 +75,17 @@ class Decide:
         fencing = await _milestone(tx, release_id, ProgressKind.FENCING, halt, now)
         return [fencing, *await self._if_obeyed(tx, release_id, now)]
 
-    async def fenced(self, tx: Tx, batch: Batch[RolloutFenced], now: Instant) -> Outcome:
+    async def fenced(self, tx: Tx, batch: Batch[RolloutFenced], now: Now) -> Outcome:
         """Note what the edges obey; when all do, the decision that waits for them is effective."""
         release_ids = sorted({event.release_id for event in batch.events})
         for release_id in release_ids:
             await releases.own_release(tx, release_id)
+        at = now()
         for event in batch.events:
             await tx.execute(releases.SQL["upsert_fence"], event.release_id, event.edge, event.min_epoch)
         outgoing: list[Outgoing] = []
         for release_id in release_ids:
-            outgoing += await self._if_obeyed(tx, release_id, now)
+            outgoing += await self._if_obeyed(tx, release_id, at)
         return Outcome(outgoing)
 
     async def _if_obeyed(self, tx: Tx, release_id: ReleaseId, now: Instant) -> list[Outgoing]:
@@ -91,9 +94,12 @@ class Decide:
             return []
         halt = decision["fencing_epoch"]
         obeying = await tx.fetchval(releases.SQL["count_fenced"], release_id, list(self.edges), halt)
-        return await _make_effective(tx, release_id, now) if obeying == len(self.edges) else []
+        if obeying < len(self.edges):
+            return []
+        halt = await tx.fetchval(releases.SQL["make_effective"], release_id, halt, now)
+        return await _effective(tx, release_id, halt, now)
 
-    async def call_back(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:
+    async def call_back(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
         """Cancel the next 500 hubs whose CS06 may fire and is older than the halt, whatever was decided since: no old
         command is revived. A later halt has a job of its own, which begins anew."""
         release_id = ReleaseId(args["release_id"])
@@ -102,10 +108,11 @@ class Decide:
         if rollout is None or rollout.decision.min_epoch > args["epoch"]:
             return JobStep(None)
         rows = await ledger.lock_may_fire(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
-        outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, now), now)
+        at = now()
+        outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
-    async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Instant) -> JobStep:  # noqa: ARG002
+    async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:  # noqa: ARG002
         """Derive the next rows anew: D, the waves, or what the image fits, have changed."""
         release_id = ReleaseId(args["release_id"])
         rows = await ledger.lock_after(tx, release_id, _after(cursor), limit=CHUNK)
@@ -115,12 +122,20 @@ class Decide:
         outgoing = await write_back(tx, rollout, [(row, row.facts) for row in rows])
         return JobStep(_cursor(rows, CHUNK), outgoing)
 
-    async def expire(self, tx: Tx, now: Instant) -> TickResult:
-        """An edge did not acknowledge, but every permit has run out: the decision is effective all the same."""
+    async def expire(self, tx: Tx, now: Now) -> TickResult:
+        """An edge did not acknowledge, but no permit can be used any more: the halt is effective all the same.
+
+        What the look finds may be of an earlier halt by the time the lock is held, so the lock comes first, then the
+        time, and one statement both checks and changes.
+        """
         row = await tx.fetchrow(releases.SQL["earliest_effective_by"])
-        if row is None or row["effective_by"] > now:
+        if row is None or row["effective_by"] > now():
             return TickResult()
-        return TickResult(await _make_effective(tx, row["release_id"], now), more=True)
+        release_id = row["release_id"]
+        await releases.own_release(tx, release_id)
+        at = now()
+        halt = await tx.fetchval(releases.SQL["expire"], release_id, at)
+        return TickResult(await _effective(tx, release_id, halt, at), more=True)
 
     async def expires_at(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When the permits of the release that waits longest have run out."""
@@ -140,9 +155,8 @@ class Decide:
         return JobKind(REDATE, self.redate)
 
 
-async def _make_effective(tx: Tx, release_id: ReleaseId, now: Instant) -> list[Outgoing]:
-    """Say so once: whoever comes second finds nothing that waits."""
-    halt = await tx.fetchval(releases.SQL["make_effective"], release_id, now)
+async def _effective(tx: Tx, release_id: ReleaseId, halt: int | None, now: Instant) -> list[Outgoing]:
+    """Tell of a halt that has just become effective; None is none."""
     return [] if halt is None else [await _milestone(tx, release_id, ProgressKind.EFFECTIVE, halt, now)]
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.kernel.ids import HubId, ReleaseId
-from chfw_common.kernel.instants import Instant
 from chfw_common.published import smi
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain.facts import Facts, Row, Shown
 from chfw_scheduler.domain.hear import Anomaly, is_news, party_says, takes_no_answer
 from chfw_scheduler.domain.merge import Answer
@@ -25,7 +24,7 @@ class Merge:
 
     pacing: Pacing
 
-    async def handle(self, tx: Tx, batch: Batch[InstructionReceived], now: Instant) -> Outcome:
+    async def handle(self, tx: Tx, batch: Batch[InstructionReceived], now: Now) -> Outcome:
         """Merge the answers of a batch, release by release; order and repeats do not matter (I3)."""
         outgoing: list[Outgoing] = []
         by_release: dict[ReleaseId, list[InstructionReceived]] = {}
@@ -36,7 +35,7 @@ class Merge:
         return Outcome(outgoing)
 
     async def _merge(
-        self, tx: Tx, release_id: ReleaseId, part: int, events: Sequence[InstructionReceived], now: Instant
+        self, tx: Tx, release_id: ReleaseId, part: int, events: Sequence[InstructionReceived], now: Now
     ) -> list[Outgoing]:
         wanted = sorted({hub for event in events for hub in event.hubs})
         rows = await ledger.lock_rows(tx, release_id, part, wanted)
@@ -44,6 +43,7 @@ class Merge:
         if rollout is None:
             # Another topic brings the notice; the instruction was judged with it, so it will come.
             raise TransientError(f"the notice of {release_id} has not come yet")
+        at = now()
         outgoing: list[Outgoing] = []
         missing = [hub for hub in wanted if hub not in rows]
         if missing:
@@ -61,10 +61,10 @@ class Merge:
                 if hub not in late:
                     facts[hub], anomaly = party_says(facts[hub], answer)
                     anomalies.append((hub, anomaly))
-            new = await releases.note_late_answers(tx, release_id, late, answer, event.request_id, now)
+            new = await releases.note_late_answers(tx, release_id, late, answer, event.request_id, at)
             told = [_as_it_was(rows[hub], shown, rollout) for hub in new if (shown := rows[hub].shown)]
             outgoing += progressed(rollout, told, too_late=answer.party)
-        await releases.note_anomalies(tx, release_id, anomalies, now)
+        await releases.note_anomalies(tx, release_id, anomalies, at)
         outgoing += await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
         return outgoing
 

@@ -7,8 +7,7 @@ from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
 from chfw_common.kernel.applicability import inapplicable
 from chfw_common.kernel.hubs import HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.facts import Facts, Inventory, Row
 from chfw_scheduler.domain.rollout import Pacing, Rollout
@@ -23,7 +22,7 @@ class Observe:
 
     pacing: Pacing
 
-    async def handle(self, tx: Tx, batch: Batch[SmiUpdated], now: Instant) -> Outcome:
+    async def handle(self, tx: Tx, batch: Batch[SmiUpdated], now: Now) -> Outcome:
         """Take records into every release that has the hub, and enrol those that are new to one."""
         items = [item for event in batch.events for item in event.items]
         outgoing: list[Outgoing] = []
@@ -43,7 +42,7 @@ class Observe:
         part: int,
         rows: dict[HubId, Row],
         items: Sequence[SmiHub],
-        now: Instant,
+        now: Now,
     ) -> list[Outgoing]:
         unknown = (item for item in items if item.hub not in rows)
         newest = {item.hub: item for item in sorted(unknown, key=lambda item: item.smi_version)}
@@ -56,7 +55,7 @@ class Observe:
             if item.hub in facts:
                 facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
                 anomalies.append((item.hub, anomaly))
-        await releases.note_anomalies(tx, rollout.release_id, anomalies, now)
+        await releases.note_anomalies(tx, rollout.release_id, anomalies, now())
         changed: list[tuple[Row, Facts]] = [(row, facts[hub]) for hub, row in rows.items()]
         return outgoing + await write_back(tx, rollout, changed)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Batch, Outcome, Outgoing, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.act import call_back, claim_if_due
 from chfw_scheduler.domain.facts import Facts, Shown
@@ -23,7 +23,7 @@ class Respond:
 
     pacing: Pacing
 
-    async def handle(self, tx: Tx, batch: Batch[HubResponse], now: Instant) -> Outcome:
+    async def handle(self, tx: Tx, batch: Batch[HubResponse], now: Now) -> Outcome:
         """Take in answers, release by release."""
         outgoing: list[Outgoing] = []
         by_release: dict[ReleaseId, list[ResponseItem]] = {}
@@ -37,10 +37,11 @@ class Respond:
         return Outcome(outgoing)
 
     async def _take_in(
-        self, tx: Tx, release_id: ReleaseId, part: int, items: Sequence[ResponseItem], now: Instant
+        self, tx: Tx, release_id: ReleaseId, part: int, items: Sequence[ResponseItem], now: Now
     ) -> list[Outgoing]:
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         rows = await ledger.lock_rows(tx, release_id, part, sorted({item.hub for item in items}))
+        at = now()
         facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
         for item in items:
@@ -49,13 +50,13 @@ class Respond:
                 continue
             facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
             anomalies.append((item.hub, anomaly))
-        await releases.note_anomalies(tx, release_id, anomalies, now)
+        await releases.note_anomalies(tx, release_id, anomalies, at)
         if rollout is None:
             return []
-        again = _call_back_again(facts, rollout, now)
-        delivered, armed = _arm_at_once(facts, items, rollout, now)
+        again = _call_back_again(facts, rollout, at)
+        delivered, armed = _arm_at_once(facts, items, rollout, at)
         outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
-        return commands(rollout, again + armed, now) + outgoing
+        return commands(rollout, again + armed, at) + outgoing
 
 
 def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import PartDue, earliest, parts_due
-from chfw_common.runtime.service import Tick, TickResult, Tx
+from chfw_common.runtime.service import Now, Tick, TickResult, Tx
 from chfw_common.topology import CHUNK, HUB_PARTITIONS
 from chfw_scheduler.domain.act import Action, pass_time
 from chfw_scheduler.domain.facts import Facts
@@ -21,28 +21,29 @@ class Watch:
 
     pacing: Pacing
 
-    async def run(self, tx: Tx, now: Instant) -> TickResult:
+    async def run(self, tx: Tx, now: Now) -> TickResult:
         """Write down what time has made of at most 500 hubs of one release.
 
         The release is shared as for a claim: a read is a command, and none is older than the decision in force (I6).
         """
         found = await self._earliest(tx)
-        if found is None or found[0][0].at > now:
+        if found is None or found[0][0].at > now():
             return TickResult()
         dues, release_id = found
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             raise LookupError(f"ledger rows of an unknown release: {release_id}")
-        parts = parts_due(dues, now)
-        rows = await ledger.lock_checkable(tx, release_id, parts, now, limit=CHUNK)
+        at = now()
+        parts = parts_due(dues, at)
+        rows = await ledger.lock_checkable(tx, release_id, parts, at, limit=CHUNK)
 
         def decide(facts: Facts) -> tuple[Facts, Action | None]:
             shown = show(facts, rollout)
-            due_still = shown.check_at is not None and shown.check_at <= now
-            return pass_time(facts, shown.state, rollout, now) if due_still else (facts, None)
+            due_still = shown.check_at is not None and shown.check_at <= at
+            return pass_time(facts, shown.state, rollout, at) if due_still else (facts, None)
 
-        return TickResult(await carry_out(tx, rollout, rows, decide, now), more=bool(rows))
+        return TickResult(await carry_out(tx, rollout, rows, decide, at), more=bool(rows))
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When time next becomes a fact."""

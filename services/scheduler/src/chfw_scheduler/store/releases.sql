@@ -48,9 +48,16 @@ on conflict (release_id, edge) do update set min_epoch = greatest(fence.min_epoc
 select count(*) from fence where release_id = $1 and edge = any($2::text[]) and min_epoch >= $3;
 
 -- name: make_effective
--- The fencing decision is effective from now on; gives its epoch the first time only.
+-- The halt of this epoch, which waits, is effective from now on; gives its epoch the first time only.
+update decision set effective_at = $3, fencing_epoch = null where release_id = $1 and fencing_epoch = $2
+returning $2::int;
+
+-- name: expire
+-- The halt that waits is effective from now on if its own `effective_by` has come; gives its epoch. Nobody else changes
+-- the row meanwhile: the caller owns the release.
 with waiting as (
-    select release_id, fencing_epoch from decision where release_id = $1 and fencing_epoch is not null for update
+    select release_id, fencing_epoch from decision
+    where release_id = $1 and fencing_epoch is not null and effective_by <= $2
 )
 update decision set effective_at = $2, fencing_epoch = null
 from waiting where decision.release_id = waiting.release_id

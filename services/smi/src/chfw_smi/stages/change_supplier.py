@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from chfw_common.events.smi import CauseKind, SmiCause
 from chfw_common.kernel.ids import HubId
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_smi.domain.inventory import Line, SupplierChange, change_suppliers
 from chfw_smi.stages.tell import name_of, tell
 from chfw_smi.store import hub
@@ -21,19 +20,20 @@ class ChangeAnswer:
     unknown: tuple[HubId, ...]
 
 
-async def command(tx: Tx, changes: Sequence[SupplierChange], now: Instant) -> Answered[ChangeAnswer]:
+async def command(tx: Tx, changes: Sequence[SupplierChange], now: Now) -> Answered[ChangeAnswer]:
     """Apply the changes hub by hub, in the order given, and tell each changed hub once."""
     by_hub: dict[HubId, list[SupplierChange]] = {}
     for change in changes:
         by_hub.setdefault(change.hub, []).append(change)
     before = await hub.lock(tx, by_hub)
+    at = now()
     after: list[Line] = []
     for key, line in before.items():
-        changed = change_suppliers(line, by_hub[key], now)
+        changed = change_suppliers(line, by_hub[key], at)
         if changed is not None:
             after.append(changed)
     await hub.save_suppliers(tx, after)
     unknown = tuple(sorted(by_hub.keys() - before.keys()))
     answer = ChangeAnswer(len(after), len(before) - len(after), unknown)
-    cause = SmiCause(kind=CauseKind.SUPPLIER_CHANGE, at=now)
+    cause = SmiCause(kind=CauseKind.SUPPLIER_CHANGE, at=at)
     return Answered(answer, name_of("change-supplier", after), tell((line, cause) for line in after))

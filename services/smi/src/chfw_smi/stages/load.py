@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chfw_common.events.smi import CauseKind, SmiCause
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_common.topology import partition_of_hub
 from chfw_smi.domain.inventory import Loaded, former_status, load
 from chfw_smi.stages.tell import name_of, tell
@@ -21,17 +20,18 @@ class LoadAnswer:
     unchanged: int
 
 
-async def command(tx: Tx, records: Sequence[Loaded], now: Instant) -> Answered[LoadAnswer]:
+async def command(tx: Tx, records: Sequence[Loaded], now: Now) -> Answered[LoadAnswer]:
     """Write the records that say something new, and tell them. The same load again changes and tells nothing.
 
     Raises GpfTakenError when a GPF belongs to another hub.
     """
     await hub.lock_loading(tx)
     before = await hub.lock(tx, (record.hub for record in records))
+    at = now()
     after = []
     for record in records:
         known = before.get(record.hub)
-        line = load(known, record, known.record.part if known else partition_of_hub(record.hub), now)
+        line = load(known, record, known.record.part if known else partition_of_hub(record.hub), at)
         if line is not None:
             after.append(line)
     await hub.save_loaded(tx, before, after)
@@ -40,5 +40,5 @@ async def command(tx: Tx, records: Sequence[Loaded], now: Instant) -> Answered[L
     await status.keep(tx, [entry for entry in ended if entry is not None])
     new = len(records) - len(before)
     answer = LoadAnswer(new=new, changed=len(after) - new, unchanged=len(records) - len(after))
-    cause = SmiCause(kind=CauseKind.LOAD, at=now)
+    cause = SmiCause(kind=CauseKind.LOAD, at=at)
     return Answered(answer, name_of("load", after), tell((line, cause) for line in after))

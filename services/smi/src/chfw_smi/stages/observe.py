@@ -6,14 +6,13 @@ from chfw_common.events.alert import Cs06Alert
 from chfw_common.events.response import HubResponse, ResponseKind
 from chfw_common.events.smi import CauseKind, SmiCause
 from chfw_common.kernel.ids import HubId
-from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Batch, Outcome, Tx
+from chfw_common.runtime.service import Batch, Now, Outcome, Tx
 from chfw_smi.domain.inventory import Heard, Observation, Sight, observe
 from chfw_smi.stages.tell import tell_heard
 from chfw_smi.store import anomaly, hub
 
 
-async def handle_alerts(tx: Tx, batch: Batch[Cs06Alert], now: Instant) -> Outcome:
+async def handle_alerts(tx: Tx, batch: Batch[Cs06Alert], now: Now) -> Outcome:
     """Take CS06 alerts, of success and of failure."""
     seen = [
         Observation(
@@ -32,7 +31,7 @@ async def handle_alerts(tx: Tx, batch: Batch[Cs06Alert], now: Instant) -> Outcom
     return await _apply(tx, seen, [], now)
 
 
-async def handle_responses(tx: Tx, batch: Batch[HubResponse], now: Instant) -> Outcome:
+async def handle_responses(tx: Tx, batch: Batch[HubResponse], now: Now) -> Outcome:
     """Take the version reads among the responses; the rest is not for the inventory."""
     reads = [
         (event.release_id, item)
@@ -61,7 +60,7 @@ async def handle_responses(tx: Tx, batch: Batch[HubResponse], now: Instant) -> O
     return await _apply(tx, seen, incomplete, now)
 
 
-async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anomaly], now: Instant) -> Outcome:
+async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anomaly], now: Now) -> Outcome:
     if not seen and not odd:
         return Outcome()
     before = await hub.lock_heard(tx, [entry.hub for entry in seen])
@@ -78,7 +77,7 @@ async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anom
             changed[entry.hub] = after
             told.append((known[0], after, _cause(entry)))
     await hub.save_heard(tx, changed)
-    await anomaly.record(tx, [*odd, *unknown], now)
+    await anomaly.record(tx, [*odd, *unknown], now())
     return Outcome(tell_heard(told))
 
 

@@ -10,7 +10,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Clock
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.outbox import Wake, write_outbox
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_common.runtime.transient import transient_as_error
 
 A = TypeVar("A")
@@ -29,12 +29,11 @@ class Commands:
         """The roll-out's time."""
         return self._clock.now()
 
-    async def run(self, command: Callable[[Tx, R, Instant], Awaitable[Answered[A]]], request: R) -> A:
+    async def run(self, command: Callable[[Tx, R, Now], Awaitable[Answered[A]]], request: R) -> A:
         """Run a command: its effect and its events commit together, or neither."""
-        now = self._clock.now()
         async with transient_as_error(), self._database.transaction() as tx:
-            answered = await command(tx, request, now)
-            lanes = await write_outbox(tx, answered.outgoing, answered.cause, now)
+            answered = await command(tx, request, self._clock.now)
+            lanes = await write_outbox(tx, answered.outgoing, answered.cause, self._clock.now())
         self._wake.lanes(lanes)
         return answered.answer
 
