@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chfw_common.events.alert import AlertItem, Cs06Alert
 from chfw_common.events.base import Event
-from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
@@ -74,8 +74,9 @@ def image(*hubs: HubId, epoch: int = 1, at: datetime = T0) -> FirmwareDistribute
     )
 
 
-def command(kind: CommandKind, *items: CommandItem, epoch: int = 1, at: datetime = T0) -> HubCommand:
-    return HubCommand(
+def command(kind: CommandKind, *items: CommandItem, epoch: int = 1, at: datetime = T0) -> HubCommand | HubCancel:
+    make = HubCancel if kind is CommandKind.CANCEL else HubCommand
+    return make(
         release_id=R1,
         kind=kind,
         firmware="NEW",
@@ -87,7 +88,7 @@ def command(kind: CommandKind, *items: CommandItem, epoch: int = 1, at: datetime
     )
 
 
-def arm(hub: HubId, counter: int, at: datetime = T0 + DAY) -> HubCommand:
+def arm(hub: HubId, counter: int, at: datetime = T0 + DAY) -> HubCommand | HubCancel:
     return command(CommandKind.ACTIVATE, CommandItem(hub=hub, counter=counter, activate_at=at))
 
 
@@ -124,7 +125,7 @@ async def distribute(
     return answers(outcome.outgoing)
 
 
-async def obey(tx: Tx, *events: HubCommand, on: Network = SURE, now: datetime = T0) -> list[ResponseItem]:
+async def obey(tx: Tx, *events: HubCommand | HubCancel, on: Network = SURE, now: datetime = T0) -> list[ResponseItem]:
     outcome = await receive_command.handle(on, tx, batch("hub.command", *events), still(now))
     return answers(outcome.outgoing)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -9,8 +10,11 @@ import pytest
 
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.runtime.migrations import migrate
-from chfw_common.runtime.service import Tx
+from chfw_common.runtime.service import Outcome, Tx
+from chfw_device_sim.stages import receive_command
 from chfw_device_sim.store import fence
+from tests.service.device_sim.stand import HOUR, SURE, T0, A, B, answers, arm, batch, devices, load_devices
+from tests.support.serving import StoryClock
 
 R1 = ReleaseId("r1")
 EDGES = ("North", "South")
@@ -68,3 +72,25 @@ async def test_passages_share_an_edge(two: tuple[Tx, Tx]) -> None:
     async with first.transaction(), second.transaction(), asyncio.timeout(10):
         await fence.share(first, [R1], EDGES)
         await fence.share(second, [R1], EDGES)
+
+
+async def test_a_permit_that_ends_while_the_edge_waits_has_ended(two: tuple[Tx, Tx]) -> None:
+    """The edge looks at its clock when it holds fences and hubs; before, a CS06 went out eleven minutes late."""
+    edge, control = two
+    clock = StoryClock(T0)
+    async with control.transaction():
+        await load_devices(control, [A, B])
+    handling: asyncio.Task[Outcome] | None = None
+    async with edge.transaction():
+        async with control.transaction():
+            await fence.close(control, [R1], SURE.edges)
+            commands = batch("hub.command", arm(A, 1), arm(B, 1))
+            handling = asyncio.create_task(receive_command.handle(SURE, edge, commands, clock.now))
+            async with asyncio.timeout(10):
+                while not await waits_for_a_lock(control, edge):  # noqa: ASYNC110 - only the server knows
+                    await asyncio.sleep(0)
+            clock.at = T0 + HOUR + timedelta(seconds=1)
+        said = answers((await handling).outgoing)
+    assert {(item.hub, item.reason) for item in said} == {(A, "permit_expired"), (B, "permit_expired")}
+    assert {item.at for item in said} == {clock.at}
+    assert [row["activate_at"] for row in (await devices(edge)).values()] == [None, None]

@@ -89,7 +89,7 @@ async def test_the_edge_refuses_what_is_stale_early_expired_or_skewed(tx: Tx) ->
     await load_devices(tx, [A])
     await load_devices(tx, [B], region="South")
     for now, sent_at, reason in (
-        (T0 - SECOND, T0, "too_early"),
+        (T0 - 6 * SECOND, T0, "too_early"),
         (T0 + HOUR + SECOND, T0, "permit_expired"),
         (T0, T0 + 6 * SECOND, "skewed"),
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chfw_common.events.base import Event
-from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.instruction import InstructionReceived
@@ -41,7 +41,6 @@ from chfw_scheduler.service import build
 from chfw_scheduler.settings import Settings
 from tests.support.release import NOW, RELEASE, SINCE, Answers, D, decision, notice, put_hubs
 from tests.support.serving import batch_of
-from tests.support.times import still
 
 T = parse_instant("2026-12-01T02:00:00Z")
 HOUR = timedelta(hours=1)
@@ -128,6 +127,10 @@ class Stand:
     def __post_init__(self) -> None:
         self.restart()
 
+    def clock(self) -> Instant:
+        """The time, whenever it is asked."""
+        return self.now
+
     def restart(self) -> None:
         """A new process: nothing is kept in memory."""
         settings = Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-"), edges=EDGES)
@@ -138,7 +141,7 @@ class Stand:
         """Hand facts to the handler as one batch of a partition, and write what it says."""
         batch = batch_of(topic, events, self.now, partition)
         async with self.database.transaction() as tx:
-            outcome = await self.service.consumes[topic].handler(tx, batch, still(self.now))
+            outcome = await self.service.consumes[topic].handler(tx, batch, self.clock)
             await write_outbox(tx, outcome.outgoing, "test", self.now)
 
     async def hubs_say(self, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any) -> None:
@@ -188,7 +191,7 @@ class Stand:
         """Call a tick until it has nothing to do, or so often; says how often it ran."""
         ran = 0
         while times is None or ran < times:
-            if not (await self.ticks.call(self.tick_named(name), still(self.now))).ran:
+            if not (await self.ticks.call(self.tick_named(name), self.clock)).ran:
                 break
             ran += 1
             assert ran < 1000, "the tick runs hot"
@@ -208,7 +211,8 @@ class Stand:
 
     async def commands(self, kind: CommandKind) -> dict[HubId, CommandItem]:
         """Take the commands from the outbox; those of a kind, by hub. Other kinds are gone."""
-        found = [event for event in await self.published(HubCommand) if event.kind is kind]
+        sent: list[HubCommand | HubCancel] = [*await self.published(HubCommand), *await self.published(HubCancel)]
+        found = [event for event in sent if event.kind is kind]
         return {item.hub: item for event in found for item in event.items}
 
     async def distributed(self) -> list[HubId]:

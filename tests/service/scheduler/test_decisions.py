@@ -8,7 +8,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from chfw_common.events.command import CommandKind, HubCommand
+from chfw_common.events.command import CommandKind, HubCancel
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.response import ResponseKind
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
@@ -22,7 +22,7 @@ from tests.service.scheduler.stand import HOUR, Stand, T, alert, hubs_of, instru
 from tests.support.release import DAY, NOW, RELEASE, D
 from tests.support.times import still
 
-PERMIT = timedelta(minutes=10)
+PERMIT, SECOND = timedelta(minutes=10), timedelta(seconds=1)
 
 
 async def milestones(stand: Stand) -> list[tuple[ProgressKind, int, int]]:
@@ -89,7 +89,7 @@ async def test_stop_calls_back_every_armed_hub_and_waits_for_all_edges(stand: St
     assert await stand.tick("call_back", 1) == 1
     stand.restart()
     assert await stand.tick("call_back") == 1
-    cancels = [event for event in await stand.published(HubCommand) if event.kind is CommandKind.CANCEL]
+    cancels = await stand.published(HubCancel)
     assert {event.epoch for event in cancels} == {2}
     items = {item.hub: item for event in cancels for item in event.items}
     assert {hub: item.cancels for hub, item in items.items()} == counters
@@ -106,6 +106,9 @@ async def test_stop_calls_back_every_armed_hub_and_waits_for_all_edges(stand: St
     await stand.hubs_say(rest, ResponseKind.CANCEL_ACCEPTED, counter=lambda hub: items[hub].counter)
     await stand.hubs_say(refused, ResponseKind.COMMAND_REFUSED, counter=lambda hub: items[hub].counter, reason="x")
     assert await stand.states() == {"activated": 1, "cancelled": 517, "cancelling": 2}
+    assert await stand.commands(CommandKind.CANCEL) == {}
+    stand.now += SECOND
+    await stand.tick("watch")
     again = await stand.commands(CommandKind.CANCEL)
     assert set(again) == set(refused)
     assert all(again[hub].counter > items[hub].counter for hub in refused)
@@ -166,6 +169,8 @@ async def test_resume_never_revives_an_old_command_nor_calls_back_a_new_one(stan
     assert first.hub == old[0]
     assert await stand.states() == {"cancelling": 1, "arming": 1}
     await stand.hubs_say(old, ResponseKind.COMMAND_REFUSED, counter=first.counter, reason="permit_expired")
+    stand.now += SECOND
+    await stand.tick("watch")
     (second,) = (await stand.commands(CommandKind.CANCEL)).values()
     assert second.counter > first.counter
     await stand.hubs_say(old, ResponseKind.CANCEL_ACCEPTED, counter=second.counter)

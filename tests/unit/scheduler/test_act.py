@@ -29,6 +29,7 @@ from tests.unit.scheduler.test_state import (
     ARMED,
     ARMING,
     BLANK,
+    CALL_REFUSED,
     CALLED,
     CUT_OFF,
     DAY,
@@ -155,6 +156,7 @@ def halted(mode: Mode, epoch: int = 3) -> Rollout:
 
 RESUMED = replace(ROLLOUT, decision=Decision(4, 3, Mode.RUN, NOW))
 WITHHELD = {**ARMING, "ended": ArmResult.WITHHELD, "ended_at": NOW, "reason": "stale_epoch"}
+REFUSED_A_SECOND_AGO = {**CALL_REFUSED, "cancel_refused_at": NOW - timedelta(seconds=1)}
 CANCELS: list[tuple[str, dict[str, Any], Rollout, bool, Mode | None]] = [
     ("armed, pause", ARMED, halted(Mode.PAUSE), True, Mode.PAUSE),
     ("armed, stop", ARMED, halted(Mode.STOP), True, Mode.STOP),
@@ -165,7 +167,9 @@ CANCELS: list[tuple[str, dict[str, Any], Rollout, bool, Mode | None]] = [
     ("called back already", CALLED, halted(Mode.PAUSE), False, Mode.PAUSE),
     ("called back by a pause, stopped now", CALLED, halted(Mode.STOP), False, Mode.STOP),
     ("stopped, revoked now", {**CALLED, "cancel_for": Mode.STOP}, halted(Mode.REVOKED), False, Mode.STOP),
-    ("the edge refused it", {**CALLED, "cancel_at": None}, halted(Mode.STOP), True, Mode.STOP),
+    ("the edge refused it", REFUSED_A_SECOND_AGO, halted(Mode.STOP), True, Mode.STOP),
+    ("the edge refused it just now", {**CALL_REFUSED, "cancel_refused_at": NOW}, halted(Mode.STOP), False, Mode.STOP),
+    ("refused before a new halt", REFUSED_A_SECOND_AGO, halted(Mode.PAUSE), True, Mode.PAUSE),
     ("too late", {**CALLED, "too_late_at": T}, halted(Mode.STOP), False, Mode.PAUSE),
     ("refused by the hub", {**ARMED, "ended": ArmResult.REFUSED}, halted(Mode.STOP), False, None),
     ("withheld by the edge, a copy may have passed", WITHHELD, halted(Mode.STOP), True, Mode.STOP),

@@ -166,9 +166,10 @@ def test_a_refused_distribution_gives_its_try_back_once() -> None:
 
 
 def test_a_refused_cancel_can_be_sent_again_and_its_repeat_is_nothing() -> None:
-    """The hub is armed again as far as we know."""
+    """It is still to be called back, and told so; each refusal makes the pause longer."""
     refused, anomaly = CANCEL_REFUSED(under(CALLED))
-    assert (show(refused, ROLLOUT).state, anomaly) == (S.ARMED, None)
+    assert (show(refused, ROLLOUT).state, anomaly) == (S.CANCELLING, None)
+    assert (refused.arming.cancel_refused_at, refused.arming.cancel_refusals) == (T - HOUR, 1)
     assert CANCEL_REFUSED(refused) == (refused, None)
     assert refused.last_counter == 11
 

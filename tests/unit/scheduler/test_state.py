@@ -22,6 +22,7 @@ CUT_OFF = parse_instant("2027-02-28T12:00:00Z")
 T = parse_instant("2027-01-20T02:00:00Z")
 RECEIVED = parse_instant("2026-11-01T09:00:00Z")
 DAY, HOUR, TICK = timedelta(days=1), timedelta(hours=1), timedelta(microseconds=1)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 ELEC, GAS = PartyId("elec"), PartyId("gas")
 PACING = Pacing()
 ROLLOUT = Rollout(
@@ -57,6 +58,7 @@ FAILED = {**SENT, "failed_at": T - 8 * DAY, "reason": "FileTransferFailure"}
 ARMING = {"epoch": 2, "counter": 10, "at": T - DAY, "planned_for": T, "fires_at": T}
 ARMED = {**ARMING, "accepted_at": T - DAY}
 CALLED = {**ARMED, "cancel_counter": 11, "cancel_at": T - HOUR, "cancel_for": Mode.PAUSE}
+CALL_REFUSED = {**CALLED, "cancel_at": None, "cancel_refused_at": T - HOUR, "cancel_refusals": 1}
 SILENT = {"since": T + DAY, "reads": 1, "read_at": T + DAY, "read_counter": 12}
 OVER = {"ended_at": T, "reason": "stale_epoch"}
 
@@ -99,7 +101,7 @@ STANDINGS: list[tuple[str, Facts, HubState, str | None]] = [
         "stale_epoch",
     ),
     ("called back", under(CALLED), S.CANCELLING, "pause"),
-    ("the edge refused the cancel", under({**CALLED, "cancel_at": None}), S.ARMED, None),
+    ("the edge refused the cancel", under(CALL_REFUSED), S.CANCELLING, "pause"),
     ("cancelled by a pause", under({**CALLED, "ended": ArmResult.CANCELLED}), S.DELIVERED, None),
     ("by a later D", under({**CALLED, "cancel_for": Mode.RUN, "ended": ArmResult.CANCELLED}), S.DELIVERED, None),
     ("by a stop", under({**CALLED, "cancel_for": Mode.STOP, "ended": ArmResult.CANCELLED}), S.CANCELLED, "stop"),
@@ -167,7 +169,7 @@ def shown(given: Facts, rollout: Rollout = ROLLOUT) -> Shown:
     [
         (row(), ROLLOUT, RECEIVED),
         (facts(consent={"automatic_due": D}), ROLLOUT, D - 28 * DAY),
-        (row(delivery={**SENT, "at": None, "refused_at": T}), ROLLOUT, T + HOUR),
+        (row(delivery={**SENT, "at": None, "refused_at": T}), ROLLOUT, T + 10 * MINUTE),
         (row(delivery={**FAILED, "tries": 1}), ROLLOUT, T - 7 * DAY),
         (row(delivery={**FAILED, "tries": 2}), ROLLOUT, T - 6 * DAY),
         (row(delivery=THERE), ROLLOUT, T - DAY),
@@ -175,6 +177,7 @@ def shown(given: Facts, rollout: Rollout = ROLLOUT) -> Shown:
         (facts(delivery=THERE, consent={"automatic_due": D}), ROLLOUT, D - DAY),
         (facts(delivery=THERE, consent={"answers": (said(ELEC, at=None), said(GAS, at=None))}), ROLLOUT, T - 8 * DAY),
         (under({**ARMING, "ended": ArmResult.REFUSED, "ended_at": T}), ROLLOUT, T + HOUR),
+        (under({**ARMING, "ended": ArmResult.WITHHELD, "ended_at": T}), ROLLOUT, T + 10 * MINUTE),
         (under({**ARMED, "outcome": 3, "outcome_at": T, "tries": 1}), ROLLOUT, T + DAY),
         (under({**ARMED, "outcome": 3, "outcome_at": T, "tries": 2}), ROLLOUT, T + 2 * DAY),
         (under({**ARMED, "outcome": -1, "outcome_at": T, "tries": 1}), ROLLOUT, T + DAY),
@@ -223,10 +226,15 @@ def test_nothing_is_armed_while_the_second_party_is_waited_for() -> None:
         (under(ARMING), ROLLOUT, T + DAY),
         (under(ARMED), ROLLOUT, T + DAY),
         (under(CALLED), ROLLOUT, T + DAY),
+        (under(CALL_REFUSED), ROLLOUT, T - HOUR + SECOND),
+        (under({**CALL_REFUSED, "cancel_refusals": 4}), ROLLOUT, T - HOUR + 8 * SECOND),
+        (under({**CALL_REFUSED, "cancel_refusals": 1_000}), ROLLOUT, T - HOUR + 64 * SECOND),
+        (under(CALL_REFUSED, silence=SILENT), ROLLOUT, T - HOUR + SECOND),
+        (under({**CALL_REFUSED, "ended": ArmResult.CANCELLED}), ROLLOUT, None),
         (under({**CALLED, "too_late_at": T + 2 * HOUR}), ROLLOUT, T + DAY + 2 * HOUR),
         (under(ARMED, silence=SILENT), ROLLOUT, T + 2 * DAY),
         (under(ARMED, silence={**SILENT, "last_word_at": T + DAY}), ROLLOUT, T + 2 * DAY),
-        (under(ARMED, silence={**SILENT, "read_refused_at": T + DAY}), ROLLOUT, T + DAY + HOUR),
+        (under(ARMED, silence={**SILENT, "read_refused_at": T + DAY}), ROLLOUT, T + DAY + 10 * MINUTE),
         (under(ARMED, silence={**SILENT, "unreachable_at": T + 4 * DAY}), ROLLOUT, None),
         (under({**ARMED, "outcome": 0}), ROLLOUT, None),
         (BLANK, STOPPED, None),

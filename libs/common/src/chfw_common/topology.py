@@ -94,7 +94,15 @@ HUB_COMMAND = Topic(
     Key.HUB,
     "scheduler",
     ("device-sim",),
-    "activate at a time (CS06), cancel, or read the version",
+    "activate at a time (CS06), or read the version",
+)
+HUB_CANCEL = Topic(
+    command.HubCancel,
+    Key.HUB,
+    "scheduler",
+    ("device-sim",),
+    "a CS06 is called back",
+    lane=CONTROL_LANE,
 )
 HUB_RESPONSE = Topic(
     response.HubResponse,
@@ -153,6 +161,7 @@ TOPICS: tuple[Topic, ...] = (
     INSTRUCTION_RECEIVED,
     FIRMWARE_DISTRIBUTED,
     HUB_COMMAND,
+    HUB_CANCEL,
     HUB_RESPONSE,
     CS06_ALERT,
     SMI_UPDATED,

@@ -6,7 +6,7 @@ from functools import partial
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.service import Consume, Service, Source, Tick
-from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_COMMAND, RELEASE_NOTIFIED, ROLLOUT_DECISION
+from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND, RELEASE_NOTIFIED, ROLLOUT_DECISION
 from chfw_device_sim.api.routes import routes
 from chfw_device_sim.domain.capacity import Capacity
 from chfw_device_sim.domain.fate import Assumptions, Fate, Span
@@ -55,6 +55,7 @@ def build(settings: Settings, machine_now: Callable[[], Instant] = machine_now) 
             ROLLOUT_DECISION: Consume(partial(fence.handle_decisions, network), source=Source.CONTROL),
             FIRMWARE_DISTRIBUTED: Consume(partial(receive_distribution.handle, network)),
             HUB_COMMAND: Consume(partial(receive_command.handle, network)),
+            HUB_CANCEL: Consume(partial(receive_command.handle, network), source=Source.CONTROL),
         },
         ticks=[
             Tick("deliver", partial(deliver.tick, network), deliver.next_due),

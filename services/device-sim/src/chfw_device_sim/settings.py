@@ -1,5 +1,6 @@
 """What the simulated network is told by its environment. All rates are assumptions, printed by a route of its own."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
@@ -55,6 +56,12 @@ _CAPACITY = dict.fromkeys(_DELIVERY_TIMES, RegionCapacity(per_hour=1_000_000, in
 class Settings(ServiceSettings):
     """Settings of the edges and of the fleet. What is given for some regions leaves the others as they are."""
 
+    transaction_limit: timedelta = Field(
+        default=timedelta(seconds=10),
+        gt=timedelta(0),
+        description="Postgres ends a transaction of the edges that takes longer (machine time), so they forward within"
+        " this of a look at their clock, or not at all. The scheduler's `forward_within` must not be shorter",
+    )
     edges: tuple[str, ...] = Field(
         default=("North", "Central", "South", "4G North", "4G Central", "4G South"),
         description="One CSP edge per region; a halt is effective when all have acknowledged it",
@@ -111,6 +118,10 @@ class Settings(ServiceSettings):
         default=_CAPACITY,
         description="Deliveries begun per hour and deliveries at once, by region; beyond that they wait (assumption)",
     )
+
+    def postgres(self) -> Mapping[str, str]:
+        """The limit of a transaction. Postgres knows it from version 17 on, and refuses the connection before."""
+        return {"transaction_timeout": f"{int(self.transaction_limit.total_seconds() * 1000)}ms"}
 
     @field_validator("rate_out_of_reach", mode="before")
     @classmethod

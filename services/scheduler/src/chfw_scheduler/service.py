@@ -30,7 +30,7 @@ def build(settings: Settings) -> Service:
     """The service as data."""
     pacing = settings.pacing()
     announce = Announce(pacing)
-    decide = Decide(pacing, settings.edges, settings.max_skew)
+    decide = Decide(pacing, settings.edges, settings.max_skew, settings.forward_within)
     urgent, patient = [decide.urgent()], [announce.job(), decide.patient()]
     return Service(
         name="scheduler",
@@ -46,7 +46,7 @@ def build(settings: Settings) -> Service:
             Claim(pacing).tick(),
             Watch(pacing).tick(),
             decide.tick(),
-            jobs_tick(urgent, "call_back"),
+            jobs_tick(urgent, "call_back", urgent=True),
             jobs_tick(patient),
         ],
         jobs=[*urgent, *patient],

@@ -28,8 +28,19 @@ class Settings(ServiceSettings):
     delivery_timeout: timedelta = Field(default=timedelta(days=14), description="No delivery report: the hub is read")
     retries: int = Field(default=3, ge=1, description="Failed deliveries or activations before a hub is given up")
     retry_after: timedelta = Field(default=timedelta(days=1), description="First wait before a retry; it doubles")
+    refused_retry: timedelta = Field(
+        default=timedelta(minutes=10), description="Pause before what an edge refused (image, CS06, read) is sent again"
+    )
+    cancel_retry: timedelta = Field(
+        default=timedelta(seconds=1),
+        description="First pause before a cancel that an edge refused is sent again; it doubles, six times at most",
+    )
     edges: tuple[str, ...] = Field(default=CSP_EDGES, description="The CSP edges that must acknowledge a halt")
     max_skew: timedelta = Field(default=timedelta(seconds=5), description="Machine clocks may differ by this much")
+    forward_within: timedelta = Field(
+        default=timedelta(seconds=10),
+        description="Every edge has forwarded a command, or never will, this long after it looked at its clock",
+    )
 
     def pacing(self) -> Pacing:
         """The settings that the rules take."""
@@ -43,4 +54,6 @@ class Settings(ServiceSettings):
             delivery_timeout=self.delivery_timeout,
             retries=self.retries,
             retry_after=self.retry_after,
+            refused_retry=self.refused_retry,
+            cancel_retry=self.cancel_retry,
         )

@@ -1,7 +1,10 @@
-"""hub.command: what a hub is told over the WAN: CS06 activate at a time, cancel it, or read the version (ECS52)."""
+"""What a hub is told over the WAN: hub.command (CS06 activate at a time, or read the version, ECS52), and hub.cancel.
+
+A cancel has a topic of its own: it is control traffic, and nothing else may wait in front of it.
+"""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from chfw_common.events.base import Event, HubRef, Part, UtcInstant
 from chfw_common.kernel.ids import ReleaseId
@@ -27,14 +30,10 @@ class CommandItem(Part):
     cancels: int | None = None
 
 
-class HubCommand(Event):
-    """One kind of command for hubs of one partition."""
-
-    TOPIC: ClassVar[str] = "hub.command"
-    TYPE: ClassVar[str] = "uk.chfw.hub.command.v1"
+class Commanding(Event):
+    """What commands for hubs of one partition have in common."""
 
     release_id: ReleaseId
-    kind: CommandKind
     firmware: str
     image_hash: str
     epoch: int
@@ -46,3 +45,21 @@ class HubCommand(Event):
     def weight(self) -> int:
         """The hubs commanded."""
         return len(self.items)
+
+
+class HubCommand(Commanding):
+    """CS06s, or version reads, for hubs of one partition."""
+
+    TOPIC: ClassVar[str] = "hub.command"
+    TYPE: ClassVar[str] = "uk.chfw.hub.command.v1"
+
+    kind: Literal[CommandKind.ACTIVATE, CommandKind.READ]
+
+
+class HubCancel(Commanding):
+    """CS06s of hubs of one partition are called back."""
+
+    TOPIC: ClassVar[str] = "hub.cancel"
+    TYPE: ClassVar[str] = "uk.chfw.hub.cancel.v1"
+
+    kind: Literal[CommandKind.CANCEL] = CommandKind.CANCEL

@@ -1,7 +1,8 @@
 """The service's own Postgres: one pool, transactions, JSON columns."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,24 @@ from chfw_common.topology import schema_of
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for one connection to be made: a host that swallows what is sent must not keep us from saying so."""
+ANSWER_TIMEOUT = 75.0
+"""Seconds after which a statement without an answer counts as lost: longer than Postgres itself lets one take."""
+
+LIMITS: Mapping[str, str] = MappingProxyType(
+    {
+        # A process that is frozen, or cut off, in a transaction holds its locks no longer than this.
+        "idle_in_transaction_session_timeout": "4s",
+        "lock_timeout": "10s",
+        "statement_timeout": "60s",
+        # Postgres notices within 4 s that a client is gone that it sends to, or for whom it waits for a lock.
+        "tcp_user_timeout": "4s",
+        "tcp_keepalives_idle": "2",
+        "tcp_keepalives_interval": "1",
+        "tcp_keepalives_count": "2",
+        "client_connection_check_interval": "2s",
+    }
+)
+"""What a session of a service may do, by its role and again by the session itself (docs/architecture.md)."""
 
 
 async def _prepare(connection: Tx) -> None:
@@ -52,7 +71,7 @@ class Database:
 
 
 async def open_database(
-    dsn: str, service: str, *, connections: int = 8, settings: dict[str, str] | None = None
+    dsn: str, service: str, *, connections: int = 8, settings: Mapping[str, str] | None = None
 ) -> Database:
     """Connect as a service. Raises OSError or a Postgres error when the server is not there yet."""
     pool = await asyncpg.create_pool(
@@ -62,12 +81,12 @@ async def open_database(
         init=_prepare,
         reset=_leave_as_is,
         timeout=CONNECT_TIMEOUT,
+        command_timeout=ANSWER_TIMEOUT,
         server_settings={
             "search_path": schema_of(service),
             "application_name": f"chfw-{service}",
             "timezone": "UTC",
-            "lock_timeout": "10s",
-            "statement_timeout": "60s",
+            **LIMITS,
             **(settings or {}),
         },
     )

@@ -20,7 +20,7 @@ async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Ins
     return row is not None
 
 
-def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool = False) -> Tick:
+def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool = False, urgent: bool = False) -> Tick:
     """The tick that advances the oldest open job of these kinds by one step.
 
     Urgent kinds get a tick of their own, so that they wait for nobody.
@@ -53,4 +53,4 @@ def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool
         )
         return now if waiting else None
 
-    return Tick(name, run, next_due, relays_last=relays_last)
+    return Tick(name, run, next_due, relays_last=relays_last, urgent=urgent)

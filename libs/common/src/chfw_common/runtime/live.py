@@ -104,9 +104,9 @@ class LiveService:
     async def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Database, Database, Clock]:
         settings = self._settings
         dsn, name, patience = settings.database_dsn, self._service.name, RealClock()
-        bulk = await open_when_there(dsn, name, settings.database_connections, patience)
+        bulk = await open_when_there(dsn, name, settings.database_connections, patience, settings.postgres())
         stack.push_async_callback(bulk.close)
-        control = await open_when_there(dsn, name, CONTROL_CONNECTIONS, patience)
+        control = await open_when_there(dsn, name, CONTROL_CONNECTIONS, patience, settings.postgres())
         stack.push_async_callback(control.close)
         await current_when_there(bulk, dsn, name, patience)
         self._database = bulk
@@ -126,9 +126,9 @@ class LiveService:
             self._spawn(f"relay {lane}", run_relay(relay, self._wake.of(lane), clock, RELAY_IDLE))
         for kind, database in ((Source.BULK, bulk), (Source.CONTROL, control), (Source.FAUST, bulk)):
             self._start_source(kind, database, clock)
-        runner = TickRunner(service, bulk, self._metrics)
+        runners = {urgent: TickRunner(service, control if urgent else bulk, self._metrics) for urgent in (False, True)}
         for tick in service.ticks:
-            self._spawn(f"tick {tick.name}", run_tick(runner, tick, clock, self._wake))
+            self._spawn(f"tick {tick.name}", run_tick(runners[tick.urgent], tick, clock, self._wake))
         self._spawn("gauges", gauges.follow(service, bulk, clock, self._metrics))
         self._spawn("http", self._serve(bulk, clock))
 

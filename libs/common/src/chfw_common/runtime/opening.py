@@ -1,6 +1,6 @@
 """Servers that are missing when a process starts: it says what is missing and where, and waits until it is there."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -33,7 +33,9 @@ def place_of(dsn: str) -> str:
     return f"{parts.netloc.rpartition('@')[2] or 'local socket'}{parts.path}"
 
 
-async def open_when_there(dsn: str, service: str, connections: int, clock: Clock) -> Database:
+async def open_when_there(
+    dsn: str, service: str, connections: int, clock: Clock, settings: Mapping[str, str]
+) -> Database:
     """Connect, however long it takes until Postgres is there and knows the service's role and database.
 
     Raises asyncpg.InvalidPasswordError: waiting does not mend a password.
@@ -41,7 +43,7 @@ async def open_when_there(dsn: str, service: str, connections: int, clock: Clock
 
     async def connect() -> Database:
         async with transient_as_error():
-            return await open_database(dsn, service, connections=connections)
+            return await open_database(dsn, service, connections=connections, settings=settings)
 
     return await _patiently(connect, place_of(dsn), clock)
 

@@ -26,13 +26,16 @@ from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Outgoing, Tx
 from chfw_common.runtime.transient import transient_as_error
-from chfw_common.topology import LANES
+from chfw_common.topology import BULK_LANE, CONTROL_LANE, LANES
 
 log = structlog.get_logger()
 
 RELAY_ROWS = 500
-SEND_TIMEOUT = timedelta(seconds=20)
+SEND_TIMEOUT = {CONTROL_LANE: timedelta(seconds=4), BULK_LANE: timedelta(seconds=20)}
+"""How long a lane waits for the broker. A relay that vanishes meanwhile keeps its lane from others a second longer."""
 NO_LANES: frozenset[int] = frozenset()
+_ALONE = "select pg_try_advisory_xact_lock($1) and set_config('idle_in_transaction_session_timeout', $2, true) <> ''"
+"""Whether this relay has the lane. Its transaction waits for the broker, so it may be idle longer than others."""
 _TAKE = """
 delete from outbox where id = any(array(select id from outbox where lane = $1 order by id limit $2)) returning *
 """
@@ -109,6 +112,8 @@ class Relay:
         self._producer = producer
         self._metrics = metrics
         self._lock = lock_key(service, "relay", str(lane))
+        self._timeout = SEND_TIMEOUT[lane].total_seconds()
+        self._patience = f"{int(self._timeout) + 1}s"
 
     async def relay_once(self, sent_at: Instant | None = None) -> int:
         """Take out and send up to 500 rows in id order; 0 when there are none, or another relay holds the lane.
@@ -116,7 +121,7 @@ class Relay:
         Raises TransientError when Postgres is away, and whatever the producer raised; rows stay in both cases.
         """
         async with transient_as_error(), self._database.transaction() as tx:
-            if not await tx.fetchval("select pg_try_advisory_xact_lock($1)", self._lock):
+            if not await tx.fetchval(_ALONE, self._lock, self._patience):
                 return 0
             rows = await tx.fetch(_TAKE, self._lane, RELAY_ROWS)
             if not rows:
@@ -129,7 +134,7 @@ class Relay:
         pending: list[asyncio.Future[Any]] = []
         done = False
         try:
-            async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
+            async with asyncio.timeout(self._timeout):
                 for row in rows:
                     headers = envelope.headers(
                         row["event_id"], row["event_type"], self._service, row["event_time"], sent_at

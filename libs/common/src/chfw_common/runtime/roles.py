@@ -1,6 +1,7 @@
 """Who may touch what in the database: a role per service that writes its own schema and reads published views."""
 
 from chfw_common.published.readers import READERS
+from chfw_common.runtime.database import LIMITS
 from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import SERVICES, schema_of
@@ -28,6 +29,8 @@ async def install_schemas(tx: Tx, database: str) -> dict[str, list[str]]:
         if not await tx.fetchval("select exists (select 1 from pg_roles where rolname = $1)", role):
             await tx.execute(f'create role "{role}" login')
         await tx.execute(f'grant connect on database "{database}" to "{role}"')
+        for name, value in LIMITS.items():
+            await tx.execute(f"""alter role "{role}" set {name} = '{value}'""")
     ran = {service: await migrate(tx, service) for service in _owners_first()}
     await tx.execute(CLOCK_SCHEMA)
     for service in SERVICES:

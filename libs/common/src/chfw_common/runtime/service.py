@@ -142,7 +142,7 @@ class Tick:
     followed by another without a look, and after a look another process may be quicker: `run` does nothing where
     nothing is due. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
     calls that follow each other at once, so that what they lead to elsewhere does not slow them down; its own look,
-    four times a second, bounds the delay.
+    four times a second, bounds the delay. `urgent`: it runs on the connections of control traffic.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Tick:
     next_due: Callable[[Tx, Instant], Awaitable[Instant | None]]
     every: timedelta = timedelta(milliseconds=100)
     relays_last: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What every service is told by its environment. One frozen class per service extends it; nothing else reads it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -30,3 +31,7 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe lines that are written"
     )
+
+    def postgres(self) -> Mapping[str, str]:
+        """Parameters of Postgres that the sessions of this service run with, beside the limits of all services."""
+        return {}

@@ -18,7 +18,10 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What a message may show at the edge. The bounds are those of forwarding, not of the activation; both included."""
+    """What a message may show at the edge. The bounds are those of forwarding, not of the activation; both included.
+
+    `not_before` is by the clock of the sender, which may be ahead of the edge's by `max_skew`.
+    """
 
     epoch: int
     not_before: Instant
@@ -34,13 +37,13 @@ def is_skewed(sent_at: Instant, machine_now: Instant, max_skew: timedelta) -> bo
     return sent_at - machine_now > max_skew
 
 
-def refusal(permit: Permit, min_epoch: int, now: Instant, *, skewed: bool) -> Refusal | None:
+def refusal(permit: Permit, min_epoch: int, now: Instant, *, max_skew: timedelta, skewed: bool) -> Refusal | None:
     """Why the edge refuses, or None when it forwards. A halt comes before everything else."""
     if permit.epoch < min_epoch:
         return Refusal.STALE_EPOCH
     if skewed:
         return Refusal.SKEWED
-    if now < permit.not_before:
+    if now < permit.not_before - max_skew:
         return Refusal.TOO_EARLY
     if now > permit.permit_until:
         return Refusal.PERMIT_EXPIRED

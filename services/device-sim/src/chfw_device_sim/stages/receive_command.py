@@ -1,6 +1,6 @@
 """Receive a command: each edge forwards it to its hubs, which obey and answer, or refuses it."""
 
-from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
 from chfw_common.events.response import ResponseItem, ResponseKind
 from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.service import Batch, Now, Outcome, Tx
@@ -17,13 +17,15 @@ _ASKED = {
 _KINDS = {entry: ResponseKind(entry.value) for entry in Answer}
 
 
-async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Now) -> Outcome:
+async def handle(network: Network, tx: Tx, batch: Batch[HubCommand | HubCancel], now: Now) -> Outcome:
     """Judge at the edges under their locks; what passes is obeyed and answered in the same transaction.
 
-    A hub that is out of reach today, or restarts, has got the command all the same; its answer is heard later.
+    A hub that is out of reach today, or restarts, has got the command all the same; its answer is heard later. The time
+    is asked last, when nothing is waited for any more: a permit that ended during the wait has ended.
     """
     fate, grid = network.radio.fate, network.radio.grid
-    fences = await fence.share(tx, (event.release_id for event in batch.events), network.edges)
+    bound = {event.release_id for event in batch.events if isinstance(event, HubCommand)}
+    fences = await fence.share(tx, bound, network.edges) if bound else {}
     before = await command.lock(tx, (item.hub for event in batch.events for item in event.items))
     at, known = now(), dict(before)
     given: list[Said[ResponseItem]] = []
@@ -56,7 +58,7 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand], now: Now) -
     return Outcome(answer(given))
 
 
-def _command(event: HubCommand, item: CommandItem) -> Command:
+def _command(event: HubCommand | HubCancel, item: CommandItem) -> Command:
     return Command(
         _ASKED[event.kind],
         event.release_id,
@@ -68,7 +70,7 @@ def _command(event: HubCommand, item: CommandItem) -> Command:
     )
 
 
-def _refused(event: HubCommand, item: CommandItem, reason: str, now: Instant) -> ResponseItem:
+def _refused(event: HubCommand | HubCancel, item: CommandItem, reason: str, now: Instant) -> ResponseItem:
     return ResponseItem(
         hub=item.hub,
         kind=ResponseKind.COMMAND_REFUSED,

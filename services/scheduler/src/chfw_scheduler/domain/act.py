@@ -6,7 +6,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
 from chfw_scheduler.domain.facts import Arming, Facts, Shown, Silence
 from chfw_scheduler.domain.rollout import Rollout
-from chfw_scheduler.domain.state import consented
+from chfw_scheduler.domain.state import cancel_again_at, consented
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,17 @@ def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Acti
     """Call back a CS06 that may fire and is older than the last halt, once; a release that ends meanwhile says so.
 
     What was armed since the halt stands: it was armed under the decision in force. One that an edge withheld is in
-    force again until the hub has said that it gave it up.
+    force again until the hub has said that it gave it up. A cancellation that an edge refused is sent again after a
+    pause (`cancel_again_at`).
     """
     arming, decision = facts.arming, rollout.decision
     if not arming.may_fire or arming.epoch >= decision.min_epoch or arming.too_late_at is not None:
         return facts, None
     if arming.cancelling:
         if rollout.ended and arming.cancel_for not in ENDS:
-            return facts._replace(arming=arming._replace(cancel_for=decision.mode)), None
-        return facts, None
+            facts = facts._replace(arming=arming._replace(cancel_for=decision.mode))
+        again_at = cancel_again_at(facts.arming, rollout.pacing)
+        return (facts, None) if again_at is None or again_at > now else _cancel_again(facts, now)
     counter = next_counter(facts, now)
     called_back = arming._replace(
         ended=None, ended_at=None, reason=None, cancel_counter=counter, cancel_at=now, cancel_for=decision.mode
@@ -117,8 +119,17 @@ def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Acti
     return facts._replace(arming=called_back), Cancel(counter, arming.counter)
 
 
+def _cancel_again(facts: Facts, now: Instant) -> tuple[Facts, Action]:
+    counter = next_counter(facts, now)
+    arming = facts.arming._replace(cancel_counter=counter, cancel_at=now)
+    return facts._replace(arming=arming), Cancel(counter, arming.counter)
+
+
 def pass_time(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
     """Write down that time has passed for a row whose `check_at` has come."""
+    again_at = cancel_again_at(facts.arming, rollout.pacing)
+    if again_at is not None and again_at <= now:
+        return _cancel_again(facts, now)
     if state in _EXPECTED_TO_SPEAK:
         return _read(facts._replace(silence=facts.silence._replace(since=now, reads=0)), now)
     if state is not HubState.SILENT:

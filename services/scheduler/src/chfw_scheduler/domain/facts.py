@@ -75,8 +75,9 @@ class Arming(NamedTuple):
 
     `planned_for` is the time that consent gave (for asap: the time sent), `fires_at` the time in the CS06, which is
     later when the planned time was too near. `tries` counts the commands that the hub refused or carried out and
-    failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an edge has refused it, and
-    `cancel_for` is the mode it was sent under. `outcome` is the activateImageResponseCode or OUTCOME_NOT_APPLIED.
+    failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an edge has refused it,
+    `cancel_refused_at` says when, `cancel_refusals` how often, and `cancel_for` is the mode it was sent under.
+    `outcome` is the activateImageResponseCode or OUTCOME_NOT_APPLIED.
     """
 
     epoch: int = 0
@@ -91,6 +92,8 @@ class Arming(NamedTuple):
     cancel_counter: int = 0
     cancel_at: Instant | None = None
     cancel_for: Mode | None = None
+    cancel_refused_at: Instant | None = None
+    cancel_refusals: int = 0
     too_late_at: Instant | None = None
     outcome: int | None = None
     outcome_at: Instant | None = None
@@ -113,8 +116,13 @@ class Arming(NamedTuple):
 
     @property
     def cancelling(self) -> bool:
-        """The CS06 in force has been called back, and the hub has not answered that."""
-        return self.in_force and self.cancel_at is not None and self.too_late_at is None
+        """The CS06 in force has been called back, and the hub has not answered that. An edge may have refused it."""
+        return self.in_force and self.cancel_for is not None and self.too_late_at is None
+
+    @property
+    def cancel_refused(self) -> bool:
+        """An edge has refused the last cancellation: it is to be sent again."""
+        return self.cancelling and self.cancel_at is None
 
     @property
     def reported(self) -> bool:

@@ -134,7 +134,8 @@ def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str 
     if counter is not None and counter == arming.cancel_counter:
         if arming.cancel_at is None or not arming.cancelling:
             return facts, None
-        return facts._replace(arming=arming._replace(cancel_at=None)), None
+        refused = arming._replace(cancel_at=None, cancel_refused_at=at, cancel_refusals=arming.cancel_refusals + 1)
+        return facts._replace(arming=refused), None
     if not _of(arming, counter) or not arming.in_force or arming.cancelling or arming.accepted_at is not None:
         return facts, _unknown(facts, counter, "refused")
     return facts._replace(arming=arming._replace(ended=ArmResult.WITHHELD, ended_at=at, reason=reason)), None

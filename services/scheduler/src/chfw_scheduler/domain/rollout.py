@@ -25,6 +25,8 @@ class Pacing:
     delivery_timeout: timedelta = timedelta(days=14)
     retries: int = 3
     retry_after: timedelta = timedelta(days=1)
+    refused_retry: timedelta = timedelta(minutes=10)
+    cancel_retry: timedelta = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
-from chfw_scheduler.domain.facts import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED, ArmResult, Facts, Shown
+from chfw_scheduler.domain.facts import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 
@@ -17,6 +17,8 @@ _FAILED = frozenset({HubState.ACTIVATION_FAILED, HubState.NOT_APPLIED})
 _WAITING = frozenset(
     {HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.SCHEDULED, HubState.DELIVERED, HubState.DELIVERY_FAILED}
 )
+_MOST_DOUBLINGS = 6
+"""A pause that doubles ends at 64 times the first."""
 _JUST_AFTER = timedelta(microseconds=1)
 
 
@@ -153,14 +155,15 @@ def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
     pacing, delivery, arming = rollout.pacing, facts.delivery, facts.arming
     if state is HubState.SCHEDULED:
         opened = _opened(rollout, agreed)
-        return opened if delivery.refused_at is None else max(opened, delivery.refused_at + pacing.asap_lead)
+        return opened if delivery.refused_at is None else max(opened, delivery.refused_at + pacing.refused_retry)
     if state is HubState.DELIVERY_FAILED and delivery.failed_at is not None:
         return delivery.failed_at + _backoff(pacing, delivery.tries)
     if state is HubState.DELIVERED and delivery.delivered_at is not None:
         ready = max(delivery.delivered_at, _armable(rollout, agreed))
         if not arming.refused or arming.ended_at is None:
             return ready
-        return max(ready, arming.ended_at + pacing.asap_lead)
+        by_edge = arming.ended is ArmResult.WITHHELD
+        return max(ready, arming.ended_at + (pacing.refused_retry if by_edge else pacing.asap_lead))
     if state in _FAILED and arming.outcome_at is not None and may_go(facts, agreed):
         return max(arming.outcome_at + _backoff(pacing, arming.tries), _armable(rollout, agreed))
     return None
@@ -186,7 +189,20 @@ def _backoff(pacing: Pacing, tries: int) -> timedelta:
 
 
 def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
-    """When time next becomes a fact of this row; None when it does not."""
+    """When time next becomes a fact of this row, or a refused cancellation is due again; None when neither."""
+    due = _fact_at(facts, rollout, state, agreed)
+    again_at = None if state is HubState.CONFIRMED else cancel_again_at(facts.arming, rollout.pacing)
+    return due if again_at is None else again_at if due is None else min(due, again_at)
+
+
+def cancel_again_at(arming: Arming, pacing: Pacing) -> Instant | None:
+    """When a cancellation that an edge refused is sent again; None when there is none. The pause doubles."""
+    if not arming.cancel_refused or arming.cancel_refused_at is None:
+        return None
+    return arming.cancel_refused_at + pacing.cancel_retry * (1 << min(arming.cancel_refusals - 1, _MOST_DOUBLINGS))
+
+
+def _fact_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     pacing, arming, silence = rollout.pacing, facts.arming, facts.silence
     if state in _WAITING or state in _FAILED:
         return _wait_ends(facts, rollout, agreed)
@@ -198,7 +214,7 @@ def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
         return _if_unheard(facts, pacing, arming.too_late_at + pacing.silent_after)
     if state is HubState.SILENT:
         if silence.read_refused_at is not None:
-            return silence.read_refused_at + pacing.asap_lead
+            return silence.read_refused_at + pacing.refused_retry
         return silence.since if silence.read_at is None else silence.read_at + pacing.silent_after
     return None
 

@@ -85,6 +85,8 @@ create table ledger (
     cancel_counter bigint not null,
     cancel_at timestamptz,
     cancel_for text,
+    cancel_refused_at timestamptz,
+    cancel_refusals smallint not null,
     too_late_at timestamptz,
     outcome smallint,
     outcome_at timestamptz,

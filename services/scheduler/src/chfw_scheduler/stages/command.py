@@ -3,13 +3,14 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from chfw_common.events.command import CommandItem, CommandKind, HubCommand
+from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
-from chfw_common.topology import CONTROL_LANE, FIRMWARE_DISTRIBUTED, HUB_COMMAND
+from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND
 from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, Read
 from chfw_scheduler.domain.facts import Facts, Row
 from chfw_scheduler.domain.rollout import Rollout
@@ -62,10 +63,9 @@ def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> li
     )
     for kind in CommandKind:
         rows = [(c.part, c.hub, item) for c in decided if (item := _item(c, kind)) is not None]
-        # A hub that must not fire waits behind nobody; should its CS06 come after the cancel, the edge refuses it.
-        lane = CONTROL_LANE if kind is CommandKind.CANCEL else None
-        make = functools.partial(_command, rollout, kind, now)
-        outgoing += hub_events(HUB_COMMAND, rows, make, lane)
+        # A cancel may overtake the CS06 that it calls back: the hub then takes the CS06 for an old one, by its counter.
+        topic = HUB_CANCEL if kind is CommandKind.CANCEL else HUB_COMMAND
+        outgoing += hub_events(topic, rows, functools.partial(_command, rollout, kind, now))
     return outgoing
 
 
@@ -80,14 +80,16 @@ def _item(commanded: Commanded, kind: CommandKind) -> CommandItem | None:
     return None
 
 
-def _command(rollout: Rollout, kind: CommandKind, now: Instant, items: tuple[CommandItem, ...]) -> HubCommand:
-    return HubCommand(
-        release_id=rollout.release_id,
-        kind=kind,
-        firmware=rollout.image.firmware,
-        image_hash=rollout.image_hash,
-        epoch=rollout.decision.epoch,
-        not_before=now,
-        permit_until=now + rollout.pacing.permit_ttl,
-        items=items,
-    )
+def _command(
+    rollout: Rollout, kind: CommandKind, now: Instant, items: tuple[CommandItem, ...]
+) -> HubCommand | HubCancel:
+    said: dict[str, Any] = {
+        "release_id": rollout.release_id,
+        "firmware": rollout.image.firmware,
+        "image_hash": rollout.image_hash,
+        "epoch": rollout.decision.epoch,
+        "not_before": now,
+        "permit_until": now + rollout.pacing.permit_ttl,
+        "items": items,
+    }
+    return HubCancel(**said) if kind is CommandKind.CANCEL else HubCommand(kind=kind, **said)

@@ -42,6 +42,7 @@ class Decide:
     pacing: Pacing
     edges: tuple[str, ...]
     max_skew: timedelta
+    forward_within: timedelta
 
     async def handle(self, tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Outcome:
         """Store decisions; from the commit on, no claim can be of an older epoch (I6)."""
@@ -69,11 +70,18 @@ class Decide:
     async def _fence(self, tx: Tx, release_id: ReleaseId, halt: int, now: Instant) -> list[Outgoing]:
         """A halt is news, be it known by its own decision or by a later one that overtook it. The release itself need
         not be known yet, and edges may have been quicker than the decision."""
-        until = now + self.pacing.permit_ttl + self.max_skew + _JUST_AFTER
-        await tx.execute(releases.SQL["begin_fencing"], release_id, halt, until)
+        await tx.execute(releases.SQL["begin_fencing"], release_id, halt, self._forwarded_by(now))
         await start_job(tx, CALL_BACK, f"{release_id}:{halt}", {"release_id": release_id, "epoch": halt}, now)
         fencing = await _milestone(tx, release_id, ProgressKind.FENCING, halt, now)
         return [fencing, *await self._if_obeyed(tx, release_id, now)]
+
+    def _forwarded_by(self, stored_at: Instant) -> Instant:
+        """From when on no command of before a halt is forwarded, whatever the edges have heard of the halt.
+
+        The last permit was given before the halt was stored, by a clock that is at most `max_skew` ahead of ours. An
+        edge whose clock is at most `max_skew` behind uses it no later, and has then forwarded within `forward_within`.
+        """
+        return stored_at + self.pacing.permit_ttl + 2 * self.max_skew + self.forward_within + _JUST_AFTER
 
     async def fenced(self, tx: Tx, batch: Batch[RolloutFenced], now: Now) -> Outcome:
         """Note what the edges obey; when all do, the decision that waits for them is effective."""
@@ -144,7 +152,7 @@ class Decide:
 
     def tick(self) -> Tick:
         """The tick of this stage."""
-        return Tick("effective", self.expire, self.expires_at)
+        return Tick("effective", self.expire, self.expires_at, urgent=True)
 
     def urgent(self) -> JobKind:
         """The job that calls armed hubs back: it waits behind no other."""

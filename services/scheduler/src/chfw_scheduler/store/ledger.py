@@ -70,7 +70,8 @@ _GROUPS: dict[str, list[_Piece]] = {
         "arming": "arm_epoch:int arm_counter:bigint arm_at:timestamptz | arm_planned_for:timestamptz"
         " arm_fires_at:timestamptz | arm_accepted_at:timestamptz"
         " | arm_ended:text arm_ended_at:timestamptz arm_reason:text cancel_counter:bigint cancel_at:timestamptz"
-        " cancel_for:text too_late_at:timestamptz | outcome:smallint outcome_at:timestamptz arm_tries:smallint",
+        " cancel_for:text cancel_refused_at:timestamptz cancel_refusals:smallint too_late_at:timestamptz"
+        " | outcome:smallint outcome_at:timestamptz arm_tries:smallint",
         "silence": "silent_since:timestamptz | last_word_at:timestamptz"
         " | reads:smallint read_counter:bigint read_at:timestamptz read_refused_at:timestamptz"
         " unreachable_at:timestamptz",
