@@ -13,15 +13,17 @@ from chfw_common.topology import (
     ROLLOUT_FENCED,
     SMI_UPDATED,
 )
+from chfw_scheduler.domain.totals import Pace
 from chfw_scheduler.settings import Settings
 from chfw_scheduler.stages.announce import Announce
 from chfw_scheduler.stages.claim import Claim
 from chfw_scheduler.stages.decide import Decide
 from chfw_scheduler.stages.merge import Merge
 from chfw_scheduler.stages.observe import Observe
+from chfw_scheduler.stages.report import Report
 from chfw_scheduler.stages.respond import Respond
 from chfw_scheduler.stages.watch import Watch
-from chfw_scheduler.store import ledger, releases
+from chfw_scheduler.store import counts, releases
 
 Rows = Sequence[tuple[tuple[str, ...], float]]
 
@@ -46,6 +48,7 @@ def build(settings: Settings) -> Service:
             Claim(pacing).tick(),
             Watch(pacing).tick(),
             decide.tick(),
+            Report(Pace(settings.totals_every, settings.risk_every)).tick(),
             jobs_tick(urgent, "call_back", urgent=True),
             jobs_tick(patient),
         ],
@@ -55,7 +58,7 @@ def build(settings: Settings) -> Service:
 
 
 async def _hubs(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge
-    return [((release, state), float(n)) for release, state, n in await ledger.states(tx)]
+    return [((release, state), float(n)) for (release, state), n in (await counts.states(tx)).items()]
 
 
 async def _anomalies(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge

@@ -41,6 +41,12 @@ class Settings(ServiceSettings):
         default=timedelta(seconds=10),
         description="Every edge has forwarded a command, or never will, this long after it looked at its clock",
     )
+    totals_every: timedelta = Field(
+        default=timedelta(hours=1), description="Totals of a release that change are told so often"
+    )
+    risk_every: timedelta = Field(
+        default=timedelta(seconds=10), description="A count at risk that changes is told so often; 0 is told at once"
+    )
 
     def pacing(self) -> Pacing:
         """The settings that the rules take."""

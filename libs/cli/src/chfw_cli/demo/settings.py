@@ -5,7 +5,8 @@ from typing import Any
 
 
 def service_settings(seed: int) -> dict[str, Any]:
-    """Settings of all services, by field: permits and the shortest notice are 12 h of the demonstration's clock.
+    """Settings of all services, by field: permits and the shortest notice are 12 h of the demonstration's clock, and
+    totals are told once a day.
 
     An edge has 10 s of the machine's time to forward (its `transaction_limit`), which are ten days.
     """
@@ -14,6 +15,7 @@ def service_settings(seed: int) -> dict[str, Any]:
         "asap_lead": timedelta(hours=12),
         "refused_retry": timedelta(hours=12),
         "forward_within": timedelta(days=10),
+        "totals_every": timedelta(days=1),
         "delivery_grid": timedelta(hours=6),
         "fleet_seed": seed,
     }

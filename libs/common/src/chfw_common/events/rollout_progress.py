@@ -9,20 +9,26 @@ from chfw_common.kernel.rollout import HubState
 
 
 class ProgressKind(StrEnum):
-    """PILOT_STARTED and PILOT_ENDED frame the pilot (R2-5, R2-7); FENCING and EFFECTIVE follow a decision."""
+    """PILOT_STARTED and PILOT_ENDED frame the pilot (R2-5, R2-7); FENCING and EFFECTIVE follow a halt.
+
+    The others follow the hubs: TOTALS and AT_RISK tell what has changed since the last event, ALL_FINAL that no hub has
+    anything left to do.
+    """
 
     PILOT_STARTED = "pilot_started"
     PILOT_ENDED = "pilot_ended"
     FENCING = "fencing"
     EFFECTIVE = "effective"
+    AT_RISK = "at_risk"
+    TOTALS = "totals"
     ALL_FINAL = "all_final"
 
 
 class RolloutProgressed(Event):
-    """A milestone of a release at a decision's epoch, with the totals by state at that instant.
+    """How a release stands: the totals by state at an instant, and what they are told for.
 
-    `at_risk` counts hubs whose CS06 may still fire: arming, armed, cancelling, or withheld by an edge and not yet
-    called back.
+    `epoch` is that of the last halt; 0 before the first. `at_risk` counts hubs whose CS06 may fire and must not: it is
+    older than that halt, or the hub has departed or is superseded. It is told until it is 0.
     """
 
     TOPIC: ClassVar[str] = "rollout.progressed"

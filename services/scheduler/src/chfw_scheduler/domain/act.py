@@ -6,7 +6,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
 from chfw_scheduler.domain.facts import Arming, Facts, Shown, Silence
 from chfw_scheduler.domain.rollout import Rollout
-from chfw_scheduler.domain.state import cancel_again_at, consented
+from chfw_scheduler.domain.state import cancel_again_at, consented, is_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +97,23 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
     return facts._replace(arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
 
 
-def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
-    """Call back a CS06 that may fire and is older than the last halt, once; a release that ends meanwhile says so.
+def to_call_back(facts: Facts, rollout: Rollout) -> bool:
+    """Whether the hub has a CS06 that may fire and must not, and has not said that it is too late."""
+    arming = facts.arming
+    if not arming.may_fire or arming.too_late_at is not None:
+        return False
+    return arming.epoch < rollout.decision.min_epoch or is_out(facts, rollout)
 
-    What was armed since the halt stands: it was armed under the decision in force. One that an edge withheld is in
-    force again until the hub has said that it gave it up. A cancellation that an edge refused is sent again after a
-    pause (`cancel_again_at`).
+
+def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
+    """Call back a CS06 that may fire and must not, once; a release that ends meanwhile says so.
+
+    It must not if it is older than the last halt, or if the hub has departed or is superseded. What was armed since the
+    halt stands: it was armed under the decision in force. One that an edge withheld is in force again until the hub has
+    said that it gave it up. A cancellation that an edge refused is sent again after a pause (`cancel_again_at`).
     """
     arming, decision = facts.arming, rollout.decision
-    if not arming.may_fire or arming.epoch >= decision.min_epoch or arming.too_late_at is not None:
+    if not to_call_back(facts, rollout):
         return facts, None
     if arming.cancelling:
         if rollout.ended and arming.cancel_for not in ENDS:

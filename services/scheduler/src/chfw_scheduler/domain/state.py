@@ -10,6 +10,7 @@ from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
 from chfw_scheduler.domain.facts import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.domain.totals import OUT
 
 _GONE = frozenset({DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN})
 _UNDER_COMMAND = frozenset({HubState.ARMING, HubState.ARMED, HubState.CANCELLING})
@@ -68,6 +69,12 @@ def _by_inventory(facts: Facts, rollout: Rollout) -> Standing | None:
     if image.predecessors and inventory.firmware not in image.predecessors:
         return Standing(HubState.SUPERSEDED, inventory.firmware)
     return None
+
+
+def is_out(facts: Facts, rollout: Rollout) -> bool:
+    """Whether the inventory says that the hub takes no part in the release any more."""
+    found = _by_inventory(facts, rollout)
+    return found is not None and found.state in OUT
 
 
 def _by_arming(facts: Facts, rollout: Rollout) -> Standing | None:

@@ -114,6 +114,26 @@ create table ledger (
 create index ledger_claim on ledger (release_id, part, claim_at) where claim_at is not null;
 create index ledger_claim_pilot on ledger (release_id, part, claim_at) where claim_at is not null and pilot;
 create index ledger_check on ledger (release_id, part, check_at) where check_at is not null;
+-- What a halt calls back. The condition is `may_fire`; rows enter when they are armed and leave with the outcome.
+create index ledger_may_fire on ledger (release_id, part, hub)
+where arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and outcome is null;
+
+-- Hubs of a partition by how they are counted (state, or state:epoch while a CS06 of that epoch may fire): kept by the
+-- transactions that change the rows. Changed in place again and again, so pages are left nearly empty.
+create table tally (
+    release_id text not null,
+    part smallint not null,
+    hubs jsonb not null,
+    primary key (release_id, part)
+) with (fillfactor = 20);
+
+-- What rollout.progressed said last of each release.
+create table told (
+    release_id text primary key,
+    at timestamptz not null,
+    totals jsonb not null,
+    at_risk int not null
+) with (fillfactor = 50);
 
 -- Answers that met an armed hub: kept, without effect; their Party was told too_late.
 create table late_answer (

@@ -8,7 +8,6 @@ from chfw_common.kernel.applicability import inapplicable
 from chfw_common.kernel.hubs import HubRecord
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.published import smi
-from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Batch, JobKind, JobStep, Now, Outcome, Outgoing, Tx
 from chfw_common.topology import CHUNK
@@ -16,7 +15,7 @@ from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.stages.progress import progressed, telling
-from chfw_scheduler.store import ledger, releases
+from chfw_scheduler.store import counts, ledger, releases
 
 ENROL = "enrol"
 REDATE = "redate"
@@ -37,6 +36,7 @@ class Announce:
             at = now()
             before = await releases.read_rollout(tx, self.pacing, release_id)
             await releases.upsert_release(tx, notice, at)
+            await counts.begin_telling(tx, release_id, at)
             after = await releases.read_rollout(tx, self.pacing, release_id)
             if after is not None and (before is None or before.image != after.image):
                 args = {"release_id": release_id}
@@ -71,11 +71,7 @@ async def enrol(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoin
     """
     if not hubs:
         return []
-    shared = await releases.try_share_release(tx, rollout.release_id)
-    current = await releases.read_rollout(tx, rollout.pacing, rollout.release_id) if shared else None
-    if current is None:
-        raise TransientError(f"a decision on {rollout.release_id} is being stored")
-    return await _open_rows(tx, current, hubs)
+    return await _open_rows(tx, await releases.share_at_once(tx, rollout), hubs)
 
 
 async def _open_rows(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoing]:
@@ -88,5 +84,5 @@ async def _open_rows(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Ou
             shown = show(facts, rollout, agreed)
             rows.append((facts, shown))
             told.append(telling(facts, shown, agreed, 1))
-    new = set(await ledger.enrol(tx, rollout.release_id, rows))
+    new = await ledger.enrol(tx, rollout.release_id, rows)
     return progressed(rollout, [one for one in told if one.hub in new])

@@ -6,7 +6,7 @@ from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.fenced import RolloutFenced
-from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
+from chfw_common.events.rollout_progress import ProgressKind
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.jobs import start_job
@@ -20,16 +20,16 @@ from chfw_common.runtime.service import (
     Tick,
     TickResult,
     Tx,
-    release_event,
 )
-from chfw_common.topology import CHUNK, ROLLOUT_PROGRESSED
+from chfw_common.topology import CHUNK
 from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Row
 from chfw_scheduler.domain.rollout import Pacing
 from chfw_scheduler.stages.announce import REDATE
 from chfw_scheduler.stages.command import carry_out
-from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.stages.report import milestone
 from chfw_scheduler.store import ledger, releases
+from chfw_scheduler.store.ledger import Place
 
 CALL_BACK = "call_back"
 _JUST_AFTER = timedelta(microseconds=1)
@@ -72,7 +72,7 @@ class Decide:
         not be known yet, and edges may have been quicker than the decision."""
         await tx.execute(releases.SQL["begin_fencing"], release_id, halt, self._forwarded_by(now))
         await start_job(tx, CALL_BACK, f"{release_id}:{halt}", {"release_id": release_id, "epoch": halt}, now)
-        fencing = await _milestone(tx, release_id, ProgressKind.FENCING, halt, now)
+        fencing = await milestone(tx, release_id, ProgressKind.FENCING, halt, now)
         return [fencing, *await self._if_obeyed(tx, release_id, now)]
 
     def _forwarded_by(self, stored_at: Instant) -> Instant:
@@ -118,17 +118,22 @@ class Decide:
         rows = await ledger.lock_may_fire(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
         at = now()
         outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
-        return JobStep(_cursor(rows, CHUNK), outgoing)
+        return JobStep(_cursor(_last(rows, CHUNK)), outgoing)
 
-    async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:  # noqa: ARG002
-        """Derive the next rows anew: D, the waves, or what the image fits, have changed."""
+    async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
+        """Derive the next rows anew: D, the waves, or what the image fits, have changed.
+
+        An armed hub that the image does not fit any more is called back, so the release is shared as for a claim.
+        """
         release_id = ReleaseId(args["release_id"])
-        rows = await ledger.lock_after(tx, release_id, _after(cursor), limit=CHUNK)
+        await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             return JobStep(None)
-        outgoing = await write_back(tx, rollout, [(row, row.facts) for row in rows])
-        return JobStep(_cursor(rows, CHUNK), outgoing)
+        rows, goes_on = await ledger.lock_after(tx, release_id, _after(cursor), limit=CHUNK)
+        at = now()
+        outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
+        return JobStep(_cursor(goes_on), outgoing)
 
     async def expire(self, tx: Tx, now: Now) -> TickResult:
         """An edge did not acknowledge, but no permit can be used any more: the halt is effective all the same.
@@ -165,20 +170,16 @@ class Decide:
 
 async def _effective(tx: Tx, release_id: ReleaseId, halt: int | None, now: Instant) -> list[Outgoing]:
     """Tell of a halt that has just become effective; None is none."""
-    return [] if halt is None else [await _milestone(tx, release_id, ProgressKind.EFFECTIVE, halt, now)]
+    return [] if halt is None else [await milestone(tx, release_id, ProgressKind.EFFECTIVE, halt, now)]
 
 
-async def _milestone(tx: Tx, release_id: ReleaseId, kind: ProgressKind, epoch: int, now: Instant) -> Outgoing:
-    totals, at_risk = await ledger.totals(tx, release_id)
-    event = RolloutProgressed(release_id=release_id, kind=kind, epoch=epoch, at=now, totals=totals, at_risk=at_risk)
-    return release_event(ROLLOUT_PROGRESSED, release_id, event)
-
-
-def _after(cursor: dict[str, Any]) -> tuple[int, int] | None:
+def _after(cursor: dict[str, Any]) -> Place | None:
     return (cursor["part"], cursor["hub"]) if cursor else None
 
 
-def _cursor(rows: list[Row], limit: int) -> dict[str, Any] | None:
-    if len(rows) < limit:
-        return None
-    return {"part": rows[-1].facts.part, "hub": rows[-1].facts.hub}
+def _last(rows: list[Row], limit: int) -> Place | None:
+    return None if len(rows) < limit else (rows[-1].facts.part, rows[-1].facts.hub)
+
+
+def _cursor(goes_on: Place | None) -> dict[str, Any] | None:
+    return None if goes_on is None else {"part": goes_on[0], "hub": goes_on[1]}

@@ -48,7 +48,7 @@ class Merge:
         missing = [hub for hub in wanted if hub not in rows]
         if missing:
             outgoing += await _enrol_missing(tx, rollout, missing)
-            rows |= await ledger.lock_rows(tx, release_id, part, missing)
+            rows |= await ledger.lock_rows(tx, release_id, part, missing, wait=False)
         facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, Anomaly | None]] = [
             (hub, Anomaly("instruction_for_unknown_hub", "")) for hub in wanted if hub not in rows

@@ -9,10 +9,13 @@ from chfw_common.kernel.hubs import HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId
 from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
+from chfw_scheduler.domain.act import to_call_back
 from chfw_scheduler.domain.facts import Facts, Inventory, Row
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.stages.announce import enrol
+from chfw_scheduler.stages.command import commands
 from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.stages.respond import call_back_again
 from chfw_scheduler.store import ledger, releases
 
 
@@ -27,12 +30,10 @@ class Observe:
         items = [item for event in batch.events for item in event.items]
         outgoing: list[Outgoing] = []
         hubs = sorted({item.hub for item in items})
-        rows = {
-            rollout.release_id: await ledger.lock_rows(tx, rollout.release_id, batch.partition, hubs)
-            for rollout in await releases.read_rollouts(tx, self.pacing)
-        }
-        for rollout in await releases.read_rollouts(tx, self.pacing, list(rows)):
-            outgoing += await self._take_in(tx, rollout, batch.partition, rows[rollout.release_id], items, now)
+        for release_id in await releases.known(tx):
+            rows = await ledger.lock_rows(tx, release_id, batch.partition, hubs)
+            for rollout in await releases.read_rollouts(tx, self.pacing, [release_id]):
+                outgoing += await self._take_in(tx, rollout, batch.partition, rows, items, now)
         return Outcome(outgoing)
 
     async def _take_in(
@@ -56,8 +57,12 @@ class Observe:
                 facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
                 anomalies.append((item.hub, anomaly))
         await releases.note_anomalies(tx, rollout.release_id, anomalies, now())
-        changed: list[tuple[Row, Facts]] = [(row, facts[hub]) for hub, row in rows.items()]
-        return outgoing + await write_back(tx, rollout, changed)
+        if any(to_call_back(known, rollout) for known in facts.values()):
+            # A cancel is a command, sent under the decision in force. Few batches have one, so few share the release.
+            rollout = await releases.share_at_once(tx, rollout)
+            at = now()
+            outgoing = commands(rollout, call_back_again(facts, rollout, at), at) + outgoing
+        return outgoing + await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
 
 
 def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:

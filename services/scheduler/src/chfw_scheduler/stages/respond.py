@@ -53,7 +53,7 @@ class Respond:
         await releases.note_anomalies(tx, release_id, anomalies, at)
         if rollout is None:
             return []
-        again = _call_back_again(facts, rollout, at)
+        again = call_back_again(facts, rollout, at)
         delivered, armed = _arm_at_once(facts, items, rollout, at)
         outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
         return commands(rollout, again + armed, at) + outgoing
@@ -101,9 +101,9 @@ def _arm_at_once(
     return between, armed
 
 
-def _call_back_again(facts: dict[HubId, Facts], rollout: Rollout, now: Instant) -> list[Commanded]:
-    """A CS06 older than the last halt may fire and is not called back: an edge withheld it, or refused the cancel, or
-    the hub has it although we thought it refused. It is called back (again)."""
+def call_back_again(facts: dict[HubId, Facts], rollout: Rollout, now: Instant) -> list[Commanded]:
+    """A CS06 may fire, must not, and is not called back: an edge withheld it, or refused the cancel, or the hub has it
+    although we thought it refused, or it has departed or is superseded. It is called back (again)."""
     again = []
     for hub in sorted(facts):
         facts[hub], action = call_back(facts[hub], rollout, now)

@@ -7,7 +7,7 @@ an update from what changed.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import attrgetter, is_
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -33,10 +33,20 @@ from chfw_scheduler.domain.facts import (
     Silence,
 )
 from chfw_scheduler.domain.merge import Answer
+from chfw_scheduler.domain.totals import moved, opened
+from chfw_scheduler.store import counts
 
 SQL = load_queries("chfw_scheduler.store", "ledger.sql")
 _FIRST = (-1, 0)
 """A place before every row: partitions begin at 0."""
+_LAST = (32_767, (1 << 63) - 1)
+"""A place behind every row."""
+PAGE = 10_000
+"""So many rows are looked at in one step of a job that takes few of them, so a step is short whatever the states are."""
+
+
+Place: TypeAlias = tuple[int, int]
+"""Where a job stands in a release: the partition and the hub of the last row it has seen."""
 
 
 class _Piece(NamedTuple):
@@ -105,9 +115,15 @@ _KEPT = 8_192
 """Texts and pairs of Suppliers whose meaning is kept: hubs of a request share them, and a row costs a third."""
 
 
-async def lock_rows(tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[HubId]) -> dict[HubId, Row]:
-    """The rows of hubs of one partition, locked in the order of hub ids."""
-    rows = await tx.fetch(SQL["lock_rows"], release_id, part, list(hubs))
+async def lock_rows(
+    tx: Tx, release_id: ReleaseId, part: int, hubs: Sequence[HubId], *, wait: bool = True
+) -> dict[HubId, Row]:
+    """The rows of hubs of one partition, locked in the order of hub ids.
+
+    `wait=False` is for a transaction that has written counts: a row that another holds raises an error of Postgres that
+    means "try again", since the other may be waiting for the counts.
+    """
+    rows = await tx.fetch(SQL["lock_rows" if wait else "lock_rows_nowait"], release_id, part, list(hubs))
     return {row.facts.hub: row for row in _rows(rows)}
 
 
@@ -138,14 +154,25 @@ async def _lock_due(
     return rows
 
 
-async def lock_after(tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, limit: int) -> list[Row]:
-    """The next rows of a release by (part, hub) that are not final."""
+async def lock_after(
+    tx: Tx, release_id: ReleaseId, after: Place | None, *, limit: int, page: int = PAGE
+) -> tuple[list[Row], Place | None]:
+    """The next rows of a release by (part, hub) that are not final, and the place to go on from; None at the end.
+
+    At most `page` rows are looked at, so there may be fewer than `limit`, or none, before the end.
+    """
+    begin = after or _FIRST
+    found = await tx.fetchrow(SQL["page_end"], release_id, *begin, page - 1)
+    end = _LAST if found is None else (found["part"], found["hub"])
     finals = sorted(FINAL_STATES)
-    return _rows(await tx.fetch(SQL["lock_after"], release_id, *(after or _FIRST), finals, limit))
+    rows = _rows(await tx.fetch(SQL["lock_between"], release_id, *begin, *end, finals, limit))
+    if len(rows) == limit:
+        return rows, (rows[-1].facts.part, rows[-1].facts.hub)
+    return rows, None if found is None else end
 
 
 async def lock_may_fire(
-    tx: Tx, release_id: ReleaseId, after: tuple[int, int] | None, *, before_epoch: int, limit: int
+    tx: Tx, release_id: ReleaseId, after: Place | None, *, before_epoch: int, limit: int
 ) -> list[Row]:
     """The next rows of a release by (part, hub) whose CS06 is older than an epoch and may fire."""
     rows = await tx.fetch(SQL["lock_may_fire"], release_id, *(after or _FIRST), before_epoch, limit)
@@ -163,10 +190,11 @@ async def checks_due(tx: Tx, release_id: ReleaseId, partitions: int) -> list[Par
     return [PartDue._make(row) for row in await tx.fetch(SQL["checks_due"], release_id, partitions)]
 
 
-async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown]]) -> list[HubId]:
-    """Insert rows that do not exist yet; gives the hubs that are new. Raises nothing for those that exist."""
+async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown]]) -> set[HubId]:
+    """Insert rows that do not exist yet and count them; gives the hubs that are new. Raises nothing for those that
+    exist."""
     if not rows:
-        return []
+        return set()
     names = ["part", "hub", *_NAMES]
     types = ["smallint", "bigint", *(kind for piece in _PIECES for kind in piece.types)]
     arrays = ", ".join(f"${i + 2}::{kind}[]" for i, kind in enumerate(types))
@@ -178,14 +206,16 @@ async def enrol(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Facts, Shown
         release_id,
         *columns(_all_values(facts, shown) for facts, shown in rows),
     )
-    return [HubId(row["hub"]) for row in new]
+    hubs = {HubId(row["hub"]) for row in new}
+    await counts.add(tx, release_id, opened((facts, shown) for facts, shown in rows if facts.hub in hubs))
+    return hubs
 
 
 async def save(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Row, Facts, Shown]], *, steps: int) -> None:
     """Write rows back: (as loaded, new facts, what they amount to). `steps` is how far their versions go on.
 
-    Only pieces that changed in one of the rows are written. Raises RuntimeError when a row that was loaded under lock
-    is not there any more.
+    Only pieces that changed in one of the rows are written; the counts follow. Raises RuntimeError when a row that was
+    loaded under lock is not there any more.
     """
     changed = (
         Column(*column)
@@ -198,6 +228,7 @@ async def save(tx: Tx, release_id: ReleaseId, rows: Sequence[tuple[Row, Facts, S
         Column("hub", "bigint", [facts.hub for _, facts, _ in rows]),
     )
     await update_rows(tx, "ledger", keys, changed, also=(f"version = ledger.version + {steps}",))
+    await counts.add(tx, release_id, moved(rows))
 
 
 def _changed(rows: Sequence[tuple[Row, Facts, Shown]]) -> Iterator[tuple[_Piece, Sequence[tuple[Any, ...]]]]:
@@ -220,17 +251,6 @@ def _differing(
 ) -> Iterator[tuple[_Piece, Sequence[tuple[Any, ...]]]]:
     were, are = list(zip(*before, strict=True)), list(zip(*after, strict=True))
     return ((piece, are[piece.place]) for piece in _GROUPS[group] if were[piece.place] != are[piece.place])
-
-
-async def totals(tx: Tx, release_id: ReleaseId) -> tuple[dict[HubState, int], int]:
-    """Hubs by state (they sum to the enrolled hubs), and how many have a CS06 in force that may still fire."""
-    rows = await tx.fetch(SQL["totals"], release_id)
-    return {HubState(row["state"]): row["n"] for row in rows}, sum(row["at_risk"] for row in rows)
-
-
-async def states(tx: Tx) -> list[tuple[str, str, int]]:
-    """(release, state, hubs) of every release."""
-    return [(row["release_id"], row["state"], row["n"]) for row in await tx.fetch(SQL["states"])]
 
 
 @lru_cache(maxsize=_KEPT)

@@ -2,6 +2,10 @@
 -- The rows of hubs of one partition, locked in order.
 select * from ledger where release_id = $1 and part = $2 and hub = any($3::bigint[]) order by hub for update;
 
+-- name: lock_rows_nowait
+-- The same for a transaction that must not wait any more.
+select * from ledger where release_id = $1 and part = $2 and hub = any($3::bigint[]) order by hub for update nowait;
+
 -- name: lock_claimable
 -- Rows whose claim is due, the earliest first as far as the limit goes, locked in order. By an array and not by a join,
 -- whose plan would hang on how fresh the statistics of `claim_at` are; so `claim_at` is asked for again.
@@ -28,10 +32,15 @@ where release_id = $1 and part = $2 and check_at <= $3 and hub = any(array(
 ))
 order by hub for update skip locked;
 
--- name: lock_after
--- The next rows of a release by partition and hub, without those in the states named: one step of a job.
-select * from ledger where release_id = $1 and (part, hub) > ($2, $3) and state <> all($4::text[])
-order by part, hub limit $5 for update;
+-- name: page_end
+-- The row so many rows further on by partition and hub, if there is one: a step of a job looks at no more than a page.
+select part, hub from ledger where release_id = $1 and (part, hub) > ($2, $3) order by part, hub offset $4 limit 1;
+
+-- name: lock_between
+-- The next rows of a release by partition and hub up to the end of a page, without those in the states named.
+select * from ledger
+where release_id = $1 and (part, hub) > ($2, $3) and (part, hub) <= ($4, $5) and state <> all($6::text[])
+order by part, hub limit $7 for update;
 
 -- name: lock_may_fire
 -- The next rows of a release by partition and hub whose CS06 is older than an epoch and may fire: it is in force, or an
@@ -67,19 +76,3 @@ cross join lateral (
     where release_id = $1 and ledger.part = p.part and check_at is not null order by check_at limit 1
 ) due
 order by due.check_at, p.part;
-
--- name: totals
--- Hubs of a release by state, and how many of each have a CS06 that may still fire. One that an edge withheld counts
--- while it is older than the last halt and not called back.
-select state, count(*) as n,
-    count(*) filter (
-        where arm_at is not null and outcome is null and state <> 'confirmed' and (
-            arm_ended is null
-            or arm_ended = 'withheld' and arm_epoch < (select min_epoch from decision where release_id = $1)
-        )
-    ) as at_risk
-from ledger where release_id = $1 group by state order by state;
-
--- name: states
--- Hubs of every release by state.
-select release_id, state, count(*) as n from ledger group by release_id, state order by release_id, state;

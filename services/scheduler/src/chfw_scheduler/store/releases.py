@@ -11,6 +11,7 @@ from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
 from chfw_common.runtime.advisory import lock_key
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_scheduler.domain.hear import Anomaly
@@ -40,6 +41,18 @@ async def try_share_release(tx: Tx, release_id: ReleaseId) -> bool:
     return bool(await tx.fetchval("select pg_try_advisory_xact_lock_shared($1)", rollout_lock(release_id)))
 
 
+async def share_at_once(tx: Tx, rollout: Rollout) -> Rollout:
+    """Share the release for those who hold rows already, and read it again: no decision comes between from now on.
+
+    Raises TransientError while a decision is being stored: nobody waits here.
+    """
+    shared = await try_share_release(tx, rollout.release_id)
+    current = await read_rollout(tx, rollout.pacing, rollout.release_id) if shared else None
+    if current is None:
+        raise TransientError(f"a decision on {rollout.release_id} is being stored")
+    return current
+
+
 async def upsert_release(tx: Tx, notice: ReleaseNotified, now: Instant) -> None:
     """Store a notice. A CPL entry that becomes Active does so now."""
     cpl = notice.cpl
@@ -64,6 +77,11 @@ async def upsert_release(tx: Tx, notice: ReleaseNotified, now: Instant) -> None:
         notice.notified_at,
         now,
     )
+
+
+async def known(tx: Tx) -> list[ReleaseId]:
+    """The releases that are known, in the order in which their rows are locked."""
+    return [ReleaseId(row["release_id"]) for row in await tx.fetch(SQL["known"])]
 
 
 async def read_rollouts(tx: Tx, pacing: Pacing, release_ids: Sequence[ReleaseId] | None = None) -> list[Rollout]:

@@ -13,6 +13,10 @@ set version = excluded.version, cpl_state = excluded.cpl_state, predecessors = e
     end
 where excluded.version > release.version;
 
+-- name: known
+-- The releases that are known.
+select release_id from release order by release_id;
+
 -- name: read_rollouts
 -- Releases with the decision in force; all of them, or those named.
 select r.*, d.epoch, d.min_epoch, d.mode, d.mode_since, d.automatic_date, d.waves
