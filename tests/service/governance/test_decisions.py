@@ -113,6 +113,22 @@ async def test_those_who_decide_at_once_stand_in_one_line(stand: Stand) -> None:
     assert [row["epoch"] for row in await listed(stand)] == list(range(1, 10))
 
 
+async def test_the_count_at_risk_comes_down_to_nothing_for_every_halt(stand: Stand) -> None:
+    """Reports after `effective` are of the last halt; what is at risk of one before it is at risk of it, too."""
+    await stand.announce()
+    for number, mode in enumerate(("pilot", "pause", "stop"), 1):
+        await post(stand, f"k{number}", mode, **({"confirmed_by": "P"} if mode == "stop" else {}))
+    await stand.consume(ROLLOUT_PROGRESSED, progress(ProgressKind.EFFECTIVE, 2, 9))
+    await stand.consume(ROLLOUT_PROGRESSED, progress(ProgressKind.FENCING, 3, 12))
+    assert [row["at_risk"] for row in await listed(stand)] == [None, 9, 12]
+    await stand.consume(ROLLOUT_PROGRESSED, progress(ProgressKind.AT_RISK, 3, 4))
+    assert [row["at_risk"] for row in await listed(stand)] == [None, 4, 4]
+    await stand.consume(ROLLOUT_PROGRESSED, progress(ProgressKind.AT_RISK, 3, 0))
+    assert [(row["state"], row["at_risk"]) for row in await listed(stand)] == [
+        ("requested", None), ("effective", 0), ("fencing", 0),
+    ]  # fmt: skip
+
+
 async def test_the_state_of_a_decision_only_moves_on(stand: Stand) -> None:
     await stand.announce()
     await post(stand, "k1", "pilot")

@@ -222,6 +222,24 @@ async def test_receipts_alerts_decisions_and_totals_reach_whom_they_concern(stan
     assert (release["mode"], release["epoch"]) == ("pause", 2)
 
 
+async def test_the_count_at_risk_is_told_until_it_is_0(stand: Stand) -> None:
+    await announce(stand)
+    events = [
+        RolloutProgressed(
+            release_id=RELEASE,
+            kind=ProgressKind.AT_RISK,
+            epoch=2,
+            at=NOW,
+            totals={HubState.CANCELLED: 3 - at_risk, HubState.CANCELLING: at_risk},
+            at_risk=at_risk,
+        )
+        for at_risk in (3, 1, 0)
+    ]
+    await stand.consume(ROLLOUT_PROGRESSED, *events)
+    told = [event["data"] for event in await feed(stand, "dcc", "DCC") if event["kind"] == "rollout_progressed"]
+    assert [(data["milestone"], data["at_risk"]) for data in told] == [("at_risk", 3), ("at_risk", 1), ("at_risk", 0)]
+
+
 async def test_feeds_have_no_gaps_whoever_writes_at_once(stand: Stand) -> None:
     events = [progressed(item(n)) for n in range(20)]
     await stand.consume(HUB_PROGRESSED, *events[:1])

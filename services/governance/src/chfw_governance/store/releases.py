@@ -77,7 +77,10 @@ async def add_decision(tx: Tx, release_id: ReleaseId, decided: Decided, decided_
 
 
 async def report(tx: Tx, progress: RolloutProgressed) -> None:
-    """Take what the scheduler reports into the decision of that epoch; epoch 0 has none."""
+    """Take what the scheduler reports into the decision of that epoch; epoch 0 has none.
+
+    Later reports are about the last halt, so those before it follow: they end at 0 when it does.
+    """
     await tx.execute(
         SQL["report_decision"],
         progress.release_id,
@@ -86,6 +89,7 @@ async def report(tx: Tx, progress: RolloutProgressed) -> None:
         progress.at_risk,
         progress.at,
     )
+    await tx.execute(SQL["report_earlier"], progress.release_id, progress.epoch, progress.at_risk)
 
 
 async def load_decisions(tx: Tx, release_id: ReleaseId) -> list[Any] | None:

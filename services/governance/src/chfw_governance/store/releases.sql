@@ -28,6 +28,10 @@ set state = case when $3 = 'effective' or (state = 'requested' and $3 = 'fencing
     reported_at = greatest(reported_at, $5)
 where release_id = $1 and epoch = $2
 
+-- name: report_earlier
+-- What is at risk of an earlier halt is at risk of a later one too, so the count of the later one bounds the earlier.
+update decision set at_risk = least(at_risk, $3) where release_id = $1 and epoch < $2 and at_risk > $3
+
 -- name: knows_release
 -- Whether a release is known here.
 select exists (select 1 from release where release_id = $1)
