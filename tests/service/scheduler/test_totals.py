@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from chfw_common.events.command import CommandKind, HubCommand
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from chfw_common.events.smi import SmiUpdated
 from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.rollout import AnswerKind, HubState, Mode
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.outbox import write_outbox
 from chfw_common.runtime.service import Tx
-from chfw_common.topology import HUB_RESPONSE, RELEASE_NOTIFIED, ROLLOUT_DECISION, ROLLOUT_FENCED, SMI_UPDATED
+from chfw_common.topology import HUB_RESPONSE, RELEASE_NOTIFIED, ROLLOUT_DECISION, ROLLOUT_FENCED
 from chfw_scheduler.store import counts, ledger, releases
 from tests.service.scheduler.stand import HOUR, Stand, T, alert, hubs_of, instruction, record
 from tests.support.release import DAY, NOW, RELEASE, decision, notice
@@ -160,30 +159,36 @@ async def test_counts_are_the_rows_after_any_history(stand: Stand, history: list
     assert [(standing.found.at_risk,)] == await stand.fetch(AT_RISK)
 
 
-async def test_handlers_side_by_side_count_exactly_and_never_wait_in_a_ring(stand: Stand) -> None:
-    """Records and answers of the same hubs in two releases at once, against claims and enrolments: the case in which
-    rows of one release and counts of the other could be taken in two orders."""
-    hubs = hubs_of(3, 30)
-    await stand.enrolled(hubs)
+async def _waiting(stand: Stand, sessions: int) -> None:
+    """Return when so many sessions wait for a lock."""
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while await stand.fetch(waiting) != [(sessions,)]:  # noqa: ASYNC110 - only the server knows
+            await asyncio.sleep(0.01)
+
+
+async def test_rows_of_a_release_and_counts_of_another_are_never_taken_in_two_orders(stand: Stand) -> None:
+    """Answers have counted in the first release and wait for a row of the second. Records of the same partition come
+    meanwhile, and wait for those counts: they must not hold the row that the answers need next."""
+    first, second, third = hubs_of(3, 3)
+    await stand.enrolled([first, second, third])
     await stand.announce(release_id=OTHER, cpl={"firmware": "NEWER", "predecessors": ("OLD", "NEW")})
     await stand.tick("jobs")
-    both = (RELEASE, OTHER)
 
-    async def answers(n: int) -> None:
-        at = NOW + n * SECOND
-        items = tuple(ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=at, epoch=1) for hub in hubs)
-        events = [HubResponse(release_id=release, items=items) for release in both]
-        await stand.consume(HUB_RESPONSE, *events, partition=3)
+    def delivered(release_id: ReleaseId, *hubs: HubId) -> HubResponse:
+        items = (ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=NOW, epoch=1) for hub in hubs)
+        return HubResponse(release_id=release_id, items=tuple(items))
 
-    async def records(n: int) -> None:
-        firmware = ("OLD", "OTHER")[n % 2]
-        items = tuple(record(hub, n + 2, firmware=firmware) for hub in hubs)
-        await stand.consume(SMI_UPDATED, SmiUpdated(items=items), partition=3)
-
-    for n in range(40):
-        await asyncio.gather(answers(n), records(n), stand.tick("watch", 1), stand.tick("report", 1))
+    async with stand.database.transaction() as tx:
+        await ledger.lock_rows(tx, OTHER, 3, [first])
+        events = (delivered(RELEASE, second), delivered(OTHER, first, third))
+        answers = asyncio.create_task(stand.consume(HUB_RESPONSE, *events, partition=3))
+        await _waiting(stand, 1)
+        records = asyncio.create_task(stand.smi_says(record(third, 2, firmware="OTHER")))
+        await _waiting(stand, 2)
+    await asyncio.gather(answers, records)
     assert await miscounts(stand) == []
-    assert await stand.states() == {"superseded": 60}
+    assert await stand.states() == {"eligible": 2, "awaiting_consent": 2, "superseded": 2}
 
 
 # --- nothing scans -------------------------------------------------------------------------------------------------
