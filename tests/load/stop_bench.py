@@ -112,6 +112,7 @@ async def plans(dsn: str) -> None:
         "lock_may_fire": (ledger.SQL["lock_may_fire"], (RELEASE, 15, 0, 1_000, 500)),
         "claims_due": (ledger.SQL["claims_due"], (RELEASE, HUB_PARTITIONS)),
         "checks_due": (ledger.SQL["checks_due"], (RELEASE, HUB_PARTITIONS)),
+        "lock_between": (ledger.SQL["lock_between"], (RELEASE, 15, 0, 15, 2_000_000, ["confirmed"], 500)),
         "page_end": (ledger.SQL["page_end"], (RELEASE, 15, 0, ledger.PAGE)),
     }
     for name, (statement, values) in statements.items():

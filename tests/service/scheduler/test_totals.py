@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chfw_common.events.command import CommandKind, HubCommand
+from chfw_common.events.command import CommandKind, HubCancel
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.kernel.hubs import DeviceStatus
@@ -378,7 +378,7 @@ async def test_a_cancel_of_a_hub_that_leaves_waits_for_a_decision_that_is_being_
             await stand.smi_says(gone)
         await tx.execute("update decision set epoch = 7")
     await stand.smi_says(gone)
-    (cancel,) = [event for event in await stand.published(HubCommand) if event.kind is CommandKind.CANCEL]
+    (cancel,) = await stand.published(HubCancel)
     assert cancel.epoch == 7
 
 

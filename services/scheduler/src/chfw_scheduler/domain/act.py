@@ -97,7 +97,7 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
     return facts._replace(arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
 
 
-def to_call_back(facts: Facts, rollout: Rollout) -> bool:
+def _may_and_must_not_fire(facts: Facts, rollout: Rollout) -> bool:
     """Whether the hub has a CS06 that may fire and must not, and has not said that it is too late."""
     arming = facts.arming
     if not arming.may_fire or arming.too_late_at is not None:
@@ -113,7 +113,7 @@ def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Acti
     said that it gave it up. A cancellation that an edge refused is sent again after a pause (`cancel_again_at`).
     """
     arming, decision = facts.arming, rollout.decision
-    if not to_call_back(facts, rollout):
+    if not _may_and_must_not_fire(facts, rollout):
         return facts, None
     if arming.cancelling:
         if rollout.ended and arming.cancel_for not in ENDS:

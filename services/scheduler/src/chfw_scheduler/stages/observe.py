@@ -9,7 +9,7 @@ from chfw_common.kernel.hubs import HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId
 from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
-from chfw_scheduler.domain.act import to_call_back
+from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Facts, Inventory, Row
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.stages.announce import enrol
@@ -56,8 +56,9 @@ class Observe:
             if item.hub in facts:
                 facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
                 anomalies.append((item.hub, anomaly))
-        await releases.note_anomalies(tx, rollout.release_id, anomalies, now())
-        if any(to_call_back(known, rollout) for known in facts.values()):
+        at = now()
+        await releases.note_anomalies(tx, rollout.release_id, anomalies, at)
+        if any(call_back(known, rollout, at)[1] for known in facts.values()):
             # A cancel is a command, sent under the decision in force. Few batches have one, so few share the release.
             rollout = await releases.share_at_once(tx, rollout)
             at = now()
