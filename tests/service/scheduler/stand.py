@@ -39,6 +39,7 @@ from chfw_common.topology import (
 )
 from chfw_scheduler.service import build
 from chfw_scheduler.settings import Settings
+from chfw_scheduler.store import counts
 from tests.support.release import NOW, RELEASE, SINCE, Answers, D, decision, notice, put_hubs
 from tests.support.serving import batch_of
 
@@ -232,6 +233,11 @@ class Stand:
     async def states(self) -> dict[str, int]:
         """Hubs by state."""
         return dict(await self.fetch("select state, count(*) from ledger group by state"))
+
+    async def miscounts(self) -> list[counts.Miscount]:
+        """Counts that are not the number of rows."""
+        async with self.database.looking() as connection:
+            return await counts.audit(connection)
 
     async def load_hubs(self, hubs: Iterable[HubId], *, parties: tuple[str, str | None] = ("elec", "gas")) -> None:
         """Put commissioned hubs of the model into the inventory."""

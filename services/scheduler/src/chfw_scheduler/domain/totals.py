@@ -42,7 +42,10 @@ def must_not_fire(epoch: int, state: HubState, min_epoch: int) -> bool:
 
 
 def counted(facts: Facts, state: HubState) -> str:
-    """The key under which a row is counted. A CS06 of a confirmed hub can do no harm: it names the version that runs."""
+    """The key under which a row is counted.
+
+    A CS06 of a confirmed hub is left aside: it names the version that runs, so it changes nothing.
+    """
     arming = facts.arming
     if arming.at is None or not arming.may_fire or state is HubState.CONFIRMED:
         return state

@@ -42,7 +42,7 @@ _FIRST = (-1, 0)
 _LAST = (32_767, (1 << 63) - 1)
 """A place behind every row."""
 PAGE = 10_000
-"""So many rows are looked at in one step of a job that takes few of them, so a step is short whatever the states are."""
+"""A step of a job looks at no more rows, even if it takes few of them: the step is short whatever their states are."""
 
 
 Place: TypeAlias = tuple[int, int]
