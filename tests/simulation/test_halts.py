@@ -41,7 +41,13 @@ class Played:
     ledger: list[Any]
     decisions: list[dict[str, Any]]
     modes_told: dict[str, list[str]]
+    progress_told: list[dict[str, Any]]
+    """What rollout.progressed said to one Supplier, in order."""
     verdict: Verdict
+
+    def at_risk_told(self, epoch: int) -> list[int]:
+        """The counts at risk that were told of a halt and afterwards, in order."""
+        return [told["at_risk"] for told in self.progress_told if told["epoch"] == epoch]
 
     def activated(self, since: timedelta, before: timedelta = 1_000 * DAY) -> list[Instant]:
         """When hubs activated in a span of the story."""
@@ -57,12 +63,14 @@ async def _play(place: StateDir, *decisions: DecisionStep) -> Played:
         client = simulated.client
         await seed(client, story)
         told = await tell(client, story, simulated.timeline, lambda _: None)
-        modes: dict[str, list[str]] = {name: [] for name in SUPPLIERS}
-        for name, heard in modes.items():
+        feeds: dict[str, list[dict[str, Any]]] = {name: [] for name in SUPPLIERS}
+        for name, heard in feeds.items():
             async for page in client.pages(
                 "notifier", "/v1/events", "events", party=PartyId(name), role=Role.IMPORT_SUPPLIER
             ):
-                heard += [event["data"]["mode"] for event in page if event["kind"] == "rollout_decision"]
+                heard += page
+        modes = {name: _data(heard, "rollout_decision", "mode") for name, heard in feeds.items()}
+        progress = [event["data"] for event in feeds[SUPPLIERS[0]] if event["kind"] == "rollout_progressed"]
         listing = await client.get("governance", f"/v1/releases/{RELEASE_ID}/decisions")
         admin = await asyncpg.connect(simulated.dsn)
         try:
@@ -70,7 +78,11 @@ async def _play(place: StateDir, *decisions: DecisionStep) -> Played:
             views, verdict = await look(client, admin), await verify(client, admin, story, told)
         finally:
             await admin.close()
-    return Played(story, views, ledger, listing["decisions"], modes, verdict)
+    return Played(story, views, ledger, listing["decisions"], modes, progress, verdict)
+
+
+def _data(heard: list[dict[str, Any]], kind: str, field: str) -> list[Any]:
+    return [event["data"][field] for event in heard if event["kind"] == kind]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +108,27 @@ def test_no_hub_acts_after_a_stop(stopped: Played) -> None:
     assert len(stopped.activated(timedelta(0), HALTED)) > HUBS / 4
     assert stopped.activated(HALTED) == []
     states = Counter(row["state"] for row in stopped.ledger)
-    assert states["cancelled"] == stopped.decisions[-1]["at_risk"] > HUBS / 4
+    assert states["cancelled"] == stopped.at_risk_told(stopped.decisions[-1]["epoch"])[0] > HUBS / 4
     assert not states.keys() & {"distributing", "arming", "armed", "cancelling", "activated", "silent"}
     assert sum(states.values()) == stopped.verdict.enrolled
+
+
+def test_the_count_at_risk_is_told_until_it_is_0(stopped: Played, paused: Played) -> None:
+    """In the feeds and in the list of decisions, whether the release has ended or goes on."""
+    for played, halt in ((stopped, stopped.decisions[-1]), (paused, paused.decisions[-2])):
+        told = played.at_risk_told(halt["epoch"])
+        assert 0 in told
+        assert set(told[told.index(0) :]) == {0}
+        assert halt["at_risk"] == 0
+
+
+def test_totals_are_told_on_the_way_and_at_the_end(paused: Played) -> None:
+    """They sum to the enrolled hubs as soon as all are enrolled."""
+    milestones = Counter(told["milestone"] for told in paused.progress_told)
+    assert milestones["totals"] > 10
+    last = paused.progress_told[-1]["totals"]
+    assert last == Counter(row["state"] for row in paused.ledger)
+    assert sum(last.values()) == paused.verdict.enrolled
 
 
 def test_nothing_is_handed_over_or_armed_after_a_stop(stopped: Played) -> None:
@@ -116,7 +146,7 @@ def test_every_supplier_is_told_of_the_stop(stopped: Played) -> None:
 
 def test_no_hub_acts_during_a_pause_and_all_go_on_after_it(paused: Played) -> None:
     """Those whose time has passed meanwhile go late, never early, and every view agrees with the oracle."""
-    assert paused.decisions[-2]["at_risk"] > HUBS / 4
+    assert paused.at_risk_told(paused.decisions[-2]["epoch"])[0] > HUBS / 4
     assert paused.activated(HALTED, RESUMED) == []
     assert len(paused.activated(RESUMED)) > HUBS / 4
     assert paused.verdict.ok, paused.verdict.reconciliation.mismatches
