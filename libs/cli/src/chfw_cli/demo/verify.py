@@ -1,4 +1,4 @@
-"""After the story: the reconciliation, the audit of what was consumed, and what was left aside."""
+"""After the story: the reconciliation, the audits of what was consumed and counted, and what was left aside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ from chfw_cli.demo.tell import Told
 from chfw_cli.demo.views import look, state_hash
 from chfw_common.runtime.audit import Finding, audit
 from chfw_common.topology import SERVICES, schema_of
+
+
+_MISCOUNTS = "select * from scheduler.miscount order by release_id, part, key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ async def verify(client: Client, admin: Any, story: Story, told: Told) -> Verdic
     views = await look(client, admin)
     parked = await _count(admin, "parked_record", SERVICES)
     findings = [str(finding) for service in SERVICES for finding in await _audit(admin, service)]
+    findings += [f"scheduler: the counts are wrong: {dict(row)}" for row in await admin.fetch(_MISCOUNTS)]
     return Verdict(
         reconcile(views, expected, story.estate.hubs),
         len(views.ledger),

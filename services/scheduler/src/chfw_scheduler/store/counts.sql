@@ -48,19 +48,5 @@ from tally cross join lateral jsonb_each(tally.hubs) e
 group by tally.release_id, e.key order by tally.release_id, e.key;
 
 -- name: audit
--- Keys whose count is not the number of rows; it reads the whole ledger, in one snapshot.
-with found as (
-    select release_id, part,
-        case
-            when arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and outcome is null
-                and state <> 'confirmed' then state || ':' || arm_epoch
-            else state
-        end as key, count(*) as n
-    from ledger group by 1, 2, 3
-), kept as (
-    select tally.release_id, tally.part, e.key, e.value::bigint as n
-    from tally cross join lateral jsonb_each(tally.hubs) e
-)
-select release_id, part, key, coalesce(kept.n, 0) as counted, coalesce(found.n, 0) as rows
-from found full join kept using (release_id, part, key)
-where found.n is distinct from kept.n order by release_id, part, key;
+-- Keys whose count is not the number of rows; it reads the whole ledger.
+select * from miscount order by release_id, part, key;
