@@ -268,3 +268,13 @@ class Stand:
         await self.hubs_say(hubs, ResponseKind.ACTIVATION_ACCEPTED, counter=counters.__getitem__)
         await self.told()
         return counters
+
+    async def resumed(self, old: Sequence[HubId], new: Sequence[HubId]) -> None:
+        """A pause met hubs that were armed, and is over; new hubs got the image after it. No cancel is sent yet."""
+        await self.armed(old)
+        await self.load_hubs(new, parties=("elec", None))
+        await self.instruct(instruction("elec", new))
+        await self.decide(2, Mode.PAUSE, halt=2)
+        await self.decide(3, Mode.RUN, halt=2)
+        await self.tick("claim")
+        await self.hubs_say(new, ResponseKind.DELIVERED, epoch=3)

@@ -156,13 +156,7 @@ async def test_a_halt_that_was_overtaken_is_a_halt(stand: Stand) -> None:
 
 async def test_resume_never_revives_an_old_command_nor_calls_back_a_new_one(stand: Stand) -> None:
     old, new = hubs_of(3, 1), hubs_of(3, 2)[1:]
-    await stand.armed(old)
-    await stand.load_hubs(new, parties=("elec", None))
-    await stand.instruct(instruction("elec", new))
-    await stand.decide(2, Mode.PAUSE, halt=2)
-    await stand.decide(3, Mode.RUN, halt=2)
-    await stand.tick("claim")
-    await stand.hubs_say(new, ResponseKind.DELIVERED, epoch=3)
+    await stand.resumed(old, new)
     await stand.tick("claim")
     await stand.tick("call_back")
     (first,) = (await stand.commands(CommandKind.CANCEL)).values()

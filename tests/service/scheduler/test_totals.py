@@ -59,13 +59,7 @@ async def test_the_count_at_risk_is_told_until_it_is_0(stand: Stand) -> None:
 async def test_a_pause_comes_down_to_0_although_others_are_armed_after_it(stand: Stand) -> None:
     """What was armed since the halt stands, so it is not at risk."""
     old, new = hubs_of(3, 1), hubs_of(3, 2)[1:]
-    await stand.armed(old)
-    await stand.load_hubs(new, parties=("elec", None))
-    await stand.instruct(instruction("elec", new))
-    await stand.decide(2, Mode.PAUSE, halt=2)
-    await stand.decide(3, Mode.RUN, halt=2)
-    await stand.tick("claim")
-    await stand.hubs_say(new, ResponseKind.DELIVERED, epoch=3)
+    await stand.resumed(old, new)
     await stand.settle()
     cancels = await stand.commands(CommandKind.CANCEL)
     await told(stand)

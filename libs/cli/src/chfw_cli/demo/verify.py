@@ -14,7 +14,6 @@ from chfw_cli.demo.views import look, state_hash
 from chfw_common.runtime.audit import Finding, audit
 from chfw_common.topology import SERVICES, schema_of
 
-
 _MISCOUNTS = "select * from scheduler.miscount order by release_id, part, key"
 
 
