@@ -22,9 +22,14 @@ FREE = {"eligible", "awaiting_consent", "scheduled", "distributing", "delivered"
 """States in which a hub's time is what consent gives; in the others it is fixed by a CS06, or over."""
 MAY_FIRE = """
 select hub from ledger
-where arm_at is not null and outcome is null and state <> 'confirmed' and (arm_ended is null
-    or arm_ended = 'withheld' and arm_epoch < coalesce((select min_epoch from decision), 0))
+where arm_at is not null and outcome is null and state <> 'confirmed' and (arm_ended is null or arm_ended = 'withheld')
+    and (arm_epoch < coalesce((select min_epoch from decision), 0) or state in ('superseded', 'departed'))
 order by hub
+"""
+LEFT_ARMED = """
+select hub from ledger
+where arm_at is not null and outcome is null and (arm_ended is null or arm_ended = 'withheld')
+    and state in ('superseded', 'departed') and cancel_counter < arm_counter
 """
 LEDGER = """
 select hub, version, state, activate_at, answers::text as answers, smi_region, wave, import_party, import_since,
@@ -57,6 +62,7 @@ class Watch:
     _firmware: dict[int, str] = field(default_factory=dict)
     _epochs: list[int] = field(default_factory=list)
     _in_force: int = 0
+    _at_risk_told: int = 0
 
     def __post_init__(self) -> None:
         self.world.after_each = self._events
@@ -65,6 +71,7 @@ class Watch:
         """All invariants. `smi_may_change`: the step let the inventory hear a hub, or loaded it."""
         await self._events()
         await self._ledger()
+        await self._counts()
         await self._planned()
         await self._devices()
         await self._inventory(may_change=smi_may_change)
@@ -88,11 +95,14 @@ class Watch:
                     self._command(command, mode)
                 case HubProgressed() as progress:
                     self._progress(progress)
-                case RolloutProgressed(kind=ProgressKind.EFFECTIVE, epoch=halt, at_risk=count):
+                case RolloutProgressed() as standing:
                     at_risk = {hub for (hub,) in await self.world.fetch("scheduler", MAY_FIRE)}
-                    assert len(at_risk) == count, "the count at risk is not the ledger's (I20)"
-                    self._effective[halt or 0] = at_risk
-                    self.met["at risk when effective"] += bool(at_risk)
+                    self._at_risk_told = standing.at_risk
+                    self.met[f"told: {standing.kind}"] += 1
+                    if standing.kind is ProgressKind.EFFECTIVE:
+                        assert len(at_risk) == standing.at_risk, "the count at risk is not the ledger's (I20)"
+                        self._effective[standing.epoch] = at_risk
+                        self.met["at risk when effective"] += bool(at_risk)
                 case _:
                     pass
 
@@ -124,6 +134,11 @@ class Watch:
             after = rows[hub]
             assert after[1] > before[1] or after == before, f"{before} became {after} (I4)"
         self._rows = rows
+
+    async def _counts(self) -> None:
+        """I20: the counts are the rows; a hub that has left the release armed has got a cancel (I7)."""
+        assert not await self.world.fetch("scheduler", "select * from miscount"), "counts are not the rows (I20)"
+        assert not await self.world.fetch("scheduler", LEFT_ARMED), "left the release armed, and no cancel (I7)"
 
     async def _planned(self) -> None:
         """I19: the planned time of every hub is what the consent table gives, unless a CS06 has fixed it."""
@@ -193,7 +208,9 @@ class Watch:
 
     async def end(self) -> None:
         """I1, I3: once everything has been heard, the newest accepted answer of each Party is in the row of each hub
-        that it names, or noted as too late; nothing else is."""
+        that it names, or noted as too late; nothing else is. I20: the last count at risk that was told is 0 if it is."""
+        if not await self.world.fetch("scheduler", MAY_FIRE):
+            assert self._at_risk_told == 0, "the count at risk is 0, and nobody was told (I20)"
         accepted: dict[tuple[int, str], list[tuple[int, Word]]] = {}
         for hub, party, seq, kind, group, received_at, activate_at in await self.world.fetch(
             "instruction",
