@@ -158,7 +158,7 @@ class LiveService:
     async def _serve(self, database: Database, clock: Clock) -> None:
         settings = self._settings
         commands = Commands(database, clock, self._wake)
-        verifier = TokenVerifier(settings.jwks_file, settings.token_audience)
+        verifier = TokenVerifier(settings.jwks_file, settings.token_audience, settings.token_leeway)
         app = create_app(self._service, commands, verifier, self._metrics, self._why_not_ready)
         config = uvicorn.Config(
             app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False, lifespan="off"

@@ -1,6 +1,7 @@
 """What every service is told by its environment. One frozen class per service extends it; nothing else reads it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,12 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap: str = Field(description="host:port of a broker")
     jwks_file: Path = Field(description="Public keys that tokens are verified with (JWKS)")
     token_audience: str = Field(default="chfw", description="The `aud` a token must carry")
+    token_leeway: timedelta = Field(
+        default=timedelta(seconds=30),
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
+        description="How far the clock of the issuer may be from this machine's: for `iat`, `nbf` and `exp` of a token",
+    )
     http_host: str = Field(default="127.0.0.1", description="Address the HTTP server listens on")
     http_port: int = Field(default=8080, description="Port the HTTP server listens on", ge=0, le=65535)
     clock: Literal["real", "paced"] = Field(
