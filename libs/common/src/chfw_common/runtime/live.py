@@ -159,7 +159,9 @@ class LiveService:
         settings = self._settings
         commands = Commands(database, clock, self._wake)
         verifier = TokenVerifier(settings.jwks_file, settings.token_audience, settings.token_leeway)
-        app = create_app(self._service, commands, verifier, self._metrics, self._why_not_ready)
+        app = create_app(
+            self._service, commands, verifier, self._metrics, self._why_not_ready, body_time=settings.body_time
+        )
         config = uvicorn.Config(
             app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False, lifespan="off"
         )

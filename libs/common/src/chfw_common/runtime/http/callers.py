@@ -24,8 +24,8 @@ from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.http.keys import ALGORITHM, KeyFile, NoKeysError
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.settings import TOKEN_LEEWAY
 
-LEEWAY = timedelta(seconds=30)
 LONGEST_NAME = 200
 """Characters that the name of a Party or of a User ID may have: both stand in indices of Postgres."""
 _UNREADABLE = "The token is not a JWT that can be read here."
@@ -52,7 +52,7 @@ class TokenVerifier:
     `leeway` is how far the issuer's clock may be from ours, for `iat`, `nbf` and `exp`.
     """
 
-    def __init__(self, jwks_file: Path, audience: str, leeway: timedelta = LEEWAY) -> None:
+    def __init__(self, jwks_file: Path, audience: str, leeway: timedelta = TOKEN_LEEWAY) -> None:
         self._keys = KeyFile(jwks_file)
         self._leeway = leeway
         self._claims = jwt.JWTClaimsRegistry(

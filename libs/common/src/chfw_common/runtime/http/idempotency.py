@@ -1,6 +1,5 @@
 """The Idempotency-Key of a request: it is the request's id, unique per Party, and one key has one content."""
 
-import re
 from hashlib import sha256
 from typing import Any
 
@@ -11,30 +10,42 @@ from chfw_common.kernel.ids import PartyId
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.http.bodies import only_header
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.structured import CHARACTER, parse_string
 from chfw_common.runtime.service import Tx
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
+LONGEST = 200
+PATTERN = f'^"{CHARACTER}{{1,{LONGEST}}}"$'
+"""How a key is written: a String of 1 to 200 characters."""
 KEYED: dict[str, Any] = {
     "parameters": [
         {
             "name": HEADER,
             "in": "header",
             "required": True,
-            "description": "Names the request: the same key with the same content has one effect and one answer.",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+            "description": "Names the request: the same key with the same content has one effect and one answer, so "
+            "a request whose outcome is not known can be repeated. A text in double quotes (RFC 9651, 3.3.3).",
+            "example": '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
+            "schema": {"type": "string", "pattern": PATTERN},
         }
     ]
 }
 """What the document of a route says of the key: `openapi_extra`."""
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 async def idempotency_key(request: Request) -> str:
-    """The key of a request (a dependency). Raises Problem 400 when it is missing or not 1 to 200 visible characters."""
-    key = only_header(request, HEADER).strip('"')
-    if _KEY.fullmatch(key) is None:
-        raise Problem(400, "idempotency_key_required", f"{HEADER} is needed: 1 to 200 visible ASCII characters.")
+    """The key of a request (a dependency). Raises Problem 400 when it is missing or not written as a String.
+
+    What counts is the text between the quotes.
+    """
+    key = parse_string(only_header(request, HEADER))
+    if not key or len(key) > LONGEST:
+        raise Problem(
+            400,
+            "idempotency_key_required",
+            f'{HEADER} is needed: 1 to {LONGEST} printable ASCII characters in double quotes, as in {HEADER}: "a-1".',
+        )
     return key
 
 

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents. Every error a client can get has a code, a status and a sentence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -105,8 +105,11 @@ def render(problem: Problem) -> JSONResponse:
     return JSONResponse(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def install_problems(app: FastAPI) -> None:
-    """Make every error of the application a problem document; what nobody foresaw is logged and says nothing."""
+def install_problems(app: FastAPI, methods_at: Callable[[Request], Sequence[str]]) -> None:
+    """Make every error of the application a problem document; what nobody foresaw is logged and says nothing.
+
+    `methods_at` says which methods the place of a request has.
+    """
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
@@ -117,9 +120,13 @@ def install_problems(app: FastAPI) -> None:
         return render(invalid_request((entry["loc"], entry["msg"]) for entry in error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "refused")
-        return render(Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {})))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The router names those of the first route alone.
+            headers["Allow"] = ", ".join(methods_at(request))
+        return render(Problem(error.status_code, code, str(error.detail), headers=headers))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
