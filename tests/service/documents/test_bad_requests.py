@@ -3,11 +3,14 @@
 import codecs
 import gzip
 import json
+import random
 from typing import Any
 
 import pytest
 from backports import zstd
 
+from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.runtime.http.callers import LONGEST_NAME
 from chfw_common.runtime.http.json_route import LIMITS
 from tests.service.documents.stand import Published
 from tests.service.documents.uses import JSON_ROUTES, ROUTES, USES
@@ -69,6 +72,28 @@ async def test_what_is_no_json_is_told_where(published: Published, route: str) -
 async def test_a_byte_order_mark_before_json_is_passed_over(published: Published, service: str, route: str) -> None:
     body = codecs.BOM_UTF8 + json.dumps(USES[service][route].body).encode()
     assert (await published.call(route, body, {"Idempotency-Key": '"marked"'})).status_code in (200, 201, 409)
+
+
+LONGEST = "".join(random.Random(1).choices([chr(0x20000 + n) for n in range(40_000)], k=LONGEST_NAME))
+"""The longest name of a Party, 800 bytes that no compression makes shorter."""
+
+
+@pytest.mark.parametrize(("service", "route"), ROUTES)
+async def test_a_party_that_a_database_cannot_hold_or_index_is_no_caller(
+    published: Published, service: str, route: str
+) -> None:
+    use = USES[service][route]
+    body = json.dumps(use.body).encode()
+    for party in ("a\0b", "\0", LONGEST + "x", LONGEST * 50, " ", "a\nb", "\u202e"):
+        token = published.issuer.token(PartyId(party), UserId("u"), use.role)
+        answer = await published.call(route, body, {"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            401,
+            "The claim party is not one that is taken here.",
+        )
+    token = published.issuer.token(PartyId(LONGEST), UserId(LONGEST), use.role)
+    key = {"Idempotency-Key": f'"{"k" * 200}"'}
+    assert (await published.call(route, body, {"Authorization": f"Bearer {token}", **key})).status_code < 500
 
 
 HEADERS = (

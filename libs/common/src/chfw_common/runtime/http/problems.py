@@ -49,6 +49,16 @@ SCHEMA: dict[str, Any] = {
 """The form of every refusal in the documents of the routes."""
 _HEADERS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+UNKNOWN_OUTCOME = (
+    "It is not known whether the request took effect. Repeat it as it is, with the same Idempotency-Key: "
+    "then it takes effect once."
+)
+_DESCRIBED = {
+    503: f"A server is away or busy, or there are no keys to verify tokens with. {UNKNOWN_OUTCOME} "
+    "A request that only reads can be repeated at any time.",
+}
+
 
 class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
     """A refusal that the client can act on. `code` is stable; `errors` point at what is wrong in the request."""
@@ -76,6 +86,12 @@ def invalid_request(wrong: Iterable[tuple[Sequence[str | int], str]]) -> Problem
     return Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors)
 
 
+def away(method: str) -> Problem:
+    """The answer while a server is away or busy. Whether a COMMIT that was cut off took effect is not known here."""
+    unknown = "" if method in _READS else f" {UNKNOWN_OUTCOME}"
+    return Problem(503, "try_again", f"A server is away or busy.{unknown}", headers={"Retry-After": "2"})
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of a route says of its refusals, by status."""
     return {status: _documented(status) for status in statuses}
@@ -83,7 +99,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _documented(status: int) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
+        "description": _DESCRIBED.get(status, HTTPStatus(status).phrase),
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{SCHEMA_NAME}"}}},
     }
     if status in _HEADERS:
@@ -128,11 +144,14 @@ def install_problems(app: FastAPI, methods_at: Callable[[Request], Sequence[str]
             headers["Allow"] = ", ".join(methods_at(request))
         return render(Problem(error.status_code, code, str(error.detail), headers=headers))
 
+    @app.exception_handler(TransientError)
+    async def transient(request: Request, error: TransientError) -> JSONResponse:
+        log.warning("a request has to be repeated", action="request_unknown", path=request.url.path, error=str(error))
+        return render(away(request.method))
+
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, TransientError) or is_transient(error):
-            return render(
-                Problem(503, "try_again", "A server is away; nothing was done.", headers={"Retry-After": "2"})
-            )
+        if is_transient(error):
+            return render(away(request.method))
         log.error("a request failed", action="request_failed", path=request.url.path, exc_info=error)
         return render(Problem(500, "internal", "The request failed here; it was logged."))
