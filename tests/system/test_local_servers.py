@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,8 @@ from chfw_cli.local.postgres_binaries import NoPostgresError
 from chfw_cli.local.postgres_config import DEMO
 from chfw_cli.local.record import NotUpError, StackRecord
 from chfw_cli.local.server import PortTakenError
-from chfw_cli.local.services import DATABASE
 from chfw_cli.local.stack import AlreadyUpError, Stack
 from chfw_cli.local.state import StateDir, untraversable
-from chfw_common.runtime.clock import machine_now, read_pace
 
 if TYPE_CHECKING:  # pytest itself loads the module, as the plugin named below
     from tests.support.servers import RunningKafka, RunningPostgres
@@ -334,19 +331,6 @@ async def test_a_stack_survives_kills_of_its_servers_and_ends_in_time(state_dir:
     assert not any(pid is not None and proc.alive(pid) for pid in pids)
     with pytest.raises(NotUpError):
         StackRecord.read(state_dir)
-
-
-async def test_a_fresh_stack_runs_on_the_paced_clock_which_stands_still(state_dir: StateDir) -> None:
-    before = machine_now()
-    for _ in range(2):
-        async with Stack(state_dir, clock="paced", services=("smi",)) as stack:
-            assert all(process.ready for process in stack.status())
-            admin = await asyncpg.connect(stack.postgres.dsn(DATABASE))
-            try:
-                pace = await read_pace(admin)
-            finally:
-                await admin.close()
-            assert before <= pace.anchor_story == pace.at(machine_now() + timedelta(days=1)) <= machine_now()
 
 
 async def test_up_status_and_down(state_dir: StateDir) -> None:
