@@ -9,12 +9,11 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from chfw_common.kernel.ids import PartyId
-from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.http.bodies import only_header
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.structured import CHARACTER, parse_string
-from chfw_common.runtime.service import Answered, Tx
+from chfw_common.runtime.service import Answered, Now, Tx
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -121,14 +120,14 @@ class Once:
 
 
 def once(
-    service: str, command: Callable[[Tx, R, Instant], Awaitable[Answered[A]]], render: Callable[[A], dict[str, Any]]
-) -> Callable[[Tx, Named[R], Instant], Awaitable[Answered[Once]]]:
+    service: str, command: Callable[[Tx, R, Now], Awaitable[Answered[A]]], render: Callable[[A], dict[str, Any]]
+) -> Callable[[Tx, Named[R], Now], Awaitable[Answered[Once]]]:
     """The command with its answer as it is sent; to a key that was answered before, that answer and no second effect.
 
     Needs the table `answered_request` in the service's schema.
     """
 
-    async def run(tx: Tx, named: Named[R], now: Instant) -> Answered[Once]:
+    async def run(tx: Tx, named: Named[R], now: Now) -> Answered[Once]:
         if named.key is None:
             answered = await command(tx, named.request, now)
             return Answered(Once(render(answered.answer), replayed=False), answered.cause, answered.outgoing)
