@@ -73,6 +73,7 @@ class Stand:
     clock: StoryClock
     client: httpx2.AsyncClient
     ticks: TickRunner
+    dsn: str
 
     async def consume(self, topic: Topic, *events: Event) -> None:
         """Hand facts to the handler as one batch."""
@@ -145,6 +146,6 @@ async def standing(
     clock, metrics = StoryClock(NOW), Metrics(service.name, service.consumes)
     transport = httpx2.ASGITransport(app_of(service, database, clock, metrics, verifier))
     async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
-        yield Stand(service, database, clock, client, TickRunner(service, database, metrics))
+        yield Stand(service, database, clock, client, TickRunner(service, database, metrics), dsn)
     await database.close()
     databases.drop(dsn)

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from chfw_common.runtime.clock import machine_now, set_first_pace
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.topology import BY_NAME, schema_of
@@ -163,6 +164,25 @@ async def test_without_its_schema_it_waits_until_the_migrations_have_run(
         nothing_secret(running)
     assert line["server"] == place(bare_dsn)
     assert "run the migrations first; missing: baseline" in line["error"]
+
+
+@with_topics
+async def test_without_a_pace_the_paced_clock_is_waited_for(
+    chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path
+) -> None:
+    dsn = address(chfw_dsn, "smi")
+    paced = {"CHFW_CLOCK": "paced"}
+    async with process_of("smi", dsn=dsn, bootstrap=kafka_server.bootstrap, keys=tmp_path, env=paced) as running:
+        line = await running.says("clock_waits")
+        owner = await asyncpg.connect(chfw_dsn)
+        try:
+            await set_first_pace(owner, machine_now())
+        finally:
+            await owner.close()
+        await running.ready()
+        nothing_secret(running)
+    assert (line["level"], line["server"]) == ("warning", place(chfw_dsn))
+    assert "chfw_clock.pace is missing" in line["error"]
 
 
 @with_topics

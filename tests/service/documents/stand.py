@@ -65,15 +65,16 @@ class Published:
         path = {name: value for name, value in self.known.items() if f"{{{name}}}" in route}
         body = {} if use.body is None else {"body": use.body, "media_type": "application/json"}
         case = operation.Case(path_parameters=path, query=dict(use.query), **body)
-        return case, await self.send(case, {"Idempotency-Key": route.replace(" ", ""), **headers})
+        return case, await self.send(case, {"Idempotency-Key": f'"{route}"', **headers})
 
-    async def call(self, route: str, content: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    async def call(self, route: str, content: bytes, headers: Mapping[str, str | bytes]) -> httpx2.Response:
         """Call a route of a plain use with other bytes in the body."""
         method, _, path = route.partition(" ")
         token = self.token(USES[self.name][route].role)
-        named = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k", "Content-Type": "application/json"}
+        named = {"Authorization": f"Bearer {token}", "Idempotency-Key": '"k"', "Content-Type": "application/json"}
+        sent = [(name.encode(), _latin(value)) for name, value in {**named, **headers}.items()]
         url = path.format_map(self.known)
-        answer = await self.stand.client.request(method, url, content=content, headers={**named, **headers})
+        answer = await self.stand.client.request(method, url, content=content, headers=sent)
         operations(self.name)[route].Case(path_parameters=dict(self.known)).validate_response(answer, checks=CHECKS)
         return answer
 

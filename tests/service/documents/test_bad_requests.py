@@ -1,12 +1,16 @@
 """What is wrong with a request is said in one way by every route, and nothing of it is done."""
 
+import codecs
 import gzip
 import json
+import random
 from typing import Any
 
 import pytest
 from backports import zstd
 
+from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.runtime.http.callers import LONGEST_NAME
 from chfw_common.runtime.http.json_route import LIMITS
 from tests.service.documents.stand import Published
 from tests.service.documents.uses import JSON_ROUTES, ROUTES, USES
@@ -18,6 +22,10 @@ BODIES: list[tuple[int, str, bytes, dict[str, str]]] = [
     (400, "malformed_body", b"{", {}),
     (400, "malformed_body", b"\xff{}", {}),
     (400, "malformed_body", '{"a": 1}'.encode("utf-16")[:-1], {}),
+    (400, "malformed_body", '{"a": 1}'.encode("utf-16"), {}),
+    (400, "malformed_body", '{"a": 1}'.encode("utf-32-le"), {}),
+    (400, "malformed_body", codecs.BOM_UTF8 * 2 + b"{}", {}),
+    (400, "malformed_body", codecs.BOM_UTF8, {}),
     (400, "malformed_body", b"[" * 200_000, {}),
     (400, "malformed_body", b"9" * 10_000, {}),
     (400, "malformed_body", b'{"share": NaN}', {}),
@@ -34,6 +42,7 @@ BODIES: list[tuple[int, str, bytes, dict[str, str]]] = [
     (422, "invalid_request", b"", {}),
     (422, "invalid_request", b"[]", {}),
     (422, "invalid_request", b"null", {}),
+    (422, "invalid_request", codecs.BOM_UTF8 + b"null", {}),
     (422, "invalid_request", b'"\\ud800"', {}),
     (422, "invalid_request", b'{"\\ud800": 1, "unknown": 1}', {}),
     (422, "invalid_request", b'{"\\u0000": ' + b"9" * 4_000 + b"}", {}),
@@ -49,6 +58,89 @@ async def test_a_bad_body_is_told_what_is_wrong(published: Published, route: str
     for status, code, body, headers in BODIES:
         answer = await published.call(route, body, headers)
         assert (answer.status_code, answer.json()["code"]) == (status, code), (body[:40], headers, answer.text)
+
+
+@each_json_route
+async def test_what_is_no_json_is_told_where(published: Published, route: str) -> None:
+    text = '{"é": "é", x}'.encode()
+    for mark in (b"", codecs.BOM_UTF8):
+        answer = await published.call(route, mark + text, {})
+        assert answer.json()["errors"][0]["offset"] == len(mark) + text.index(b"x")
+
+
+@each_json_route
+async def test_a_byte_order_mark_before_json_is_passed_over(published: Published, service: str, route: str) -> None:
+    body = codecs.BOM_UTF8 + json.dumps(USES[service][route].body).encode()
+    assert (await published.call(route, body, {"Idempotency-Key": '"marked"'})).status_code in (200, 201, 409)
+
+
+LONGEST = "".join(random.Random(1).choices([chr(0x20000 + n) for n in range(40_000)], k=LONGEST_NAME))
+"""The longest name of a Party, 800 bytes that no compression makes shorter."""
+
+
+@pytest.mark.parametrize(("service", "route"), ROUTES)
+async def test_a_party_that_a_database_cannot_hold_or_index_is_no_caller(
+    published: Published, service: str, route: str
+) -> None:
+    use = USES[service][route]
+    body = json.dumps(use.body).encode()
+    for party in ("a\0b", "\0", LONGEST + "x", LONGEST * 50, " ", "a\nb", "\u202e"):
+        token = published.issuer.token(PartyId(party), UserId("u"), use.role)
+        answer = await published.call(route, body, {"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            401,
+            "The claim party is not one that is taken here.",
+        )
+    token = published.issuer.token(PartyId(LONGEST), UserId(LONGEST), use.role)
+    key = {"Idempotency-Key": f'"{"k" * 200}"'}
+    assert (await published.call(route, body, {"Authorization": f"Bearer {token}", **key})).status_code < 500
+
+
+HEADERS = (
+    "Accept",
+    "Accept-Encoding",
+    "Authorization",
+    "Content-Encoding",
+    "Content-Type",
+    "Idempotency-Key",
+    "Cookie",
+)
+
+
+@pytest.mark.parametrize(("service", "route"), ROUTES)
+async def test_a_header_that_is_not_ascii_is_refused_or_passed_over(
+    published: Published, service: str, route: str
+) -> None:
+    for name in HEADERS:
+        for value in ("\u00e9", "Bearer \u00e9.\u00ff.\u00b2", "text/csv;q=\u00b2", '"\u00ff"', "\x00", "\x7f"):
+            answer = await published.call(
+                route, json.dumps(USES[service][route].body).encode(), {name: value.encode("latin-1")}
+            )
+            assert answer.status_code < 500, (name, value)
+
+
+@pytest.mark.parametrize(
+    ("service", "route", "where"),
+    [
+        ("governance", "POST /v1/releases/{release_id}/decisions", ("automatic_date",)),
+        ("notifier", "POST /v1/releases", ("pilot_opens",)),
+        ("notifier", "POST /v1/releases", ("pilot_closes",)),
+        ("smi", "POST /v1/hubs:load", ("hubs", 0, "status_since")),
+        ("smi", "POST /v1/hubs:load", ("hubs", 0, "responsible", 0, "since")),
+        ("smi", "POST /v1/hubs:change-supplier", ("changes", 0, "since")),
+    ],
+)
+async def test_an_empty_time_that_may_be_left_out_says_so(
+    published: Published, service: str, route: str, where: tuple[str | int, ...]
+) -> None:
+    body = json.loads(json.dumps(USES[service][route].body))
+    part: Any = body
+    for name in where[:-1]:
+        part = part[name]
+    part[where[-1]] = ""
+    answer = await published.call(route, json.dumps(body).encode(), {})
+    said = {error["pointer"]: error["message"] for error in answer.json()["errors"]}
+    assert "leave the field out or write null" in said["/body/" + "/".join(map(str, where))]
 
 
 @pytest.mark.parametrize(("service", "route"), [(s, r) for s, r in ROUTES if "{release_id}" in r])
@@ -80,7 +172,7 @@ async def test_a_time_is_a_text_that_a_calendar_holds(
         for name in where[:-1]:
             part = part[name]
         part[where[-1]] = at
-        answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f"{at}".replace(" ", "")})
+        answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f'"{at}"'})
         assert answer.status_code < 500
         # The year 1 is a year: whether it may be this one's is another matter.
         assert f"{at}".endswith("Z") or answer.json()["code"] == "invalid_request"

@@ -17,7 +17,7 @@ DCC = bearer("dcc", role="DCC")
 
 async def post(stand: Stand, key: str, mode: str, **changes: Any) -> Any:
     body = {"mode": mode, "reason": "because", **changes}
-    return await stand.client.post(URL, json=body, headers={**DCC, "Idempotency-Key": key})
+    return await stand.client.post(URL, json=body, headers={**DCC, "Idempotency-Key": f'"{key}"'})
 
 
 async def listed(stand: Stand) -> Any:
@@ -76,7 +76,7 @@ async def test_refusals_are_problems_and_change_nothing(stand: Stand) -> None:
         answer = await post(stand, f"k{number}", mode, **changes)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await listed(stand) == []
-    refused = await stand.client.post(URL, json={}, headers={**bearer("elec"), "Idempotency-Key": "k"})
+    refused = await stand.client.post(URL, json={}, headers={**bearer("elec"), "Idempotency-Key": '"k"'})
     assert refused.status_code == 403
 
 

@@ -25,7 +25,7 @@ CSV = "text/csv"
 async def send(
     stand: Stand, form: str, body: bytes, key: str = "k1", query: dict[str, str] | None = None, coding: str = ""
 ) -> Any:
-    headers = {**bearer("elec"), "Idempotency-Key": key, "Content-Type": form}
+    headers = {**bearer("elec"), "Idempotency-Key": f'"{key}"', "Content-Type": form}
     headers |= {"Content-Encoding": coding} if coding else {}
     params = query if query is not None else {} if form == JSON else QUERY
     return await stand.client.post(URL, content=body, params=params, headers=headers)
@@ -193,7 +193,7 @@ async def test_a_list_alone_needs_its_terms_in_the_query(stand: Stand, query: di
 
 @pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding", "Idempotency-Key"])
 async def test_a_header_that_decides_may_stand_once(stand: Stand, name: str) -> None:
-    once = {**bearer("elec"), "Idempotency-Key": "k", "Content-Type": CSV, "Content-Encoding": "identity"}
+    once = {**bearer("elec"), "Idempotency-Key": '"k"', "Content-Type": CSV, "Content-Encoding": "identity"}
     headers = [*once.items(), (name, once[name])]
     answer = await stand.client.post(URL, params=QUERY, content=b"hub\naa\n", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "duplicate_header")
@@ -201,7 +201,7 @@ async def test_a_header_that_decides_may_stand_once(stand: Stand, name: str) -> 
 
 async def test_an_odd_release_is_an_unknown_one(stand: Stand) -> None:
     for odd in ("%00", "%C3%A9", "%FF", "x" * 5_000):
-        headers = {**bearer("elec"), "Idempotency-Key": "k", "Content-Type": JSON}
+        headers = {**bearer("elec"), "Idempotency-Key": '"k"', "Content-Type": JSON}
         answer = await stand.client.post(f"/v1/releases/{odd}/instructions", content=as_json(["x"]), headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_release")
 

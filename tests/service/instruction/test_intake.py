@@ -21,7 +21,7 @@ async def post(
     stand: Stand, key: str, hubs: list[str], *, party: str = "elec", role: str = "IS", **changes: Any
 ) -> Any:
     body = {"kind": "instruct", "group": "safe_launch", "activate_at": T, "hubs": hubs, **changes}
-    return await stand.client.post(URL, json=body, headers={**bearer(party, role=role), "Idempotency-Key": key})
+    return await stand.client.post(URL, json=body, headers={**bearer(party, role=role), "Idempotency-Key": f'"{key}"'})
 
 
 async def counts(stand: Stand, answer: Any) -> Any:

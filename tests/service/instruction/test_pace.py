@@ -32,7 +32,7 @@ async def test_a_great_list_is_judged_in_time(stand: Stand, form: str) -> None:
     await stand.load_hubs(range(1, entries + 1))
     body = body_of(form, euis(range(1, entries + 1)))
     query = {} if form == "application/json" else {"kind": "instruct"}
-    headers = {**bearer("elec"), "Idempotency-Key": "k", "Content-Type": form}
+    headers = {**bearer("elec"), "Idempotency-Key": '"k"', "Content-Type": form}
     begun = stopwatch()
     answer = await stand.client.post(URL, content=body, params=query, headers=headers)
     accepted = stopwatch() - begun

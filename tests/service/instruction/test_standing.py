@@ -32,7 +32,7 @@ def progressed(release_id: ReleaseId, *rows: tuple[int, int, HubState]) -> HubPr
 async def judged(stand: Stand, key: str, hubs: list[int], *, party: str = "elec", **changes: Any) -> list[str]:
     """The verdicts of a new request."""
     role = "GS" if party == "gas" else "IS"
-    headers = {**bearer(party, role=role), "Idempotency-Key": key}
+    headers = {**bearer(party, role=role), "Idempotency-Key": f'"{key}"'}
     body = {"kind": "instruct", "hubs": euis(hubs), **changes}
     answer = await stand.client.post(URL, json=body, headers=headers)
     await stand.work()
@@ -94,7 +94,7 @@ async def test_the_cap_counts_hubs_whoever_names_them(stand: Stand) -> None:
 async def test_lists_that_come_together_fill_the_pilot_in_the_order_of_acceptance(stand: Stand) -> None:
     await stand.announce(pilot_cap=15_000)
     await stand.load_hubs(range(1, 20_001))
-    headers = {**bearer("elec"), "Idempotency-Key": "first"}
+    headers = {**bearer("elec"), "Idempotency-Key": '"first"'}
     body = {"kind": "instruct", "group": "pilot", "hubs": euis(range(1, 12_001))}
     assert (await stand.client.post(URL, json=body, headers=headers)).status_code == 202
     second = await judged(stand, "second", list(range(11_001, 17_001)), party="gas", group="pilot")
@@ -149,7 +149,7 @@ async def test_the_pilot_has_an_opening_of_its_own(stand: Stand) -> None:
 async def test_a_later_notice_does_not_change_what_was_received_before(stand: Stand) -> None:
     await stand.announce()
     await stand.load_hubs([1])
-    headers = {**bearer("elec"), "Idempotency-Key": "a"}
+    headers = {**bearer("elec"), "Idempotency-Key": '"a"'}
     body = {"kind": "instruct", "group": "pilot", "hubs": euis([1])}
     answer = await stand.client.post(URL, json=body, headers=headers)
     await stand.consume(RELEASE_NOTIFIED, notice(version=2, pilot_opens=NOW))

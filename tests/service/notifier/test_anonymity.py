@@ -39,7 +39,7 @@ async def everything(stand: Stand) -> list[str]:
     asks += [("GET", "/v1/releases/none/eligibility", {"Accept": form}, None) for form in FORMS]
     for rules in ({}, {"size": 2, "seed": "s"}, {"share": 0.5, "stratified": False}, {"size": -1}):
         asks.append(("POST", f"/v1/releases/{RELEASE}/pilot:preview", {}, rules))
-    asks.append(("PATCH", f"/v1/releases/{RELEASE}", {"Idempotency-Key": "k"}, {"note_reference": "RN"}))
+    asks.append(("PATCH", f"/v1/releases/{RELEASE}", {"Idempotency-Key": '"k"'}, {"note_reference": "RN"}))
     asks += [("GET", "/v1/events", {}, None), ("GET", f"/v1/releases/{RELEASE}", {}, None)]
     read = []
     for method, url, headers, body in asks:

@@ -10,7 +10,7 @@ from tests.support.serving import Stand, bearer
 
 
 async def revise(stand: Stand, key: str, release_id: str = RELEASE, role: str = "DCC", **changes: Any) -> Any:
-    headers = {**bearer("dcc", role=role), "Idempotency-Key": key}
+    headers = {**bearer("dcc", role=role), "Idempotency-Key": f'"{key}"'}
     return await stand.client.patch(f"/v1/releases/{release_id}", json=changes, headers=headers)
 
 

@@ -43,7 +43,7 @@ WAVE = {"name": "first", "opens": "2026-12-01T00:00:00Z", "automatic_date": "202
 
 
 async def announce(stand: Stand, key: str = "k1", **changes: Any) -> Any:
-    headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": key}
+    headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": f'"{key}"'}
     return await stand.client.post("/v1/releases", json={**BODY, **changes}, headers=headers)
 
 

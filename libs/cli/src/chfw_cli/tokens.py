@@ -7,6 +7,7 @@ from pathlib import Path
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
+from chfw_cli.local.state import write_once, write_text
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.clock import machine_now
@@ -26,14 +27,12 @@ class Issuer:
     def open(cls, keys: Path) -> "Issuer":
         """The issuer of a key directory; key and JWKS file are made at the first call."""
         private = keys / "signing.json"
-        if private.exists():
-            key = ECKey.import_key(json.loads(private.read_text()))
-        else:
-            key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
-            private.touch(PRIVATE_MODE)
-            private.write_text(json.dumps(key.as_dict(private=True)))
-        issuer = cls(key)
-        (keys / "jwks.json").write_text(json.dumps(issuer.public_keys()))
+        if not private.exists():
+            made = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+            write_once(private, json.dumps(made.as_dict(private=True)), mode=PRIVATE_MODE)
+        # Read back in any case: another process may have written its key first.
+        issuer = cls(ECKey.import_key(json.loads(private.read_text())))
+        write_text(keys / "jwks.json", json.dumps(issuer.public_keys()), durable=True)
         return issuer
 
     def public_keys(self) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """`chfw status`: how the processes of the running stack do."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,12 +15,18 @@ from chfw_cli.local import proc
 from chfw_cli.local.record import StackRecord, read_processes
 from chfw_cli.local.supervisor import ProcessStatus
 
+_UNLIMITED = 10_000
+"""Columns that no line of a table needs."""
+
 
 def status(
     state: StateOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show each process: whether it is up and ready, its restarts and memory. Exit code 1 unless all are ready."""
+    """Show each process: whether it is up and ready, its restarts and memory.
+
+    Exit code 1 unless every process of the stack is up and ready, those that have not been started yet included.
+    """
     directory = chosen_state(state)
     try:
         record = StackRecord.read(directory)
@@ -27,12 +34,28 @@ def status(
         typer.echo(json.dumps({"up": False}) if as_json else str(error))
         raise typer.Exit(1) from error
     processes = read_processes(directory)
+    missing = missing_of(record, processes)
     if as_json:
-        typer.echo(json.dumps({"up": True, **asdict(record), "processes": [_shown(p) for p in processes]}, indent=2))
+        listed = [_shown(process) for process in processes]
+        typer.echo(json.dumps({"up": True, **asdict(record), "processes": listed, "missing": missing}, indent=2))
     else:
-        Console().print(_table(processes, record))
-    if not processes or not all(process.ready for process in processes):
+        print_whole(_table(processes, missing, record), Console())
+    if missing or not all(process.ready and is_up(process) for process in processes):
         raise typer.Exit(1)
+
+
+def missing_of(record: StackRecord, processes: Sequence[ProcessStatus]) -> list[str]:
+    """The processes of the stack that the supervisor does not list: they have not been started, or were given up."""
+    listed = {process.name for process in processes}
+    return [name for name in record.expected if name not in listed]
+
+
+def print_whole(table: Table, console: Console) -> None:
+    """Print a table without cutting anything: lines may be longer than the terminal is wide, or than the 80 columns
+    that a pipe counts as."""
+    unlimited = console.options.update(width=_UNLIMITED)
+    console.width = max(console.width, console.measure(table, options=unlimited).maximum)
+    console.print(table)
 
 
 def is_up(process: ProcessStatus) -> bool:
@@ -44,7 +67,7 @@ def _shown(process: ProcessStatus) -> dict[str, object]:
     return {**asdict(process), "up": is_up(process)}
 
 
-def _table(processes: tuple[ProcessStatus, ...], record: StackRecord) -> Table:
+def _table(processes: Sequence[ProcessStatus], missing: Sequence[str], record: StackRecord) -> Table:
     addresses = {"postgres": record.admin_dsn, "kafka": record.bootstrap, **record.urls}
     table = Table("process", "pid", "up", "ready", "restarts", "MB", "peak MB", "address")
     for process in processes:
@@ -58,4 +81,6 @@ def _table(processes: tuple[ProcessStatus, ...], record: StackRecord) -> Table:
             f"{process.peak_rss_mb:.0f}",
             addresses.get(process.name, ""),
         )
+    for name in missing:
+        table.add_row(name, "-", "no", "no", "-", "-", "-", addresses.get(name, ""))
     return table

@@ -18,7 +18,9 @@ from chfw_cli.local.state import StateDir
 
 def up(
     state: StateOption = None,
-    clock: Annotated[ClockName, typer.Option(help="The clock of the services.")] = "real",
+    clock: Annotated[
+        ClockName, typer.Option(help="The clock of the services; `paced` stands still until a driver moves it.")
+    ] = "real",
     servers_only: Annotated[bool, typer.Option("--servers-only", help="Only Postgres and Kafka, empty.")] = False,
 ) -> None:
     """Run Postgres, Kafka and the services until Ctrl-C. Ending takes at most 10 s; a second Ctrl-C kills."""
@@ -73,6 +75,8 @@ def _tell_up(stack: Stack, took: float) -> None:
     typer.echo(f"  kafka     {stack.bootstrap}")
     for name, url in stack.urls.items():
         typer.echo(f"  {name:<11} {url}")
+    if stack.clock == "paced":
+        typer.echo("  clock     paced: it stands at `hold_at` of the row chfw_clock.pace until that is moved")
 
 
 async def _nothing(_dsn: str, _bootstrap: str, _state: StateDir) -> None:

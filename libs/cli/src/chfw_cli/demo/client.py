@@ -10,6 +10,8 @@ from chfw_cli.demo.estate import user_id
 from chfw_cli.tokens import Issuer
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.http.idempotency import HEADER
+from chfw_common.runtime.http.structured import write_string
 
 DCC = PartyId("DCC")
 TIMEOUT = 60.0
@@ -49,7 +51,7 @@ class Client:
         self, service: str, path: str, body: Any, *, key: str, party: PartyId = DCC, role: Role = Role.DCC
     ) -> Any:
         """The JSON answer of a POST under an Idempotency-Key."""
-        return await self._call(service, "POST", path, party, role, json=body, headers={"Idempotency-Key": key})
+        return await self._call(service, "POST", path, party, role, json=body, headers={HEADER: write_string(key)})
 
     async def pages(
         self, service: str, path: str, items: str, *, party: PartyId = DCC, role: Role = Role.DCC, limit: int = 1_000

@@ -5,6 +5,7 @@ import asyncpg
 from chfw_cli.local.services import DATABASE
 from chfw_cli.local.state import StateDir
 from chfw_cli.tokens import Issuer
+from chfw_common.runtime.clock import machine_now, set_first_pace
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.roles import install_schemas
 
@@ -14,6 +15,16 @@ async def install(admin_dsn: str, bootstrap: str, state: StateDir) -> None:
     await install_database(admin_dsn, DATABASE)
     await create_topics(bootstrap)
     Issuer.open(state.keys)
+
+
+async def install_paced(admin_dsn: str, bootstrap: str, state: StateDir) -> None:
+    """The same for services on the paced clock. Where nobody has set it, it stands still at the machine's time."""
+    await install(admin_dsn, bootstrap, state)
+    owner = await asyncpg.connect(admin_dsn, database=DATABASE)
+    try:
+        await set_first_pace(owner, machine_now())
+    finally:
+        await owner.close()
 
 
 async def install_database(admin_dsn: str, database: str) -> None:

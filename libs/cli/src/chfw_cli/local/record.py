@@ -10,6 +10,9 @@ from chfw_cli.local import proc
 from chfw_cli.local.state import StateDir, write_text
 from chfw_cli.local.supervisor import ProcessStatus
 
+SERVERS = ("postgres", "kafka")
+"""The servers of every stack; its services have an address each."""
+
 
 class NotUpError(Exception):
     """No stack runs from this state directory."""
@@ -54,6 +57,11 @@ class StackRecord:
             raise NotUpError(f"nothing is up in {state.root}: the supervisor recorded there is gone")
         return record
 
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The processes that the stack consists of, those that have not been started yet included."""
+        return (*SERVERS, *self.urls)
+
     def is_alive(self) -> bool:
         """Whether the very process that wrote the record still runs: same number, same start, same command line."""
         found = proc.stat(self.supervisor_pid)
@@ -78,7 +86,7 @@ def read_processes(state: StateDir) -> tuple[ProcessStatus, ...]:
     """What the supervisor last wrote of its processes; nothing when it has not yet."""
     try:
         return tuple(ProcessStatus(**fields) for fields in json.loads(state.processes_file.read_text("utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return ()
 
 

@@ -47,7 +47,8 @@ class Stack:
         self.kafka = KafkaServer(state)
         self.supervisor = Supervisor(state, echo=echo)
         self.urls = {name: service_url(name, state) for name in services}
-        self._clock, self._services, self._prepare = clock, tuple(services), prepare
+        self.clock: ClockName = clock
+        self._services, self._prepare = tuple(services), prepare
         self._extra_env = extra_env
         self._reporter: asyncio.Task[None] | None = None
 
@@ -68,12 +69,12 @@ class Stack:
         try:
             self._reporter = asyncio.create_task(self._report_for_ever(), name="report processes")
             await together(self._start_server(self.postgres), self._start_server(self.kafka))
-            await (self._prepare or _install())(self.admin_dsn, self.bootstrap, self.state)
+            await (self._prepare or _install(self.clock))(self.admin_dsn, self.bootstrap, self.state)
             given = Surroundings(
                 state=self.state,
                 postgres_port=self.postgres.port,
                 bootstrap=self.bootstrap,
-                clock=self._clock,
+                clock=self.clock,
                 extra_env=self._extra_env,
             )
             await self.supervisor.start_all(service_spec(name, given) for name in self._services)
@@ -132,7 +133,7 @@ class Stack:
             found = StackRecord.read(self.state)
             raise AlreadyUpError(f"already up in {self.state.root}, supervised by process {found.supervisor_pid}")
         StackRecord.of_this_process(
-            admin_dsn=self.admin_dsn, bootstrap=self.bootstrap, clock=self._clock, urls=self.urls
+            admin_dsn=self.admin_dsn, bootstrap=self.bootstrap, clock=self.clock, urls=self.urls
         ).write(self.state)
 
     async def _report_for_ever(self) -> None:
@@ -141,6 +142,7 @@ class Stack:
             await asyncio.sleep(_REPORT_INTERVAL)
 
 
-def _install() -> Prepare:
+def _install(clock: ClockName) -> Prepare:
     """The step that makes a fresh Postgres and Kafka ours; loaded late because it pulls in every service."""
-    return cast("Prepare", importlib.import_module("chfw_cli.local.install").install)
+    module = importlib.import_module("chfw_cli.local.install")
+    return cast("Prepare", module.install if clock == "real" else module.install_paced)

@@ -1,5 +1,6 @@
 """The one directory that holds everything local: data of the servers, logs, process ids, ports, keys."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -105,15 +106,50 @@ class StateDir:
         write_text(self._ports_file, json.dumps(known, indent=2) + "\n")
 
 
-def write_text(file: Path, text: str) -> None:
+def write_text(file: Path, text: str, *, mode: int = _READABLE, durable: bool = False) -> None:
     """Replace the file's content in one step: a reader sees the old text or the new, never a part.
 
-    Every user may read it: the server reads its settings as another one. Not for secrets.
+    Every user may read it unless told otherwise: the server reads its settings as another one. `durable`: the new text
+    is on the disk before it has the name, so a power cut leaves the old text or the new as well.
     """
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.chmod(_READABLE)
-    fresh.replace(file)
+    _written(file, text, mode=mode, durable=durable).replace(file)
+    if durable:
+        _sync(file.parent)
+
+
+def write_once(file: Path, text: str, *, mode: int) -> None:
+    """Write a file that does not exist yet, durably. Of several writers the first one counts, for all of them."""
+    fresh = _written(file, text, mode=mode, durable=True)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)
+        _sync(file.parent)
+    finally:
+        fresh.unlink()
+
+
+def _written(file: Path, text: str, *, mode: int, durable: bool) -> Path:
+    """The text in a temporary file beside the one it is for; nobody ever has more rights to it than `mode`."""
+    number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as fresh:
+            fresh.write(text)
+            fresh.flush()
+            os.fchmod(number, mode)
+            if durable:
+                os.fsync(number)
+    except BaseException:
+        Path(name).unlink()
+        raise
+    return Path(name)
+
+
+def _sync(directory: Path) -> None:
+    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def untraversable(path: Path) -> tuple[Path, ...]:

@@ -74,14 +74,29 @@ insert into chfw_clock.pace (one, anchor_machine, anchor_story, rate, hold_at) v
 on conflict (one) do update set anchor_machine = excluded.anchor_machine, anchor_story = excluded.anchor_story,
     rate = excluded.rate, hold_at = excluded.hold_at
 """
+FIRST_PACE = """
+insert into chfw_clock.pace (one, anchor_machine, anchor_story, rate, hold_at) values (true, $1, $2, $3, $4)
+on conflict (one) do nothing
+"""
+STANDING = 1.0
+"""The rate of a clock that is set to stand still: what holds it is its limit."""
+
+
+class NoPaceError(LookupError):
+    """Nobody has set the paced clock."""
 
 
 async def read_pace(connection: Any) -> Pace:
-    """The pace in force. Raises LookupError when nobody has set one."""
+    """The pace in force. Raises NoPaceError when nobody has set one."""
     row = await connection.fetchrow(READ_PACE)
     if row is None:
-        raise LookupError("the paced clock has not been set")
+        raise NoPaceError("the paced clock has not been set: the row chfw_clock.pace is missing")
     return Pace(**dict(row))
+
+
+async def set_first_pace(connection: Any, begins: Instant) -> None:
+    """When nobody has set a pace, let the clock stand still at an instant."""
+    await connection.execute(FIRST_PACE, machine_now(), begins, STANDING, begins)
 
 
 async def write_pace(connection: Any, pace: Pace) -> None:
@@ -112,7 +127,7 @@ class PacedClock:
     async def follow(self, pool: Any) -> None:
         """Read the row until cancelled. While it cannot be read the last pace, and so its hold, stays in force."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NoPaceError):
                 async with pool.acquire() as connection:
                     await self._listen(connection)
             await asyncio.sleep(PACE_RETRY)

@@ -2,7 +2,11 @@
 
 
 class TransientError(Exception):
-    """A server is away or busy: nothing was done, try again after a while."""
+    """A server is away or busy: try again after a while.
+
+    What failed may have been done all the same: when a connection breaks during COMMIT, nobody here knows. So what is
+    tried again must absorb its own repeat.
+    """
 
 
 class HoleError(Exception):

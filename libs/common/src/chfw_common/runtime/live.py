@@ -17,7 +17,7 @@ import structlog
 import uvicorn
 
 from chfw_common.runtime import gauges
-from chfw_common.runtime.clock import Clock, PacedClock, RealClock, read_pace, stopwatch
+from chfw_common.runtime.clock import Clock, PacedClock, RealClock, stopwatch
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import SchemaMissingError, SchemaOutOfDateError
@@ -29,7 +29,7 @@ from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
-from chfw_common.runtime.opening import current_when_there, open_when_there, place_of
+from chfw_common.runtime.opening import current_when_there, open_when_there, pace_when_there, place_of
 from chfw_common.runtime.outbox import Relay, Wake, run_relay
 from chfw_common.runtime.process import run_process
 from chfw_common.runtime.service import Service, Source
@@ -112,7 +112,7 @@ class LiveService:
         self._database = bulk
         if settings.clock == "real":
             return bulk, control, RealClock()
-        paced = PacedClock(await read_pace(bulk.pool))
+        paced = PacedClock(await pace_when_there(bulk, dsn, patience))
         self._spawn("clock", paced.follow(bulk.pool))
         return bulk, control, paced
 
@@ -158,8 +158,10 @@ class LiveService:
     async def _serve(self, database: Database, clock: Clock) -> None:
         settings = self._settings
         commands = Commands(database, clock, self._wake)
-        verifier = TokenVerifier(settings.jwks_file, settings.token_audience)
-        app = create_app(self._service, commands, verifier, self._metrics, self._why_not_ready)
+        verifier = TokenVerifier(settings.jwks_file, settings.token_audience, settings.token_leeway)
+        app = create_app(
+            self._service, commands, verifier, self._metrics, self._why_not_ready, body_time=settings.body_time
+        )
         config = uvicorn.Config(
             app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False, lifespan="off"
         )

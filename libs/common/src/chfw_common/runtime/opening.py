@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from chfw_common.runtime.backoff import Backoff
-from chfw_common.runtime.clock import Clock
+from chfw_common.runtime.clock import Clock, NoPaceError, Pace, read_pace
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.errors import SchemaMissingError, TransientError
 from chfw_common.runtime.migrations import require_current
@@ -58,6 +58,16 @@ async def current_when_there(database: Database, dsn: str, service: str, clock: 
     await _patiently(look, place_of(dsn), clock)
 
 
+async def pace_when_there(database: Database, dsn: str, clock: Clock) -> Pace:
+    """The pace of the paced clock, once somebody has set it."""
+
+    async def look() -> Pace:
+        async with transient_as_error(), database.looking() as connection:
+            return await read_pace(connection)
+
+    return await _patiently(look, place_of(dsn), clock)
+
+
 async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clock) -> T:
     backoff = Backoff(clock, FIRST)
     while True:
@@ -72,4 +82,6 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clo
                 "Postgres is there, but not installed for this service yet", action="schema_waits", server=place,
                 error=str(error),
             )  # fmt: skip
+        except NoPaceError as error:
+            log.warning("the paced clock stands nowhere yet", action="clock_waits", server=place, error=str(error))
         await backoff.wait()

@@ -10,7 +10,7 @@ from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.http.callers import Caller, dcc, only
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
+from chfw_common.runtime.http.ids import OptionalInstant, ReleaseInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape, Written
@@ -34,7 +34,7 @@ class DecisionBody(Shape):
 
     mode: Mode
     reason: Text
-    automatic_date: InstantText | None = None
+    automatic_date: OptionalInstant = None
     waves: WaveBodies | None = None
     confirmed_by: Text | None = None
     expected_epoch: Annotated[int, Field(ge=0, strict=True)] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 
 from chfw_common.kernel.ids import hub_eui64
-from chfw_common.runtime.http.paging import CSV
+from chfw_common.runtime.http.paging import CSV, VARY
 from chfw_instruction.stages.report import Judged
 
 OURS = ("hub", "verdict")
@@ -29,8 +29,8 @@ def csv_response(
                 yield _rows(part, slice(start, start + _LINES)).encode()
             chunk += 1
 
-    disposition = f'attachment; filename="{name}.csv"'
-    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers={"Content-Disposition": disposition})
+    headers = {**VARY, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers=headers)
 
 
 def renamed(header: Sequence[str]) -> list[str]:

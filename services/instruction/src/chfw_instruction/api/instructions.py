@@ -14,14 +14,14 @@ from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, idempotency_key
 from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
 from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.negotiation import list_form
 from chfw_common.runtime.http.paging import (
     CSV,
     NDJSON,
+    VARY,
     Page,
     ndjson,
     read_cursor,
-    wants_csv,
-    wants_ndjson,
     write_cursor,
 )
 from chfw_common.runtime.http.problems import Problem, problems
@@ -35,6 +35,7 @@ from chfw_instruction.stages import accept, report
 Supplier = Annotated[Caller, Depends(supplier)]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
+Form = Annotated[str, Depends(list_form)]
 PAGE_LIMIT = 10_000
 
 
@@ -62,7 +63,7 @@ def build_router(settings: Settings) -> APIRouter:
         status_code=202,
         operation_id="instruct",
         openapi_extra=_BODY,
-        responses={202: {"model": ReceiptView}, **problems(400, 404, 409, 413, 415)},
+        responses={202: {"model": ReceiptView}, **problems(400, 404, 408, 409, 413, 415)},
     )
     async def instruct(
         caller: Supplier,
@@ -114,7 +115,8 @@ def _serve_reports(router: APIRouter) -> None:
         instruction_id: UUID,
         caller: Supplier,
         work: Work,
-        request: Request,
+        form: Form,
+        response: Response,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 1_000,
     ) -> dict[str, Any] | StreamingResponse:
@@ -132,10 +134,11 @@ def _serve_reports(router: APIRouter) -> None:
 
         async with work.reading() as tx:
             known = await _own(tx, instruction_id, caller)
-        if wants_csv(request):
+        if form == CSV:
             return csv_response(part, known.header, str(known.id))
-        if wants_ndjson(request):
+        if form == NDJSON:
             return ndjson(page, position)
+        response.headers.update(VARY)
         items, _ = await page(position, limit)
         last = items[-1]["pos"] if items else position
         more = last is None or last + 1 < known.entries

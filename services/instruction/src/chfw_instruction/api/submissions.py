@@ -13,9 +13,9 @@ from pydantic import FailFast, ValidationError
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
-from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
+from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body, without_mark
 from chfw_common.runtime.http.callers import Caller
-from chfw_common.runtime.http.ids import InstantText
+from chfw_common.runtime.http.ids import OptionalInstant
 from chfw_common.runtime.http.json_route import JSON
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import Problem, invalid_request
@@ -32,11 +32,11 @@ _AT_A_TIME = 5_000
 
 
 class InstructionBody(Shape):
-    """What a Party says of hubs. A blank time states no preference."""
+    """What a Party says of hubs. No time, or null, states no preference."""
 
     kind: AnswerKind
     group: Group = Group.SAFE_LAUNCH
-    activate_at: InstantText | None = None
+    activate_at: OptionalInstant = None
     hubs: Annotated[list[str], FailFast()]
 
 
@@ -138,7 +138,7 @@ def _add_slices(hubs: Sequence[str], add: Callable[[Sequence[str], Sequence[str]
 
 def _parse(text: bytes) -> InstructionBody:
     try:
-        return InstructionBody.model_validate_json(text)
+        return InstructionBody.model_validate_json(without_mark(text))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if found[0]["type"] == "json_invalid":

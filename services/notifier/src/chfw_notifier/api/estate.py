@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
-from chfw_common.runtime.http.paging import Page, ndjson, read_cursor, wants_csv, wants_ndjson, write_cursor
+from chfw_common.runtime.http.negotiation import list_form
+from chfw_common.runtime.http.paging import CSV, NDJSON, VARY, Page, ndjson, read_cursor, write_cursor
 from chfw_notifier.api.exports import Exports, Write
 from chfw_notifier.api.shapes import HUB_LIST
 from chfw_notifier.stages import report
@@ -15,13 +16,14 @@ from chfw_notifier.store.estate import Scope
 
 LIST_LIMIT = 10_000
 
+Form = Annotated[str, Depends(list_form)]
 Listing = dict[str, Any] | StreamingResponse
 
 
 async def hub_list(
-    request: Request, work: Commands, exports: Exports, scope: Scope, *, after: str | None, limit: int
+    form: str, response: Response, work: Commands, exports: Exports, scope: Scope, *, after: str | None, limit: int
 ) -> Listing:
-    """The hubs of a scope in the form that the client accepts."""
+    """The hubs of a scope in a form; `response` is told that the form was negotiated."""
     position = read_cursor(after)
 
     async def page(start: int | None, size: int = LIST_LIMIT) -> Page:
@@ -32,10 +34,11 @@ async def hub_list(
         async with work.reading() as tx:
             await report.own_hubs_csv(tx, scope, write)
 
-    if wants_csv(request):
+    if form == CSV:
         return exports.csv(scope.party, all_of_it, scope.release_id or "estate")
-    if wants_ndjson(request):
+    if form == NDJSON:
         return ndjson(page, position)
+    response.headers.update(VARY)
     hubs, following = await page(position, limit)
     return {"hubs": hubs, "next": None if following is None else write_cursor(following)}
 
@@ -48,10 +51,11 @@ def build_router(exports: Exports) -> APIRouter:
     async def estate(
         who: Annotated[Caller, Depends(supplier)],
         work: Annotated[Commands, Depends(commands)],
-        request: Request,
+        form: Form,
+        response: Response,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
-        return await hub_list(request, work, exports, Scope(who.party), after=after, limit=limit)
+        return await hub_list(form, response, work, exports, Scope(who.party), after=after, limit=limit)
 
     return router

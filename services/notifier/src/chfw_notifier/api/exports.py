@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from fastapi.responses import StreamingResponse
 
 from chfw_common.kernel.ids import PartyId
-from chfw_common.runtime.http.paging import CSV
+from chfw_common.runtime.http.paging import CSV, VARY
 from chfw_common.runtime.http.problems import Problem
 
 AT_ONCE = 4
@@ -28,7 +28,7 @@ class Exports:
             raise Problem(
                 429, "too_many_exports", "One export for each Party at a time.", headers={"Retry-After": "10"}
             )
-        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        headers = {**VARY, "Content-Disposition": f'attachment; filename="{name}.csv"'}
         return StreamingResponse(self._limited(party, produce), media_type=CSV, headers=headers)
 
     async def _limited(self, party: PartyId, produce: Callable[[Write], Awaitable[None]]) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BeforeValidator, Field, model_validator
 
 from chfw_common.events.release import CplEntry, CplState, Priority, ReleaseKind, Severity
@@ -12,12 +12,12 @@ from chfw_common.kernel.rollout import Rule
 from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
-from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, ReleaseInPath, SpanText
+from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, OptionalInstant, ReleaseInPath, SpanText
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.http.waves import WaveBodies
-from chfw_notifier.api.estate import LIST_LIMIT, Listing, hub_list
+from chfw_notifier.api.estate import LIST_LIMIT, Form, Listing, hub_list
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.api.shapes import HUB_LIST, NoticesView, NoticeView
 from chfw_notifier.api.texts import Text, Texts
@@ -70,8 +70,8 @@ class ReleaseBody(Shape):
     lone_lead: Wait = timedelta(days=14)
     answer_min: Wait = timedelta(days=3)
     pilot_cap: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 300
-    pilot_opens: InstantText | None = None
-    pilot_closes: InstantText | None = None
+    pilot_opens: OptionalInstant = None
+    pilot_closes: OptionalInstant = None
     waves: WaveBodies = ()
 
 
@@ -151,14 +151,15 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         who: Supplier,
         release_id: ReleaseInPath,
         work: Work,
-        request: Request,
+        form: Form,
+        response: Response,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
         async with work.reading() as tx:
             await report.notice(tx, release_id, work.now())
         scope = Scope(who.party, release_id)
-        return await hub_list(request, work, exports, scope, after=after, limit=limit)
+        return await hub_list(form, response, work, exports, scope, after=after, limit=limit)
 
 
 def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
-from chfw_common.runtime.http.ids import Eui64, HubText, InstantText
+from chfw_common.runtime.http.ids import Eui64, HubText, InstantText, OptionalInstant
 from chfw_common.runtime.http.shapes import Shape, Written
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
@@ -24,7 +24,7 @@ class ResponsibleBody(Shape):
     party: Text
     user_id: Text
     role: SupplierRole
-    since: InstantText | None = None
+    since: OptionalInstant = None
 
     def claim(self) -> Claimed:
         """The same, as the inventory thinks of it."""
@@ -38,7 +38,7 @@ class HubBody(Shape):
     gpf: HubText | None = None
     device_type: DeviceType = DeviceType.CHF
     status: DeviceStatus = DeviceStatus.COMMISSIONED
-    status_since: InstantText | None = None
+    status_since: OptionalInstant = None
     manufacturer: Text
     model: Text
     hardware: Text
@@ -102,7 +102,7 @@ class ChangeBody(Shape):
     role: SupplierRole
     party: Text | None = None
     user_id: Text | None = None
-    since: InstantText | None = None
+    since: OptionalInstant = None
 
     @model_validator(mode="after")
     def _whole(self) -> "ChangeBody":

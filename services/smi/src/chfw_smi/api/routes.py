@@ -1,12 +1,14 @@
 """Routes: bulk load and changes of Supplier by the DCC, and the look-up of a hub."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.runtime.http.callers import Caller, dcc, only
 from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.idempotency import MAY_BE_KEYED, REPLAYED, Named, digest_of, once, optional_key
 from chfw_common.runtime.http.ids import HubInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import Problem, problems
@@ -19,7 +21,7 @@ from chfw_smi.api.bodies import (
     view_for_dcc,
     view_for_supplier,
 )
-from chfw_smi.domain.inventory import GpfTakenError
+from chfw_smi.domain.inventory import GpfTakenError, Loaded, SupplierChange
 from chfw_smi.stages import change_supplier, load
 from chfw_smi.store import hub, status
 
@@ -27,22 +29,48 @@ router = APIRouter(prefix="/v1", route_class=JsonRoute)
 
 dcc_or_supplier = only(Role.DCC, *SUPPLIER_ROLES)
 
+Dcc = Annotated[Caller, Depends(dcc)]
+Key = Annotated[str | None, Depends(optional_key)]
+Work = Annotated[Commands, Depends(commands)]
 
-@router.post("/hubs:load", dependencies=[Depends(dcc)], responses={**REFUSALS, **problems(409)})
-async def load_hubs(body: LoadBody, run: Annotated[Commands, Depends(commands)]) -> LoadedBody:
+
+def _loaded(answer: load.LoadAnswer) -> dict[str, Any]:
+    return LoadedBody(new=answer.new, changed=answer.changed, unchanged=answer.unchanged).model_dump(mode="json")
+
+
+def _changed(answer: change_supplier.ChangeAnswer) -> dict[str, Any]:
+    body = ChangedBody(changed=answer.changed, unchanged=answer.unchanged, unknown=answer.unknown)
+    return body.model_dump(mode="json")
+
+
+# A load or a change that is repeated after a later one would set hubs back: under a key it takes effect once.
+LOAD = once("smi", load.command, _loaded)
+CHANGE = once("smi", change_supplier.command, _changed)
+
+
+@router.post(
+    "/hubs:load",
+    openapi_extra=MAY_BE_KEYED,
+    responses={200: {"model": LoadedBody}, **REFUSALS, **problems(409)},
+)
+async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
     """Load full records; what is already known is left alone and not told."""
+    records: Sequence[Loaded] = [entry.loaded() for entry in body.hubs]
     try:
-        answer = await run.run(load.command, [entry.loaded() for entry in body.hubs])
+        answer = await run.run(LOAD, Named(who.party, key, digest_of(body, "load"), records))
     except GpfTakenError as error:
         raise Problem(409, "gpf_taken", "A GPF of this load belongs to another hub; nothing was loaded.") from error
-    return LoadedBody(new=answer.new, changed=answer.changed, unchanged=answer.unchanged)
+    response.headers.update(REPLAYED if answer.replayed else {})
+    return answer.body
 
 
-@router.post("/hubs:change-supplier", dependencies=[Depends(dcc)], responses=REFUSALS)
-async def change_suppliers(body: ChangesBody, run: Annotated[Commands, Depends(commands)]) -> ChangedBody:
+@router.post("/hubs:change-supplier", openapi_extra=MAY_BE_KEYED, responses={200: {"model": ChangedBody}, **REFUSALS})
+async def change_suppliers(who: Dcc, body: ChangesBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
     """Change or remove who answers for hubs."""
-    answer = await run.run(change_supplier.command, [entry.change() for entry in body.changes])
-    return ChangedBody(changed=answer.changed, unchanged=answer.unchanged, unknown=answer.unknown)
+    changes: Sequence[SupplierChange] = [entry.change() for entry in body.changes]
+    answer = await run.run(CHANGE, Named(who.party, key, digest_of(body, "change-supplier"), changes))
+    response.headers.update(REPLAYED if answer.replayed else {})
+    return answer.body
 
 
 @router.get("/hubs/{eui64}", response_model_exclude_none=True, responses=problems(404))

@@ -60,6 +60,15 @@ create table anomaly (
     unique (what, hub, release_id, counter)
 );
 
+-- What was answered to which key of which Party: the same request gets the same answer.
+create table answered_request (
+    party text not null,
+    key text not null,
+    digest bytea not null,
+    answer jsonb not null,
+    constraint answered_once primary key (party, key)
+);
+
 create view smi_published.hub as
 select
     hub, part, device_type, status, manufacturer, model, hardware, firmware, gbcs, region,

@@ -1,6 +1,7 @@
 """The application of a service: its routes, and beside them health, readiness and metrics."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -9,9 +10,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.head import HeadIsGet, methods_at
 from chfw_common.runtime.http.problems import SCHEMA, SCHEMA_NAME, Problem, install_problems, problems
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
+from chfw_common.runtime.settings import BODY_TIME
 
 Ready = Callable[[], Awaitable[str | None]]
 
@@ -40,13 +43,21 @@ class _Application(FastAPI):
 
 
 def create_app(
-    service: Service, commands: Commands, verifier: TokenVerifier, metrics: Metrics, ready: Ready
+    service: Service,
+    commands: Commands,
+    verifier: TokenVerifier,
+    metrics: Metrics,
+    ready: Ready,
+    *,
+    body_time: timedelta = BODY_TIME,
 ) -> FastAPI:
     """Build the application. `ready` says why the service cannot work now, or None."""
     app = _Application(title=f"chfw {service.name}", version="1", docs_url=None, redoc_url=None, responses=_ANYWHERE)
     app.state.commands = commands
     app.state.verifier = verifier
-    install_problems(app)
+    app.state.body_time = body_time
+    own = [route for router in service.routes for route in router.routes]
+    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *own]))
 
     @app.middleware("http")
     async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -56,6 +67,8 @@ def create_app(
         template = getattr(route, "path", "unmatched")
         metrics.requested(request.method, template, response.status_code, stopwatch() - begun)
         return response
+
+    app.add_middleware(HeadIsGet)
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> dict[str, str]:

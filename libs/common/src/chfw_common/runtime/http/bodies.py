@@ -4,9 +4,11 @@ Nothing here holds more than one piece of the decoded body, and every fault of a
 """
 
 import asyncio
+import codecs
 import zlib
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from backports import zstd
@@ -45,6 +47,14 @@ def too_large(detail: str) -> Problem:
     return Problem(413, "too_large", detail)
 
 
+def too_slow(allowed: timedelta) -> Problem:
+    """The refusal of a body that does not come. The connection is closed: the rest of the body may still follow."""
+    seconds = int(allowed.total_seconds())
+    return Problem(
+        408, "body_too_slow", f"The body was not whole after {seconds} s of waiting.", headers={"Connection": "close"}
+    )
+
+
 def only_header(request: Request, name: str) -> str:
     """The value of a header that may stand once, or nothing. Raises Problem 400 when it stands twice."""
     values = request.headers.getlist(name)
@@ -69,21 +79,43 @@ def media_type(request: Request, accepted: Collection[str]) -> str:
     return name
 
 
+def without_mark(text: bytes) -> bytes:
+    """UTF-8 without the byte-order mark that some programs write before it (RFC 8259, 8.1: it may be ignored)."""
+    return text.removeprefix(codecs.BOM_UTF8)
+
+
 async def read_body(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
-    """The decoded body in pieces. Raises Problem 400, 413 or 415."""
+    """The decoded body in pieces. Raises Problem 400, 408, 413 or 415."""
     decoder = Decoder(only_header(request, "Content-Encoding").lower(), limits)
     length = only_header(request, "Content-Length")
     if length.isdecimal() and (len(length) > len(str(limits.size)) or int(length) > limits.size):
         raise decoder.over_size
-    try:
-        async for data in request.stream():
-            for start in range(0, len(data), PIECE):
-                for piece in decoder.feed(data[start : start + PIECE]):
-                    yield piece
-                    await asyncio.sleep(0)
-    except ClientDisconnect as error:
-        raise malformed("The body ended before it was whole.") from error
+    async for data in _received(request):
+        for start in range(0, len(data), PIECE):
+            for piece in decoder.feed(data[start : start + PIECE]):
+                yield piece
+                await asyncio.sleep(0)
     decoder.end()
+
+
+async def _received(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Only waiting for the client counts against its time, not what we make of the bytes."""
+    loop, data = asyncio.get_running_loop(), request.stream()
+    allowed: timedelta = request.app.state.body_time
+    left = allowed.total_seconds()
+    while True:
+        began = loop.time()
+        try:
+            async with asyncio.timeout(left):
+                found = await anext(data, None)
+        except TimeoutError as error:
+            raise too_slow(allowed) from error
+        except ClientDisconnect as error:
+            raise malformed("The body ended before it was whole.") from error
+        if found is None:
+            return
+        left -= loop.time() - began
+        yield found
 
 
 class _Unpacker(Protocol):

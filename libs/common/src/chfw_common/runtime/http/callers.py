@@ -1,21 +1,40 @@
 """Who calls: the claims of a signed token. The Party never comes from a body."""
 
-import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.errors import (
+    BadSignatureError,
+    ExpiredTokenError,
+    InvalidClaimError,
+    InvalidKeyIdError,
+    JoseError,
+    MissingAlgorithmError,
+    MissingClaimError,
+    UnsupportedAlgorithmError,
+)
 
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
+from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.http.keys import ALGORITHM, KeyFile, NoKeysError
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.settings import TOKEN_LEEWAY
 
-ALGORITHMS = ["ES256"]
+LONGEST_NAME = 200
+"""Characters that the name of a Party or of a User ID may have: both stand in indices of Postgres."""
+_UNREADABLE = "The token is not a JWT that can be read here."
+_REASONS: dict[type[Exception], str] = {
+    BadSignatureError: "The signature of the token is not that of its key.",
+    InvalidKeyIdError: "The token is signed with a key that is not known here.",
+    MissingAlgorithmError: f"The token must be signed with {ALGORITHM}.",
+    UnsupportedAlgorithmError: f"The token must be signed with {ALGORITHM}.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +47,85 @@ class Caller:
 
 
 class TokenVerifier:
-    """Verifies tokens with the public keys of a JWKS file; the file is read again when it has changed."""
+    """Verifies tokens with the public keys of a JWKS file; the file is read again when it has changed.
 
-    def __init__(self, jwks_file: Path, audience: str) -> None:
-        self._file = jwks_file
+    `leeway` is how far the issuer's clock may be from ours, for `iat`, `nbf` and `exp`.
+    """
+
+    def __init__(self, jwks_file: Path, audience: str, leeway: timedelta = TOKEN_LEEWAY) -> None:
+        self._keys = KeyFile(jwks_file)
+        self._leeway = leeway
         self._claims = jwt.JWTClaimsRegistry(
+            now=lambda: int(machine_now().timestamp()),
+            leeway=int(leeway.total_seconds()),
             aud={"essential": True, "value": audience},
             exp={"essential": True},
             party={"essential": True},
             user_id={"essential": True},
             role={"essential": True},
         )
-        self._read_at = 0.0
-        self._keys: KeySet | None = None
 
     def verify(self, token: str) -> Caller:
-        """The caller a token speaks for. Raises Problem 401 for anything but a valid token."""
-        try:
-            claims = jwt.decode(token, self._current_keys(), algorithms=ALGORITHMS).claims
-            self._claims.validate(claims)
-            return Caller(PartyId(str(claims["party"])), UserId(str(claims["user_id"])), Role(claims["role"]))
-        except (JoseError, ValueError, TypeError) as error:
-            # TypeError: joserfc looks into a header of the sender's before it knows its types ("crit": null).
-            raise Problem(
-                401,
-                "invalid_token",
-                "The bearer token is missing or not valid.",
-                headers={"WWW-Authenticate": "Bearer"},
-            ) from error
+        """The caller a token speaks for. Raises Problem 401, which says why, for anything but a valid token.
 
-    def _current_keys(self) -> KeySet:
-        changed = self._file.stat().st_mtime
-        if self._keys is None or changed != self._read_at:
-            self._keys = KeySet.import_key_set(json.loads(self._file.read_text()))
-            self._read_at = changed
-        return self._keys
+        Raises Problem 503 while there are no keys to verify it with.
+        """
+        try:
+            claims = jwt.decode(token, self._keys.current(), algorithms=[ALGORITHM]).claims
+            self._claims.validate(claims)
+            return _caller_of(claims)
+        except NoKeysError as error:
+            raise Problem(
+                503, "no_keys", "There are no keys to verify a token with.", headers={"Retry-After": "2"}
+            ) from error
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            # TypeError: joserfc looks into a header of the sender's before it knows its types ("crit": null).
+            raise refused_token(self._why(error)) from error
+
+    def _why(self, error: Exception) -> str:
+        """Why a token is refused. What is said of claims is said of signed ones only: the signature comes first."""
+        if isinstance(error, ExpiredTokenError):
+            return "The token has expired."
+        if isinstance(error, MissingClaimError):
+            return f"The token lacks {error.description.removeprefix('Missing claim: ')}."
+        if isinstance(error, InvalidClaimError):
+            if error.claim in ("iat", "nbf"):
+                seconds = int(self._leeway.total_seconds())
+                return f"The claim {error.claim} is no time, or more than {seconds} s ahead of the clock here."
+            return f"The claim {error.claim} is not one that is taken here."
+        return next((said for kind, said in _REASONS.items() if isinstance(error, kind)), _UNREADABLE)
+
+
+def refused_token(reason: str) -> Problem:
+    """The refusal of a token, as RFC 6750 has it. The reason is ASCII without quotes, and nothing of the sender's."""
+    challenge = f'Bearer error="invalid_token", error_description="{reason}"'
+    return Problem(401, "invalid_token", reason, headers={"WWW-Authenticate": challenge})
+
+
+def _caller_of(claims: Mapping[str, Any]) -> Caller:
+    party, user_id, role = (_text(claims, name) for name in ("party", "user_id", "role"))
+    try:
+        return Caller(PartyId(party), UserId(user_id), Role(role))
+    except ValueError as error:
+        raise InvalidClaimError("role") from error
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    """A claim that names somebody: text that can be stored, compared and printed."""
+    value = claims[name]
+    if not isinstance(value, str) or not value.isprintable() or value.isspace() or len(value) > LONGEST_NAME:
+        raise InvalidClaimError(name)
+    return value
 
 
 async def caller(request: Request) -> Caller:
     """The caller of a request (a dependency)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Problem(
-            401, "invalid_token", "The bearer token is missing or not valid.", headers={"WWW-Authenticate": "Bearer"}
-        )
+    if scheme.lower() != "bearer" or not token.strip():
+        # Without an error code: the request says nothing of a token (RFC 6750, 3.1).
+        raise Problem(401, "invalid_token", "A bearer token is needed.", headers={"WWW-Authenticate": "Bearer"})
     verifier: TokenVerifier = request.app.state.verifier
-    return verifier.verify(token)
+    return verifier.verify(token.strip())
 
 
 def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, Caller]]:

@@ -39,6 +39,12 @@ def _read_instant(value: object) -> object:
     raise ValueError("a time is text, as in 2027-01-24T00:00:00Z")
 
 
+def _not_empty(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("an empty text is no time: where none is meant, leave the field out or write null")
+    return value
+
+
 def _read_span(value: object) -> object:
     if isinstance(value, str | timedelta):
         return value
@@ -47,6 +53,8 @@ def _read_span(value: object) -> object:
 
 InstantText = Annotated[UtcInstant, BeforeValidator(_read_instant)]
 """A time in a request: RFC 3339 with its zone."""
+OptionalInstant = Annotated[InstantText | None, BeforeValidator(_not_empty)]
+"""A time in a body that need not be stated."""
 SpanText = Annotated[timedelta, BeforeValidator(_read_span)]
 """A duration in the body of a request: ISO 8601."""
 

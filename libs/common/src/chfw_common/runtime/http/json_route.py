@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
+from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body, without_mark
 from chfw_common.runtime.http.problems import problems
 
 JSON = "application/json"
 LIMITS = BodyLimits(size=16 << 20, ratio=100)
 """A load of 5,000 records with every text at its longest has 6 MB."""
-REFUSALS = problems(400, 413, 415)
+REFUSALS = problems(400, 408, 413, 415)
 """What a route with a JSON body may answer, whatever it does with it."""
 
 
@@ -30,7 +30,7 @@ class _WholeBody(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, if it takes one, is JSON of a bounded size. Raises Problem 400, 413 or 415."""
+    """A route whose body, if it takes one, is JSON of a bounded size. Raises Problem 400, 408, 413 or 415."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the reading of the body."""
@@ -51,14 +51,20 @@ class JsonRoute(APIRoute):
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_refuse)
+        # As text, because of bytes the parser would also take UTF-16 and UTF-32.
+        return json.loads(without_mark(body).decode(), parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        raise malformed(f"The body is not JSON: {error.msg}.", offset=error.pos) from error
+        raise malformed(f"The body is not JSON: {error.msg}.", offset=_offset(body, error)) from error
     except RecursionError as error:
         raise malformed("The body is nested too deeply.") from error
     except ValueError as error:
         # Not UTF-8, NaN or Infinity, or a number of thousands of digits.
         raise malformed("The body is not JSON that can be read here.") from error
+
+
+def _offset(body: bytes, error: json.JSONDecodeError) -> int:
+    """The byte at which the parser stopped."""
+    return len(body) - len(without_mark(body)) + len(error.doc[: error.pos].encode())
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
-from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from chfw_common.runtime.http.problems import Problem
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
+VARY = {"Vary": "Accept"}
+"""What a list says whose form was negotiated."""
 
 Page = tuple[Sequence[dict[str, Any]], int | None]
 """Rows as they are shown, and the position after the last of them (None: there are no more)."""
@@ -36,16 +37,6 @@ def read_cursor(cursor: str | None) -> int | None:
     return position
 
 
-def wants_ndjson(request: Request) -> bool:
-    """Whether the client asks for one JSON document a line."""
-    return NDJSON in request.headers.get("accept", "")
-
-
-def wants_csv(request: Request) -> bool:
-    """Whether the client asks for CSV."""
-    return CSV in request.headers.get("accept", "")
-
-
 def ndjson(pages: Callable[[int | None], Coroutine[Any, Any, Page]], after: int | None) -> StreamingResponse:
     """Everything after a position as lines; each page is read in a transaction of its own, so memory stays flat."""
 
@@ -59,4 +50,4 @@ def ndjson(pages: Callable[[int | None], Coroutine[Any, Any, Page]], after: int 
                 return
             position = following
 
-    return StreamingResponse(lines(), media_type=NDJSON)
+    return StreamingResponse(lines(), media_type=NDJSON, headers=VARY)

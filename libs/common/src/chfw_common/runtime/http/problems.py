@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents. Every error a client can get has a code, a status and a sentence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -49,6 +49,16 @@ SCHEMA: dict[str, Any] = {
 """The form of every refusal in the documents of the routes."""
 _HEADERS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+UNKNOWN_OUTCOME = (
+    "It is not known whether the request took effect. Repeat it as it is, with the same Idempotency-Key: "
+    "then it takes effect once."
+)
+_DESCRIBED = {
+    503: f"A server is away or busy, or there are no keys to verify tokens with. {UNKNOWN_OUTCOME} "
+    "A request that only reads can be repeated at any time.",
+}
+
 
 class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
     """A refusal that the client can act on. `code` is stable; `errors` point at what is wrong in the request."""
@@ -76,6 +86,12 @@ def invalid_request(wrong: Iterable[tuple[Sequence[str | int], str]]) -> Problem
     return Problem(422, "invalid_request", "The request does not have the expected form.", errors=errors)
 
 
+def away(method: str) -> Problem:
+    """The answer while a server is away or busy. Whether a COMMIT that was cut off took effect is not known here."""
+    unknown = "" if method in _READS else f" {UNKNOWN_OUTCOME}"
+    return Problem(503, "try_again", f"A server is away or busy.{unknown}", headers={"Retry-After": "2"})
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of a route says of its refusals, by status."""
     return {status: _documented(status) for status in statuses}
@@ -83,7 +99,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _documented(status: int) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
+        "description": _DESCRIBED.get(status, HTTPStatus(status).phrase),
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{SCHEMA_NAME}"}}},
     }
     if status in _HEADERS:
@@ -105,8 +121,11 @@ def render(problem: Problem) -> JSONResponse:
     return JSONResponse(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def install_problems(app: FastAPI) -> None:
-    """Make every error of the application a problem document; what nobody foresaw is logged and says nothing."""
+def install_problems(app: FastAPI, methods_at: Callable[[Request], Sequence[str]]) -> None:
+    """Make every error of the application a problem document; what nobody foresaw is logged and says nothing.
+
+    `methods_at` says which methods the place of a request has.
+    """
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
@@ -117,15 +136,22 @@ def install_problems(app: FastAPI) -> None:
         return render(invalid_request((entry["loc"], entry["msg"]) for entry in error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "refused")
-        return render(Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {})))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The router names those of the first route alone.
+            headers["Allow"] = ", ".join(methods_at(request))
+        return render(Problem(error.status_code, code, str(error.detail), headers=headers))
+
+    @app.exception_handler(TransientError)
+    async def transient(request: Request, error: TransientError) -> JSONResponse:
+        log.warning("a request has to be repeated", action="request_unknown", path=request.url.path, error=str(error))
+        return render(away(request.method))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, TransientError) or is_transient(error):
-            return render(
-                Problem(503, "try_again", "A server is away; nothing was done.", headers={"Retry-After": "2"})
-            )
+        if is_transient(error):
+            return render(away(request.method))
         log.error("a request failed", action="request_failed", path=request.url.path, exc_info=error)
         return render(Problem(500, "internal", "The request failed here; it was logged."))
