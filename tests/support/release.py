@@ -15,7 +15,7 @@ from chfw_common.topology import partition_of_hub
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
 D = parse_instant("2027-03-31T12:00:00Z")
-CUT_OFF = parse_instant("2027-02-28T12:00:00Z")
+CUT_OFF = parse_instant("2027-02-28T23:59:59.999999Z")
 RELEASE = ReleaseId("CH-9-2")
 DAY = timedelta(days=1)
 SINCE = parse_instant("2024-01-01T00:00:00Z")

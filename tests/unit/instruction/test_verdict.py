@@ -20,7 +20,7 @@ from chfw_instruction.domain.standing import Standing, StateClass, Told, class_o
 from chfw_instruction.domain.verdict import Asked, Known, Verdict, judge
 
 D = parse_instant("2027-03-31T12:00:00Z")
-CUT_OFF = parse_instant("2027-02-28T12:00:00Z")
+CUT_OFF = parse_instant("2027-02-28T23:59:59.999999Z")
 TICK = timedelta(microseconds=1)
 HUB = HubId(0x00DB1234567890A0)
 IMAGE = Image("Acme", "CH9", frozenset({"H1"}), "9.2", frozenset({"9.1"}), frozenset({"4.1"}))

@@ -11,7 +11,7 @@ from chfw_common.kernel.waves import Wave, WaveFault
 from chfw_notifier.domain.notice import Dates, Refusal, set_dates
 
 NOW = parse_instant("2026-08-31T09:00:00Z")
-LATEST = parse_instant("2027-02-28T09:00:00Z")
+LATEST = parse_instant("2027-02-28T23:59:59.999999Z")
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 
@@ -72,7 +72,7 @@ def test_an_instruction_is_possible_up_to_the_cut_off() -> None:
     assert cut_off(exactly.automatic_date) == parse_instant("2026-08-30T09:00:00Z")
     assert exactly.first_cut_off is None
     assert Dates(NOW, NOW, NOW + DAY, parse_instant("2026-10-31T09:00:00Z")).first_cut_off == parse_instant(
-        "2026-09-30T09:00:00Z"
+        "2026-09-30T23:59:59.999999Z"
     )
 
 

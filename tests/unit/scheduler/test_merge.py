@@ -12,7 +12,7 @@ from chfw_common.kernel.rollout import AnswerKind, Group, Rule
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, latest, newer, plan
 
 D = parse_instant("2027-03-31T12:00:00Z")
-CUT_OFF = parse_instant("2027-02-28T12:00:00Z")
+CUT_OFF = parse_instant("2027-02-28T23:59:59.999999Z")
 EARLY = parse_instant("2026-12-10T02:00:00Z")
 AGREED = parse_instant("2026-12-20T02:00:00Z")
 LATE = parse_instant("2027-01-20T02:00:00Z")

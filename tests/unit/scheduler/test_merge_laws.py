@@ -100,7 +100,7 @@ def seen(outcome: Plan) -> Expected:
 
 # D as first set, and brought forward: to between the times, to before all, and so far that the cut-off is past.
 DATES = {
-    D: parse_instant("2027-02-28T12:00:00Z"),
+    D: parse_instant("2027-02-28T23:59:59.999999Z"),
     parse_instant("2026-12-20T00:00:00Z"): parse_instant("2026-11-20T00:00:00Z"),
     parse_instant("2026-12-03T00:00:00Z"): parse_instant("2026-11-03T00:00:00Z"),
     parse_instant("2026-11-05T00:00:00Z"): parse_instant("2026-10-05T00:00:00Z"),

@@ -18,7 +18,7 @@ from chfw_scheduler.domain.rollout import Decision, Pacing, Rollout
 from chfw_scheduler.domain.state import show
 
 D = parse_instant("2027-03-31T12:00:00Z")
-CUT_OFF = parse_instant("2027-02-28T12:00:00Z")
+CUT_OFF = parse_instant("2027-02-28T23:59:59.999999Z")
 T = parse_instant("2027-01-20T02:00:00Z")
 RECEIVED = parse_instant("2026-11-01T09:00:00Z")
 DAY, HOUR, TICK = timedelta(days=1), timedelta(hours=1), timedelta(microseconds=1)

@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 _HYPHENS = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){7}", re.IGNORECASE)
@@ -26,6 +26,8 @@ class Asked(Protocol):
     def kind(self) -> str: ...
     @property
     def group(self) -> str: ...
+    @property
+    def received_at(self) -> datetime: ...
     @property
     def activate_at(self) -> datetime | None: ...
     @property
@@ -98,8 +100,7 @@ class Expected:
 def judge(image: Image, boxes: Mapping[int, Box], request: Asked) -> Iterator[tuple[str, int | None]]:
     """The verdict of each entry in order, with the hub it names.
 
-    Every request of the story is sent in time and for a time before every D, so those verdicts do not occur. Nor does a
-    hub that a pilot list names occur in another request.
+    A hub that a pilot list names does not occur in another request of the story.
     """
     seen: set[int] = set()
     for text in request.entries:
@@ -140,6 +141,13 @@ def wave_of(image: Image, box: Box) -> Wave | None:
     return None
 
 
+def cut_off(date: datetime) -> datetime:
+    """The last instant in time for D: as far into the month before as D is into its own, and no further than its end."""
+    month = date.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    before = (month - timedelta(days=1)).replace(day=1)
+    return min(before + (date - month), month - timedelta(microseconds=1))
+
+
 def _read(text: str) -> int | None:
     if not (_HYPHENS.fullmatch(text) or _PLAIN.fullmatch(text)):
         return None
@@ -156,7 +164,12 @@ def _verdict(image: Image, box: Box | None, request: Asked) -> str:
 
 def _by_date(image: Image, box: Box, request: Asked) -> str:
     wave = wave_of(image, box)
+    date = wave.automatic_date if wave else image.automatic_date
     opens = image.pilot_opens if request.group == "pilot" else wave.opens if wave else None
+    if request.received_at > cut_off(date):
+        return "after_cut_off"
+    if request.activate_at is not None and request.activate_at >= date:
+        return "time_not_before_date"
     too_soon = opens is not None and request.activate_at is not None and request.activate_at < opens
     return "before_group_opens" if too_soon else "accepted"
 

@@ -73,6 +73,11 @@ class Request:
     entries: tuple[str, ...]
     measured: bool = False
 
+    @property
+    def received_at(self) -> Instant:
+        """When it is sent, and so received."""
+        return BEGINS + self.at
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionStep:

@@ -1,17 +1,31 @@
-"""Calendar months in UTC, clamped to the end of the month (REQUIREMENTS, readings)."""
+"""Calendar months in UTC, clamped to the end of the month (REQUIREMENTS, readings; ADR 0150).
+
+Every limit that is counted in months is computed here, and each of them is monotonic: a later instant never gives an
+earlier limit.
+"""
 
 import calendar
+from datetime import time
 
 from chfw_common.kernel.instants import Instant, require_utc
 
+_LAST_OF_A_DAY = time.max
+"""The last instant of a day that can be written, a microsecond before the next day."""
+
 
 def add_months(at: Instant, months: int) -> Instant:
-    """The same day and time of day `months` later (or earlier); 31 January plus one month is the last of February."""
+    """The same day and time of day `months` later (or earlier); the last instant of that month where it has no such day.
+
+    31 January at any time plus one month is 28 (or 29) February 23:59:59.999999: the greatest instant that is not after
+    "31 February". To keep the time of day there would put 28 February 12:00 after 31 January 00:00 plus one month.
+    """
     at = require_utc(at)
     index = at.year * 12 + (at.month - 1) + months
-    year, month = divmod(index, 12)
-    day = min(at.day, calendar.monthrange(year, month + 1)[1])
-    return at.replace(year=year, month=month + 1, day=day)
+    year, month = index // 12, index % 12 + 1
+    last_day = calendar.monthrange(year, month)[1]
+    if at.day > last_day:
+        return Instant.combine(at.date().replace(year=year, month=month, day=last_day), _LAST_OF_A_DAY, at.tzinfo)
+    return at.replace(year=year, month=month)
 
 
 def cut_off(automatic_date: Instant) -> Instant:
