@@ -58,13 +58,17 @@ class NoticesView(Shape):
 
 
 class OwnHubView(Shape):
-    """One of the caller's own hubs, and where it stands in a release; null where it is in none."""
+    """One of the caller's own hubs, and where it stands in a release; null where it is in none.
+
+    `activate_at` is null as well where the release is stopped or revoked and the hub is under no command.
+    """
 
     hub: str
     roles: list[str]
     second_supplier: bool
     second_has_instructed: bool
     release_id: str | None
+    release_mode: Mode | None
     state: HubState | None
     activate_at: str | None
     answer_by: str | None

@@ -79,3 +79,12 @@ create function rfc3339(at timestamptz) returns text language sql stable strict 
     select to_char(at at time zone 'UTC', case when date_trunc('second', at at time zone 'UTC') = at at time zone 'UTC'
                                                then 'YYYY-MM-DD"T"HH24:MI:SS"Z"' else 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"' end)
 $$;
+
+-- Whether the time planned for a hub still means something: a release that was stopped or revoked activates no hub that is
+-- not under a command already (`fires_at` is the time in the last one).
+create function goes_on(mode text, state text, fires_at timestamptz) returns boolean
+language sql immutable parallel safe as $$
+    select mode not in ('stop', 'revoked') or (
+        fires_at is not null and state not in ('eligible', 'awaiting_consent', 'scheduled', 'distributing', 'delivered',
+                                               'delivery_failed', 'activation_failed', 'not_applied'))
+$$;

@@ -21,7 +21,7 @@ def notice_document(release: Release, now: Instant) -> dict[str, Any]:
         automatic_date=format_instant(release.automatic_date),
         waves=show_waves(release.waves),
         cut_off=format_instant(last),
-        instruction_possible=now <= last,
+        instruction_possible=release.takes_instructions and now <= last,
         mode=release.mode.value,
         epoch=release.epoch,
     )

@@ -15,6 +15,7 @@ COLUMNS = (
     "second_supplier",
     "second_has_instructed",
     "release_id",
+    "release_mode",
     "state",
     "activate_at",
     "answer_by",

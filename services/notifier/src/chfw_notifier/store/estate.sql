@@ -1,13 +1,15 @@
 -- name: estate
--- A Party's own hubs from hub $2 on, at most $3, each with where it stands in the release that concerns it most: one
--- that is still open, else the newest. Of the second Supplier: that there is one, and whether it has instructed.
+-- A Party's own hubs from hub $2 on, at most $3, each with where it stands in the release that concerns it most: first one
+-- that is neither stopped nor revoked, of these one that is not final for the hub, of these the newest. Of the second
+-- Supplier: that there is one, and whether it has instructed.
 select h.hub as position, eui64(h.hub) as hub,
        concat_ws(' ', case when h.import_party = $1 then 'IS' end, case when h.gas_party = $1 then 'GS' end) as roles,
        coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
        coalesce(h.import_party <> $1 and l.import_party = h.import_party and l.import_instructed, false)
            or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
            as second_has_instructed,
-       l.release_id, l.state, rfc3339(l.activate_at) as activate_at, rfc3339(l.answer_by) as answer_by,
+       l.release_id, l.mode as release_mode, l.state, rfc3339(l.activate_at) as activate_at,
+       rfc3339(l.answer_by) as answer_by,
        coalesce(l.pilot, false) as pilot, l.wave, h.model, h.hardware, h.firmware, h.region
 from (
     (select hub from smi_published.hub where import_party = $1 and hub >= $2 order by hub limit $3)
@@ -17,11 +19,16 @@ from (
 ) own
 join smi_published.hub h using (hub)
 left join lateral (
-    select stand.* from release r
+    select stand.release_id, r.mode, stand.state, stand.pilot, stand.wave, stand.import_party, stand.gas_party,
+           stand.import_instructed, stand.gas_instructed,
+           case when goes_on(r.mode, stand.state, stand.fires_at) then stand.activate_at end as activate_at,
+           case when r.mode not in ('stop', 'revoked') then stand.answer_by end as answer_by
+    from release r
     join scheduler_published.ledger stand
         on stand.release_id = r.release_id and stand.part = h.part and stand.hub = h.hub
     where $1 in (stand.import_party, stand.gas_party)
-    order by stand.state in ('confirmed', 'failed_final', 'cancelled', 'superseded', 'departed'), r.notified_at desc,
+    order by r.mode in ('stop', 'revoked'),
+             stand.state in ('confirmed', 'failed_final', 'cancelled', 'superseded', 'departed'), r.notified_at desc,
              r.release_id
     limit 1
 ) l on true
@@ -35,7 +42,9 @@ select h.hub as position, eui64(h.hub) as hub,
        coalesce(h.import_party <> $1 and l.import_party = h.import_party and l.import_instructed, false)
            or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
            as second_has_instructed,
-       l.release_id, l.state, rfc3339(l.activate_at) as activate_at, rfc3339(l.answer_by) as answer_by,
+       l.release_id, r.mode as release_mode, l.state,
+       rfc3339(case when goes_on(r.mode, l.state, l.fires_at) then l.activate_at end) as activate_at,
+       rfc3339(case when r.mode not in ('stop', 'revoked') then l.answer_by end) as answer_by,
        l.pilot, l.wave, h.model, h.hardware, h.firmware, h.region
 from (
     (select h.hub from smi_published.hub h
@@ -49,6 +58,7 @@ from (
 ) own
 join smi_published.hub h using (hub)
 join scheduler_published.ledger l on l.release_id = $4 and l.part = h.part and l.hub = h.hub
+join release r on r.release_id = l.release_id
 order by h.hub
 
 -- name: pilot_candidates

@@ -9,7 +9,7 @@ from chfw_common.events.release import ReleaseNotified
 from chfw_common.events.waves import waves_from_json, waves_to_json
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import Mode
+from chfw_common.kernel.rollout import ENDS, Mode
 from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
@@ -26,6 +26,14 @@ class Release:
     mode: Mode
     automatic_date: Instant
     waves: tuple[Wave, ...]
+
+    @property
+    def takes_instructions(self) -> bool:
+        """Whether a request on it can be accepted, as far as it does not depend on the time or on hubs.
+
+        Intake refuses the whole request otherwise. A release that is held or paused takes instructions.
+        """
+        return self.mode not in ENDS and self.notice.cpl.state == "Active"
 
 
 async def add(tx: Tx, notice: ReleaseNotified) -> bool:
