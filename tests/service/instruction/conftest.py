@@ -14,9 +14,9 @@ from tests.support.serving import Stand, standing
 
 
 async def install(tx: Tx, _database: str) -> None:
-    """The schemas of intake and of the inventory it looks things up in."""
-    await migrate(tx, "smi")
-    await migrate(tx, "instruction")
+    """The schemas of intake, and of the inventory and the ledger it looks things up in."""
+    for service in ("smi", "scheduler", "instruction"):
+        await migrate(tx, service)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState
 from chfw_common.kernel.waves import Wave
 from chfw_instruction.domain.entries import CHUNK_ENTRIES, Listing, TooManyEntriesError, read_entries
-from chfw_instruction.domain.standing import Standing, StateClass, Told, class_of, newest, standing
+from chfw_instruction.domain.standing import Standing, StateClass, Told, class_of, newest, showings, standing
 from chfw_instruction.domain.verdict import Asked, Known, Verdict, judge
 
 D = parse_instant("2027-03-31T12:00:00Z")
@@ -49,6 +49,7 @@ class Case(NamedTuple):
     standing: Standing | None = None
     pilot_size: int = 0
     in_pilot: bool = False
+    shown: bool = False
 
 
 def verdict(case: Case) -> Verdict:
@@ -57,6 +58,7 @@ def verdict(case: Case) -> Verdict:
         {} if case.standing is None else {HUB: case.standing},
         {HUB} if case.in_pilot else set(),
         case.pilot_size,
+        {HUB} if case.shown else set(),
     )
     (said,) = judge(case.asked, [case.hub], {0} if case.duplicate else (), known)
     return said
@@ -97,6 +99,9 @@ TABLE: list[tuple[str, Case]] = [
     ("accepted", Case(asked=replace(PILOT, pilot_opens=CUT_OFF, kind=AnswerKind.WITHDRAW))),
     ("pilot_full", Case(asked=PILOT, pilot_size=1)),
     ("accepted", Case(asked=PILOT, pilot_size=1, in_pilot=True)),
+    ("time_not_shown", Case(asked=replace(ASKED, kind=AnswerKind.AGREE))),
+    ("accepted", Case(asked=replace(ASKED, kind=AnswerKind.AGREE), shown=True)),
+    ("time_not_before_date", Case(asked=replace(ASKED, kind=AnswerKind.AGREE, activate_at=D))),
     ("accepted", Case(asked=PILOT)),
     ("accepted", Case(pilot_size=1)),
     ("accepted", Case()),
@@ -113,7 +118,7 @@ def test_each_row(expected: str, case: Case) -> None:
 
 def test_the_rows_stand_in_the_order_of_the_table() -> None:
     """Everything is wrong at once; mending the first fault shows the next row."""
-    late = replace(PILOT, received_at=CUT_OFF + TICK, activate_at=D)
+    late = replace(PILOT, received_at=CUT_OFF + TICK, activate_at=D, kind=AnswerKind.AGREE)
     bad = GOOD._replace(import_party=None, device_type="GPF", status="Pending", firmware="8.0", model="CH8", gbcs="3.2")
     case = Case(late, None, duplicate=True, found=None, standing=Standing.OTHER_HOLDS, pilot_size=1)
     seen = [verdict(case)]
@@ -131,8 +136,9 @@ def test_the_rows_stand_in_the_order_of_the_table() -> None:
         {"standing": None},
         {"asked": (late := replace(late, received_at=CUT_OFF, pilot_opens=CUT_OFF))},
         {"asked": (late := replace(late, activate_at=CUT_OFF - TICK))},
-        {"asked": (late := replace(late, activate_at=None))},
-        {"asked": replace(late, pilot_opens=D)},
+        {"asked": (late := replace(late, activate_at=CUT_OFF))},
+        {"asked": replace(late, received_at=CUT_OFF - TICK)},
+        {"shown": True},
         {"pilot_size": 0},
     ]
     for change in mending:
@@ -199,6 +205,14 @@ def test_of_several_words_on_a_hub_the_highest_version_counts() -> None:
     words = [Told(HUB, 3, StateClass.ARMED), Told(HubId(2), 1, StateClass.OPEN), Told(HUB, 2, StateClass.HOLDS)]
     assert newest(words) == [Told(HUB, 3, StateClass.ARMED, moved=True), words[1]]
     assert newest([words[0], words[0]]) == [words[0]]
+
+
+def test_what_was_shown_counts_whatever_the_version() -> None:
+    one, other = showings([ELEC, PartyId("gas")], OPENS), showings([ELEC], WAVE_D)
+    words = [Told(HUB, 3, StateClass.OPEN, shown=one), Told(HUB, 2, StateClass.OPEN, shown=other)]
+    assert newest(words) == [Told(HUB, 3, StateClass.OPEN, shown=one + other)]
+    assert newest([words[0], words[0]]) == [words[0]]
+    assert showings([ELEC], None) == ()
 
 
 @pytest.mark.parametrize("sizes", [[25_001], [1, 9_999, 10_000, 5_001], [12_345, 12_656]])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_cli.demo.client import Client
-from chfw_cli.demo.oracle import judge
+from chfw_cli.demo.oracle import judge_all
 from chfw_cli.demo.pacing import Timeline
 from chfw_cli.demo.story import IMAGE, RELEASE_ID, Request, Story
 
@@ -68,16 +68,16 @@ async def _until_answered(client: Client, request: Request, timeline: Timeline) 
 
 async def verdict_mismatches(client: Client, story: Story, ids: Mapping[str, str]) -> list[str]:
     """Compare every verdict of every request with what the oracle says of it, entry by entry."""
-    boxes = story.boxes()
     found: list[str] = []
-    for request in story.requests:
+    judged = judge_all(IMAGE, story.boxes(), story.requests)
+    for request, (_, verdicts) in zip(story.requests, judged, strict=True):
         said: list[Any] = []
         path = f"/v1/instructions/{ids[request.key]}/results"
         async for page in client.pages(
             "instruction", path, "results", party=request.party, role=request.role, limit=PAGE
         ):
             said += page
-        expected = [verdict for verdict, _ in judge(IMAGE, boxes, request)]
+        expected = [verdict for verdict, _ in verdicts]
         if len(said) != len(expected):
             found.append(f"{request.key}: {len(expected)} entries, {len(said)} verdicts")
         for row, verdict, text in zip(said, expected, request.entries, strict=False):

@@ -6,7 +6,7 @@ their code, so that both being wrong in the same way is unlikely.
 
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -88,30 +88,35 @@ class Image:
 class Expected:
     """What must hold of one hub. `planned_at` None: as soon as capacity allows. `pilot`: somebody's list names it.
 
-    It is in this wave, and never activated before `opens`.
+    `proposed_at` is the latest time that a Party stated and may be agreed to. It is in this wave, and never activated
+    before `opens`.
     """
 
     planned_at: datetime | None
+    proposed_at: datetime | None
     pilot: bool
     wave: str | None
     opens: datetime | None
 
 
-def judge(image: Image, boxes: Mapping[int, Box], request: Asked) -> Iterator[tuple[str, int | None]]:
-    """The verdict of each entry in order, with the hub it names.
+def judge_all(
+    image: Image, boxes: Mapping[int, Box], requests: Iterable[Asked]
+) -> Iterator[tuple[Asked, list[tuple[str, int | None]]]]:
+    """Each request with the verdict of each of its entries in order, and the hub that the entry names.
 
-    A hub that a pilot list names does not occur in another request of the story.
+    The requests come in the order of acceptance. What is proposed for a hub after one of them is shown to both of its
+    Parties before the next. A hub that a pilot list names does not occur in another request of the story.
     """
-    seen: set[int] = set()
-    for text in request.entries:
-        hub = _read(text)
-        if hub is None:
-            yield "malformed_id", None
-        elif hub in seen:
-            yield "duplicate_in_request", hub
-        else:
-            seen.add(hub)
-            yield _verdict(image, boxes.get(hub), request), hub
+    words: dict[int, dict[str, Asked]] = {}
+    shown: dict[int, set[datetime]] = {}
+    for request in requests:
+        said = list(_judge(image, boxes, request, shown))
+        yield request, said
+        for verdict, hub in said:
+            if verdict == "accepted" and hub is not None:
+                words.setdefault(hub, {})[request.party] = request
+                proposed = _plan(image, boxes[hub], words[hub]).proposed_at
+                shown.setdefault(hub, set()).update([] if proposed is None else [proposed])
 
 
 def expect(image: Image, boxes: Mapping[int, Box], requests: Iterable[Asked]) -> dict[int, Expected]:
@@ -121,14 +126,12 @@ def expect(image: Image, boxes: Mapping[int, Box], requests: Iterable[Asked]) ->
     planned time, so they do not occur here.
     """
     words: dict[int, dict[str, Asked]] = {}
-    for request in requests:
-        for verdict, hub in judge(image, boxes, request):
+    for request, said in judge_all(image, boxes, requests):
+        for verdict, hub in said:
             if verdict == "accepted" and hub is not None:
                 words.setdefault(hub, {})[request.party] = request
     return {
-        box.hub: _plan(image, wave_of(image, box), words.get(box.hub, {}), {box.import_party, box.gas_party})
-        for box in boxes.values()
-        if _applies(image, box) is None
+        box.hub: _plan(image, box, words.get(box.hub, {})) for box in boxes.values() if _applies(image, box) is None
     }
 
 
@@ -154,15 +157,33 @@ def _read(text: str) -> int | None:
     return int.from_bytes(bytes.fromhex(text.replace("-", "")), "big", signed=True)
 
 
-def _verdict(image: Image, box: Box | None, request: Asked) -> str:
+def _judge(
+    image: Image, boxes: Mapping[int, Box], request: Asked, shown: Mapping[int, Collection[datetime]]
+) -> Iterator[tuple[str, int | None]]:
+    seen: set[int] = set()
+    for text in request.entries:
+        hub = _read(text)
+        if hub is None:
+            yield "malformed_id", None
+        elif hub in seen:
+            yield "duplicate_in_request", hub
+        else:
+            seen.add(hub)
+            yield _verdict(image, boxes.get(hub), request, shown.get(hub, ())), hub
+
+
+def _verdict(image: Image, box: Box | None, request: Asked, shown: Collection[datetime]) -> str:
     if box is None:
         return "unknown_hub"
     if (box.import_party if request.role == "IS" else box.gas_party) != request.party:
         return "not_responsible"
-    return _applies(image, box) or _by_date(image, box, request)
+    refused = _applies(image, box) or _by_date(image, box, request)
+    if refused is None and request.kind == "agree" and request.activate_at not in shown:
+        return "time_not_shown"
+    return refused or "accepted"
 
 
-def _by_date(image: Image, box: Box, request: Asked) -> str:
+def _by_date(image: Image, box: Box, request: Asked) -> str | None:
     wave = wave_of(image, box)
     date = wave.automatic_date if wave else image.automatic_date
     opens = image.pilot_opens if request.group == "pilot" else wave.opens if wave else None
@@ -171,7 +192,7 @@ def _by_date(image: Image, box: Box, request: Asked) -> str:
     if request.activate_at is not None and request.activate_at >= date:
         return "time_not_before_date"
     too_soon = opens is not None and request.activate_at is not None and request.activate_at < opens
-    return "before_group_opens" if too_soon else "accepted"
+    return "before_group_opens" if too_soon else None
 
 
 def _applies(image: Image, box: Box) -> str | None:
@@ -187,11 +208,14 @@ def _applies(image: Image, box: Box) -> str | None:
     return next((reason for reason, holds in reasons if holds), None)
 
 
-def _plan(image: Image, wave: Wave | None, said: dict[str, Asked], parties: set[str]) -> Expected:
+def _plan(image: Image, box: Box, said: dict[str, Asked]) -> Expected:
+    wave = wave_of(image, box)
+    parties = {box.import_party, box.gas_party}
     yes = [word for party, word in said.items() if party in parties and word.kind in ("instruct", "agree")]
     name, opens, date = (wave.name, wave.opens, wave.automatic_date) if wave else (None, None, image.automatic_date)
     if not yes:
-        return Expected(date, False, name, opens)
+        return Expected(date, None, False, name, opens)
     times = [word.activate_at for word in yes if word.activate_at is not None]
     pilot = any(word.group == "pilot" for word in yes)
-    return Expected(max(times) if times else None, pilot, name, image.pilot_opens if pilot else opens)
+    latest = max(times) if times else None
+    return Expected(latest, latest, pilot, name, image.pilot_opens if pilot else opens)

@@ -2,5 +2,5 @@
 
 READERS: dict[str, tuple[str, ...]] = {
     "smi": ("instruction", "scheduler", "notifier"),
-    "scheduler": ("notifier", "governance"),
+    "scheduler": ("instruction", "notifier", "governance"),
 }

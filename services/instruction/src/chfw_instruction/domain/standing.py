@@ -1,10 +1,12 @@
-"""Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states."""
+"""Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states, and the times
+that were shown to Parties to agree to."""
 
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from chfw_common.kernel.ids import HubId, ReleaseId
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
+from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
 
 
@@ -64,17 +66,31 @@ def standing(asked_for: ReleaseId, rows: Iterable[tuple[ReleaseId, StateClass]])
     return Standing.FINISHED if finished else None
 
 
+def showing(party: PartyId, proposed_at: Instant) -> str:
+    """That this time was shown to this Party as the proposed one, as it is noted of a hub."""
+    return f"{format_instant(proposed_at)} {party}"
+
+
+def showings(parties: Iterable[PartyId], proposed_at: Instant | None) -> tuple[str, ...]:
+    """What is noted of hubs for which a time is proposed; nothing where none is."""
+    return () if proposed_at is None else tuple(showing(party, proposed_at) for party in parties)
+
+
 class Told(NamedTuple):
-    """The newest word on a hub in one batch; `moved`: the batch told of more than one class."""
+    """The newest word on a hub in one batch.
+
+    `moved`: the batch told of more than one class. `shown`: all that the batch showed to Parties (see `showing`).
+    """
 
     hub: HubId
     version: int
     state: StateClass
     moved: bool = False
+    shown: tuple[str, ...] = ()
 
 
 def newest(words: Iterable[Told]) -> list[Told]:
-    """One word for each hub, that of the highest version."""
+    """One word for each hub, that of the highest version; whatever was shown counts, also of an older one."""
     found: dict[HubId, Told] = {}
     for word in words:
         known = found.get(word.hub)
@@ -82,5 +98,6 @@ def newest(words: Iterable[Told]) -> list[Told]:
             found[word.hub] = word
             continue
         last = word if word.version > known.version else known
-        found[word.hub] = last._replace(moved=known.moved or known.state is not word.state)
+        shown = known.shown if known.shown == word.shown else tuple(dict.fromkeys((*known.shown, *word.shown)))
+        found[word.hub] = last._replace(moved=known.moved or known.state is not word.state, shown=shown)
     return list(found.values())

@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     TIME_NOT_BEFORE_DATE = "time_not_before_date"
     BEFORE_GROUP_OPENS = "before_group_opens"
     PILOT_CLOSED = "pilot_closed"
+    TIME_NOT_SHOWN = "time_not_shown"
     PILOT_FULL = "pilot_full"
     ACCEPTED = "accepted"
 
@@ -73,6 +74,11 @@ class Asked:
         """Whether the dates say of a hub of the pilot something else than of another."""
         return self.activate_at is not None and (bool(self.waves) or self.activate_at < self.pilot_opens)
 
+    @property
+    def time_agreed(self) -> Instant | None:
+        """The time that the Party says it was shown; None where it does not agree to one."""
+        return self.activate_at if self.kind is AnswerKind.AGREE else None
+
     def refused_by_date(self, wave: Wave | None, *, pilot: bool) -> Verdict | None:
         """What the dates say of every hub of a wave, None being the rest, in the pilot or not.
 
@@ -99,13 +105,14 @@ class Known:
     """What is known of the hubs of a chunk when it is judged.
 
     `pilot`: the hubs among them that are in the pilot, whatever the Party that asks says now. `pilot_size`: all hubs in
-    it; it matters to a pilot list.
+    it; it matters to a pilot list. `shown`: the hubs among them for which the Party was shown the time that it agrees to.
     """
 
     inventory: Mapping[HubId, HubFields]
     standing: Mapping[HubId, Standing]
     pilot: Collection[HubId] = frozenset()
     pilot_size: int = 0
+    shown: Collection[HubId] = frozenset()
 
 
 def judge(asked: Asked, hubs: Sequence[HubId | None], duplicates: Collection[int], known: Known) -> list[Verdict]:
@@ -146,7 +153,7 @@ class _Rows:
         standing = self._known.standing.get(hub)
         if standing is not None:
             return _STANDING[standing]
-        return self._by_date(hub, found.region) or self._by_room(hub)
+        return self._by_date(hub, found.region) or self._by_showing(hub) or self._by_room(hub)
 
     def _by_image(self, hub: HubId, found: HubFields) -> Verdict | None:
         kind = found[7:]
@@ -167,6 +174,10 @@ class _Rows:
         if dated not in self._dated:
             self._dated[dated] = self._asked.refused_by_date(wave, pilot=pilot)
         return self._dated[dated]
+
+    def _by_showing(self, hub: HubId) -> Verdict | None:
+        unseen = self._asked.time_agreed is not None and hub not in self._known.shown
+        return Verdict.TIME_NOT_SHOWN if unseen else None
 
     def _by_room(self, hub: HubId) -> Verdict:
         if self._room is None or hub in self._pilot:

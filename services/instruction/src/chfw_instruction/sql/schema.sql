@@ -22,13 +22,15 @@ create table decision (
     waves jsonb not null
 );
 
--- Hubs that a release has ever held (distributing or later), armed or finished with, as the ledger told it; hubs that it
--- never touched have no row. `class` is rewritten only when it changes, so most progress of a hub writes nothing.
+-- Hubs that a release has ever held (distributing or later), armed or finished with, or for which a time was proposed, as
+-- the ledger told it; other hubs have no row. `class` is rewritten only when it changes, so most progress of a hub writes
+-- nothing. `shown`: each time that was proposed, with each Party that it was shown to.
 create table hub_standing (
     hub bigint not null,
     release_id text not null,
     version int not null,
     class text not null check (class in ('open', 'holds', 'armed', 'final')),
+    shown jsonb not null default '[]',
     primary key (hub, release_id)
 ) with (fillfactor = 70);
 

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.kernel.hubs import HubFields
 from chfw_common.kernel.ids import HubId
-from chfw_common.published import smi
+from chfw_common.published import scheduler, smi
 from chfw_common.runtime.service import JobKind, JobStep, Now, Outgoing, Tx, hub_events
 from chfw_common.topology import INSTRUCTION_RECEIVED
 from chfw_instruction.domain import verdict
@@ -43,13 +44,27 @@ async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:
         for hub, rows in (await standings.of_hubs(tx, hubs)).items()
         if (found := standing(request.release_id, rows)) is not None
     }
+    known = verdict.Known(inventory, standing_of, shown=await _shown(tx, request, inventory))
     if request.asked.for_pilot:
         members, size = await pilot.lock(tx, request.release_id, hubs)
-        return verdict.Known(inventory, standing_of, members, size)
+        return replace(known, pilot=members, pilot_size=size)
     if request.asked.depends_on_pilot:
         others = await pilot.named_by_others(tx, request.release_id, request.party, hubs)
-        return verdict.Known(inventory, standing_of, others)
-    return verdict.Known(inventory, standing_of)
+        return replace(known, pilot=others)
+    return known
+
+
+async def _shown(tx: Tx, request: Known, inventory: Mapping[HubId, HubFields]) -> set[HubId]:
+    """For which hubs the Party was shown the time that it agrees to: what was told of them, and what is proposed now.
+
+    A Supplier may have read of a proposal that is still on its way to intake; the ledger has it already.
+    """
+    agreed = request.asked.time_agreed
+    if agreed is None:
+        return set()
+    told = await standings.shown_to(tx, request.release_id, request.party, agreed, list(inventory))
+    places = [(found.part, hub) for hub, found in inventory.items() if hub not in told]
+    return told | await scheduler.proposed(tx, request.release_id, request.party, agreed, places)
 
 
 async def _move_pilot(tx: Tx, request: Known, accepted: Sequence[HubId]) -> None:

@@ -5,7 +5,7 @@ from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.release import ReleaseNotified
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.runtime.service import Batch, Now, Outcome, Tx
-from chfw_instruction.domain.standing import Told, class_of, newest
+from chfw_instruction.domain.standing import Told, class_of, newest, showings
 from chfw_instruction.store import releases, standings
 
 
@@ -24,13 +24,17 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Ou
 
 
 async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Now) -> Outcome:  # noqa: ARG001
-    """Keep which hubs a release holds, has armed or has finished."""
+    """Keep which hubs a release holds, has armed or has finished, and which times their Parties were shown.
+
+    What came too late is told to one Party alone; what is shown to it then, all were shown before.
+    """
     told: dict[ReleaseId, list[Told]] = {}
     for event in batch.events:
         words = told.setdefault(event.release_id, [])
         for item in event.items:
             state = class_of(item.state)
-            words += (Told(hub, version, state) for hub, version in item.hubs.items())
+            shown = showings(item.too_late or item.answers, item.proposed_at)
+            words += (Told(hub, version, state, shown=shown) for hub, version in item.hubs.items())
     for release_id, words in sorted(told.items()):
         await standings.keep(tx, release_id, newest(words))
     return Outcome()
