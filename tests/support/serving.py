@@ -141,11 +141,17 @@ async def standing(
 ) -> AsyncIterator[Stand]:
     """A service that knows nothing yet, on a database of its own. `build` gets the address."""
     dsn = databases.clone(template, prepare)
-    service = build(dsn)
+    async with serving(build(dsn), dsn, verifier) as stand:
+        yield stand
+    databases.drop(dsn)
+
+
+@contextlib.asynccontextmanager
+async def serving(service: Service, dsn: str, verifier: TokenVerifier | None = None) -> AsyncIterator[Stand]:
+    """A service on a database that is there; several may share it."""
     database = await open_database(dsn, service.name)
     clock, metrics = StoryClock(NOW), Metrics(service.name, service.consumes)
     transport = httpx2.ASGITransport(app_of(service, database, clock, metrics, verifier))
     async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
         yield Stand(service, database, clock, client, TickRunner(service, database, metrics), dsn)
     await database.close()
-    databases.drop(dsn)

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
+
 from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
+from chfw_common.published import scheduler
 from chfw_common.topology import HUB_PROGRESSED, partition_of_hub
 from tests.service.instruction.test_standing import judged
 from tests.support.release import DAY, NOW, RELEASE
@@ -118,3 +121,13 @@ async def test_who_instructs_needs_to_be_shown_nothing(stand: Stand) -> None:
     await stand.announce()
     await stand.load_hubs([1])
     assert await judged(stand, "a", [1], activate_at=format_instant(FIRST)) == ["accepted"]
+
+
+async def test_the_role_of_intake_may_read_what_is_proposed(chfw_dsn: str) -> None:
+    connection = await asyncpg.connect(chfw_dsn)
+    try:
+        await connection.execute("set role chfw_instruction")
+        async with connection.transaction():
+            assert await scheduler.proposed(connection, RELEASE, ELEC, FIRST, [(0, HubId(1))]) == set()
+    finally:
+        await connection.close()

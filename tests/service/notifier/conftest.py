@@ -15,7 +15,7 @@ from tests.support.serving import Stand, standing
 
 async def install(tx: Tx, _database: str) -> None:
     """The schema of the notifier, and those whose views it reads."""
-    for service in ("smi", "scheduler", NAME):
+    for service in ("smi", "scheduler", "instruction", NAME):
         await migrate(tx, service)
 
 

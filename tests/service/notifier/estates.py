@@ -17,13 +17,13 @@ insert into scheduler.ledger (release_id, part, hub, version, smi_version, smi_f
     import_party, import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries, arm_epoch,
     arm_counter, cancel_counter, cancel_refusals, arm_tries, reads, read_counter, state, pilot, wave,
     activate_at, answer_by)
-values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', 'north', $4, $4 || '-user', $5, $6, $6 || '-user', $7, $8::text::jsonb,
+values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', 'north', $4, $4 || '-is', $5, $6, $6 || '-gs', $7, $8::text::jsonb,
     0, 0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12, $13)
 """
 _HUB = """
 insert into smi.hub (hub, part, device_type, status, status_since, manufacturer, model, hardware, firmware, gbcs,
     region, import_party, import_user, import_since, gas_party, gas_user, gas_since, smi_version)
-values ($1, $2, 'CHF', 'Commissioned', $3, 'Acme', $4, 'H1', $5, '4.1', $6, $7, $7 || '-user', $8, $9, $9 || '-user',
+values ($1, $2, 'CHF', 'Commissioned', $3, 'Acme', $4, 'H1', $5, '4.1', $6, $7, $7 || '-is', $8, $9, $9 || '-gs',
     $10, 1)
 """
 

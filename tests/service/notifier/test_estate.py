@@ -10,8 +10,10 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from chfw_common.kernel.ids import HubId, hub_eui64
+from chfw_common.kernel.ids import HubId, UserId, hub_eui64
 from chfw_common.kernel.instants import format_instant, parse_instant
+from chfw_common.kernel.roles import Role
+from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.problems import Problem
 from chfw_notifier.api.exports import Exports, Write, pieces
 from chfw_notifier.store import estate
@@ -206,6 +208,8 @@ async def test_the_notifier_s_own_role_may_read_what_the_lists_need(chfw_dsn: st
         async with connection.transaction():
             for scope in (Scope(ELEC), Scope(ELEC, RELEASE)):
                 assert await estate.page(connection, scope, after=None, limit=1) == []
-            assert await estate.pilot_candidates(connection, ELEC, RELEASE, regions=None, models=None) == []
+            who = Caller(ELEC, UserId("elec-is"), Role.IMPORT_SUPPLIER)
+            assert await estate.pilot_candidates(connection, who, RELEASE, regions=None, models=None) == []
+            assert await estate.pilot_size(connection, RELEASE) == 0
     finally:
         await connection.close()

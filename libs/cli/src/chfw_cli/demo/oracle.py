@@ -145,7 +145,7 @@ def wave_of(image: Image, box: Box) -> Wave | None:
 
 
 def cut_off(date: datetime) -> datetime:
-    """The last instant in time for D: as far into the month before as D is into its own, and no further than its end."""
+    """The last instant in time for D: as far into the month before as D is into its own, no further than its end."""
     month = date.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     before = (month - timedelta(days=1)).replace(day=1)
     return min(before + (date - month), month - timedelta(microseconds=1))

@@ -14,7 +14,7 @@ _LAST_OF_A_DAY = time.max
 
 
 def add_months(at: Instant, months: int) -> Instant:
-    """The same day and time of day `months` later (or earlier); the last instant of that month where it has no such day.
+    """The same day and time `months` later (or earlier); the last instant of that month where it has no such day.
 
     31 January at any time plus one month is 28 (or 29) February 23:59:59.999999: the greatest instant that is not after
     "31 February". To keep the time of day there would put 28 February 12:00 after 31 January 00:00 plus one month.

@@ -2,5 +2,6 @@
 
 READERS: dict[str, tuple[str, ...]] = {
     "smi": ("instruction", "scheduler", "notifier"),
+    "instruction": ("notifier",),
     "scheduler": ("instruction", "notifier", "governance"),
 }

@@ -1,5 +1,5 @@
-"""Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states, and the times
-that were shown to Parties to agree to."""
+"""Where hubs stand in releases, as far as it refuses an instruction: three classes of the ledger's states, and the
+times that were shown to Parties to agree to."""
 
 from collections.abc import Iterable
 from enum import StrEnum

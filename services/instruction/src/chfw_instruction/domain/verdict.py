@@ -105,7 +105,7 @@ class Known:
     """What is known of the hubs of a chunk when it is judged.
 
     `pilot`: the hubs among them that are in the pilot, whatever the Party that asks says now. `pilot_size`: all hubs in
-    it; it matters to a pilot list. `shown`: the hubs among them for which the Party was shown the time that it agrees to.
+    it; it matters to a pilot list. `shown`: those of them for which the Party was shown the time that it agrees to.
     """
 
     inventory: Mapping[HubId, HubFields]

@@ -99,3 +99,6 @@ create table pilot_hub (
     party text not null references party,
     primary key (release_id, hub, party)
 );
+
+-- Which hubs are in the pilot of a release; not by whose list.
+create view instruction_published.pilot_hub as select distinct release_id, hub from pilot_hub;

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/releases", tags=["pilot"], route_class=JsonRoute)
 
 
 class RulesBody(Shape):
-    """The rules. The smaller of share (rounded up) and size counts; without either, the cap of the release does."""
+    """The rules. The smallest of share (rounded up), size and the room in the pilot counts."""
 
     share: Annotated[Decimal, Field(gt=0, le=1, max_digits=12)] | None = None
     size: Annotated[int, Field(ge=1, le=250_000, strict=True)] | None = None
@@ -35,7 +35,7 @@ class RulesBody(Shape):
 @router.post(
     "/{release_id}/pilot:preview",
     operation_id="previewPilot",
-    responses={200: {"model": PilotView}, **REFUSALS, **problems(404)},
+    responses={200: {"model": PilotView}, **REFUSALS, **problems(404, 409)},
 )
 async def post(
     who: Annotated[Caller, Depends(supplier)],
@@ -43,9 +43,12 @@ async def post(
     body: RulesBody,
     work: Annotated[Commands, Depends(commands)],
 ) -> dict[str, Any]:
-    """The hubs these rules choose from the caller's own of which nothing is under way. The same seed, the same hubs."""
+    """The hubs these rules choose from those of the caller's User ID that intake takes in a pilot list now.
+
+    The same seed over the same hubs chooses the same.
+    """
     wish = preview.Wish(
-        party=who.party,
+        caller=who,
         release_id=release_id,
         share=body.share,
         size=body.size,
@@ -55,7 +58,7 @@ async def post(
         stratified=body.stratified,
     )
     async with work.reading() as tx:
-        candidates, rules = await preview.load(tx, wish)
+        candidates, rules = await preview.load(tx, wish, work.now())
     # Off the loop: a lot for each hub of a large estate takes longer than anybody else should wait.
     return await asyncio.to_thread(_chosen, candidates, rules)
 

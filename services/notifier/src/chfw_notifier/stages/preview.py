@@ -5,18 +5,23 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
+from chfw_common.kernel.applicability import Image
+from chfw_common.kernel.ids import ReleaseId, hub_eui64
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.service import Tx
-from chfw_notifier.domain.pilot import Candidate, Choice, Rules, Stratum
+from chfw_notifier.domain.offer import Closed, Offered, candidates
+from chfw_notifier.domain.pilot import Candidate, Choice, Rules
 from chfw_notifier.store import estate, releases
+from chfw_notifier.store.releases import Release
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a Supplier asks for; no region or model named means any of them."""
+    """What a User ID of a Supplier asks for; no region or model named means any of them."""
 
-    party: PartyId
+    caller: Caller
     release_id: ReleaseId
     share: Decimal | None
     size: int | None
@@ -26,23 +31,49 @@ class Wish:
     stratified: bool
 
 
-async def load(tx: Tx, wish: Wish) -> tuple[list[Candidate], Rules]:
-    """What may be chosen, and by which rules. Without share and size, the cap of the release is the size.
+_SAID = {
+    Closed.RELEASE_REVOKED: "The notice of this release was revoked.",
+    Closed.RELEASE_STOPPED: "This release was stopped.",
+    Closed.CPL_NOT_ACTIVE: "The CPL entry of this release is not Active.",
+    Closed.PILOT_CLOSED: "The pilot has opened: it takes no more lists.",
+}
 
-    Raises Problem 404 for an unknown release.
+
+async def load(tx: Tx, wish: Wish, now: Instant) -> tuple[list[Candidate], Rules]:
+    """What may be chosen, and by which rules. Without share and size, the cap of the release is the size; nobody gets
+    more than there is room for in the pilot.
+
+    Raises Problem 404 for an unknown release, 409 for one that takes no pilot list.
     """
     release = await releases.find(tx, wish.release_id)
     if release is None:
         raise Problem(404, "unknown_release", "No such release.")
-    rows = await estate.pilot_candidates(
-        tx, wish.party, wish.release_id, regions=list(wish.regions) or None, models=list(wish.models) or None
+    offered = _offered(release)
+    closed = offered.closed(now)
+    if closed is not None:
+        raise Problem(409, closed.value, _SAID[closed])
+    room = max(0, release.notice.pilot_cap - await estate.pilot_size(tx, wish.release_id))
+    hubs = await estate.pilot_candidates(
+        tx, wish.caller, wish.release_id, regions=list(wish.regions) or None, models=list(wish.models) or None
     )
     share = None if wish.share is None else Fraction(wish.share)
-    size = release.notice.pilot_cap if wish.size is None and share is None else wish.size
-    candidates = [
-        Candidate(HubId(row["hub"]), Stratum(row["model"], row["region"], row["second_supplier"])) for row in rows
-    ]
-    return candidates, Rules(wish.seed, share, size, wish.stratified)
+    size = room if wish.size is None else min(wish.size, room)
+    return candidates(offered, hubs, now), Rules(wish.seed, share, size, wish.stratified)
+
+
+def _offered(release: Release) -> Offered:
+    cpl = release.notice.cpl
+    image = Image(
+        manufacturer=cpl.manufacturer,
+        model=cpl.model,
+        hardware=frozenset(cpl.hardware),
+        firmware=cpl.firmware,
+        predecessors=frozenset(cpl.predecessors),
+        gbcs_versions=frozenset(cpl.gbcs_versions),
+    )
+    return Offered(
+        image, cpl.state == "Active", release.mode, release.automatic_date, release.waves, release.notice.pilot_opens
+    )
 
 
 def render(choice: Choice) -> dict[str, Any]:

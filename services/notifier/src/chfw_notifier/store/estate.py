@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, PartyId, ReleaseId
+from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
+from chfw_notifier.domain.offer import OwnHub
 
 SQL = load_queries("chfw_notifier.store", "estate.sql")
 COLUMNS = (
@@ -61,10 +63,16 @@ async def write_csv(tx: Tx, scope: Scope, write: Callable[[bytes], Awaitable[Non
 
 
 async def pilot_candidates(
-    tx: Tx, party: PartyId, release_id: ReleaseId, *, regions: list[str] | None, models: list[str] | None
-) -> list[Any]:
-    """What a Party may choose its pilot from: (hub, model, region, second_supplier)."""
-    return list(await tx.fetch(SQL["pilot_candidates"], party, release_id, regions, models))
+    tx: Tx, who: Caller, release_id: ReleaseId, *, regions: list[str] | None, models: list[str] | None
+) -> list[OwnHub]:
+    """What a User ID may choose its pilot from, as far as the inventory, the ledger and the lists say it."""
+    rows = await tx.fetch(SQL["pilot_candidates"], who.party, release_id, regions, models, who.user_id)
+    return [OwnHub._make(row) for row in rows]
+
+
+async def pilot_size(tx: Tx, release_id: ReleaseId) -> int:
+    """How many hubs are in the pilot of a release."""
+    return int(await tx.fetchval(SQL["pilot_size"], release_id))
 
 
 def _query(scope: Scope, first: int, limit: int | None) -> tuple[str, tuple[Any, ...]]:

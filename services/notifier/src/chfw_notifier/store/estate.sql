@@ -62,12 +62,27 @@ join release r on r.release_id = l.release_id
 order by h.hub
 
 -- name: pilot_candidates
--- A Party's own hubs in release $2 of which nothing is under way: what a pilot may be chosen from.
-select h.hub, h.model, h.region,
-       coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier
+-- Hubs that User ID $5 of Party $1 answers for in release $2, of which nothing is under way, that no other open release
+-- holds, and that are in no pilot list yet: what a pilot may be chosen from.
+select h.hub, h.region, coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
+       h.device_type, h.status, h.manufacturer, h.model, h.hardware, h.firmware, h.gbcs
 from smi_published.hub h
 join scheduler_published.ledger l on l.release_id = $2 and l.part = h.part and l.hub = h.hub
-where (h.import_party = $1 or h.gas_party = $1) and $1 in (l.import_party, l.gas_party)
+where (h.import_party = $1 or h.gas_party = $1)
+  and ((h.import_party = $1 and h.import_user = $5) or (h.gas_party = $1 and h.gas_user = $5))
+  and $1 in (l.import_party, l.gas_party)
   and l.state in ('eligible', 'awaiting_consent', 'scheduled')
   and ($3::text[] is null or h.region = any($3)) and ($4::text[] is null or h.model = any($4))
+  and not exists (select from instruction_published.pilot_hub p where p.release_id = $2 and p.hub = h.hub)
+  and not exists (
+      select from release r
+      join scheduler_published.ledger other on other.release_id = r.release_id and other.part = h.part
+          and other.hub = h.hub
+      where r.release_id <> $2 and r.mode not in ('stop', 'revoked')
+        and other.state in ('distributing', 'delivered', 'delivery_failed', 'arming', 'armed', 'cancelling', 'activated',
+                            'activation_failed', 'not_applied', 'silent', 'unreachable'))
 order by h.hub
+
+-- name: pilot_size
+-- How many hubs the lists of the release name.
+select count(distinct hub) from instruction_published.pilot_hub where release_id = $1
