@@ -149,6 +149,6 @@ async def publishing(databases: Databases, keys: Path, name: str) -> AsyncIterat
                 _, answer = await published.use(route, use, {"Authorization": f"Bearer {published.token(use.role)}"})
                 assert answer.is_success, answer.text
                 if name == "instruction":
-                    published.known["instruction_id"] = answer.json()["id"]
+                    published.known["request_id"] = answer.json()["request_id"]
                     await stand.work()
         yield published

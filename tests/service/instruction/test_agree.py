@@ -10,8 +10,9 @@ from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
 from chfw_common.published import scheduler
-from chfw_common.topology import HUB_PROGRESSED, partition_of_hub
+from chfw_common.topology import HUB_PROGRESSED, INSTRUCTION_RECEIVED
 from tests.service.instruction.test_standing import judged
+from tests.service.notifier.estates import Estate, fill
 from tests.support.release import DAY, NOW, RELEASE
 from tests.support.serving import Stand
 
@@ -43,7 +44,8 @@ async def test_a_time_that_was_never_shown_is_refused_and_so_is_one_where_nothin
     await stand.consume(HUB_PROGRESSED, shows([1, 2], 2, FIRST), shows([3], 2, None))
     assert await agreed(stand, "a", [1, 2, 3, 4], FIRST) == ["accepted"] * 2 + ["time_not_shown"] * 2
     assert await agreed(stand, "b", [1, 2, 3, 4], SECOND) == ["time_not_shown"] * 4
-    assert await stand.fetch("select count(*) from outbox") == [(2,)], "hubs 1 and 2, once"
+    sent = await stand.fetch("select count(*) from outbox where topic = $1", INSTRUCTION_RECEIVED.name)
+    assert sent == [(2,)], "hubs 1 and 2, once"
 
 
 async def test_a_time_counts_that_was_shown_before_the_proposal_changed(stand: Stand) -> None:
@@ -98,21 +100,11 @@ async def test_what_came_too_late_shows_nothing_to_the_other(stand: Stand) -> No
     assert await agreed(stand, "b", [1], FIRST, "gas") == ["accepted"]
 
 
-_LEDGER = """
-insert into scheduler.ledger (release_id, part, hub, version, smi_version, smi_firmware, smi_status, smi_region,
-    import_party, import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries, arm_epoch,
-    arm_counter, cancel_counter, arm_tries, reads, read_counter, state, pilot, proposed_at)
-values ($1, $2, $3, 2, 1, '9.1', 'Commissioned', 'north', 'elec', 'elec-is', $4, 'gas', 'gas-gs', $4, '[]',
-    0, 0, 0, 0, 0, 0, 0, 0, 'awaiting_consent', false, $5)
-"""
-
-
 async def test_a_proposal_counts_that_intake_has_not_heard_of_yet(stand: Stand) -> None:
     """The Party read it in its feed or its report, which may be quicker than intake."""
     await stand.announce()
     await stand.load_hubs([1, 2])
-    async with stand.database.transaction() as tx:
-        await tx.execute(_LEDGER, RELEASE, partition_of_hub(HubId(1)), 1, NOW, FIRST)
+    await fill(stand, Estate(1, proposed_at=FIRST), ledger_only=True)
     assert await agreed(stand, "a", [1, 2], FIRST) == ["accepted", "time_not_shown"]
     assert await agreed(stand, "b", [1, 2], SECOND) == ["time_not_shown"] * 2
 

@@ -49,7 +49,7 @@ async def test_the_same_list_in_any_form_and_coding_is_the_same_request(stand: S
         for coding, pack in (("", bytes), ("gzip", gzip.compress), ("zstd", zstd.compress))
     ]
     assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len({answer.json()["request_id"] for answer in answers}) == 1
     assert ["idempotent-replayed" in answer.headers for answer in answers] == [False] + [True] * 8
     other = await send(stand, CSV, forms[CSV] + b"\r\nmore")
     assert (other.status_code, other.json()["code"]) == (422, "reused_key")

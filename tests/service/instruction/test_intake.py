@@ -9,6 +9,7 @@ import pytest
 
 from chfw_common.kernel.rollout import Mode, Rule
 from chfw_common.runtime.clock import stopwatch
+from chfw_common.topology import INSTRUCTION_RECEIVED, REQUEST_PROGRESSED, Topic
 from tests.support.release import CUT_OFF, NOW, RELEASE, D, euis
 from tests.support.serving import Stand, bearer
 
@@ -29,8 +30,9 @@ async def counts(stand: Stand, answer: Any) -> Any:
     return found.json()["verdicts"]
 
 
-async def published(stand: Stand) -> list[dict[str, Any]]:
-    return [json.loads(payload) for (payload,) in await stand.fetch("select payload from outbox order by id")]
+async def published(stand: Stand, topic: Topic = INSTRUCTION_RECEIVED) -> list[dict[str, Any]]:
+    rows = await stand.fetch("select payload from outbox where topic = $1 order by id", topic.name)
+    return [json.loads(payload) for (payload,) in rows]
 
 
 async def test_every_entry_gets_one_verdict_and_the_accepted_ones_go_on(stand: Stand) -> None:
@@ -41,7 +43,7 @@ async def test_every_entry_gets_one_verdict_and_the_accepted_ones_go_on(stand: S
     answer = await post(stand, "k1", hubs)
     assert answer.status_code == 202
     assert answer.json() == {
-        "id": answer.headers["location"].rpartition("/")[2],
+        "request_id": answer.headers["location"].rpartition("/")[2],
         "state": "judging",
         "entries": 104,
         "received_at": "2026-10-01T09:00:00Z",
@@ -57,6 +59,32 @@ async def test_every_entry_gets_one_verdict_and_the_accepted_ones_go_on(stand: S
     events = await published(stand)
     assert sorted(hub for event in events for hub in event["hubs"]) == [f"{hub:016x}" for hub in range(1, 101)]
     assert {event["party_seq"] for event in events} == {1}
+
+
+async def test_a_request_is_told_of_when_it_is_accepted_and_when_it_is_judged_and_at_no_other_time(
+    stand: Stand,
+) -> None:
+    """However many parts its accepted hubs go on in."""
+    await stand.announce()
+    await stand.load_hubs(range(1, 12_001))
+    hubs = [*euis(range(1, 12_001)), "nonsense"]
+    answer = await post(stand, "k1", hubs)
+    (received,) = await published(stand, REQUEST_PROGRESSED)
+    about: dict[str, Any] = {
+        "request_id": answer.json()["request_id"], "release_id": RELEASE, "party": "elec", "party_seq": 1,
+        "kind": "instruct", "group": "safe_launch", "activate_at": T, "received_at": "2026-10-01T09:00:00Z",
+        "entries": 12_001,
+    }  # fmt: skip
+    assert received == {**about, "verdicts": {}, "done_at": None}
+    await post(stand, "k1", hubs)
+    await stand.work(1)
+    assert len(await published(stand, REQUEST_PROGRESSED)) == 1, "neither a repeat nor a part says anything"
+    await stand.work()
+    await post(stand, "k1", hubs)
+    _, judged = await published(stand, REQUEST_PROGRESSED)
+    counted = {"accepted": 12_000, "malformed_id": 1}
+    assert judged == {**about, "verdicts": counted, "done_at": "2026-10-01T09:00:00Z"}
+    assert len(await published(stand)) > 32
 
 
 async def test_results_are_paged_and_streamed_to_their_own_party_only(stand: Stand) -> None:
@@ -186,7 +214,9 @@ async def test_a_job_goes_on_after_a_failure_midway(stand: Stand) -> None:
     assert (done["state"], done["verdicts"]) == ("done", {"accepted": 25_000})
     told = [hub for event in await published(stand) for hub in event["hubs"]]
     assert len(told) == len(set(told)) == 25_000
-    assert await stand.fetch("select count(*), count(distinct event_id) from outbox") == [(96, 96)]
+    assert await stand.fetch(
+        "select count(*), count(distinct event_id) from outbox where topic = $1", INSTRUCTION_RECEIVED.name
+    ) == [(96, 96)]
 
 
 async def test_fifty_thousand_entries_are_judged_in_time(stand: Stand) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from chfw_common.kernel.ids import HubId
-from chfw_common.kernel.instants import format_instant, parse_instant
+from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.topology import partition_of_hub
 from tests.support.release import NOW, RELEASE
 from tests.support.serving import Stand
@@ -15,10 +15,10 @@ SINCE = parse_instant("2024-01-01T00:00:00Z")
 _LEDGER = """
 insert into scheduler.ledger (release_id, part, hub, version, smi_version, smi_firmware, smi_status, smi_region,
     import_party, import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries, arm_epoch,
-    arm_counter, cancel_counter, cancel_refusals, arm_tries, reads, read_counter, state, pilot, wave,
-    activate_at, answer_by)
+    arm_counter, cancel_counter, cancel_refusals, arm_tries, reads, read_counter, state, pilot, wave, activate_at,
+    answer_by, proposed_at)
 values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', 'north', $4, $4 || '-is', $5, $6, $6 || '-gs', $7, $8::text::jsonb,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12, $13)
+    0, 0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12, $13, $14)
 """
 _HUB = """
 insert into smi.hub (hub, part, device_type, status, status_since, manufacturer, model, hardware, firmware, gbcs,
@@ -43,6 +43,7 @@ class Estate:
     firmware: str = "9.1"
     pilot: bool = False
     wave: str | None = None
+    proposed_at: Instant | None = None
 
 
 async def fill(stand: Stand, *hubs: Estate, ledger_only: bool = False) -> None:
@@ -64,5 +65,5 @@ def _row(one: Estate) -> tuple[Any, ...]:
     since, gas_since = one.imports and SINCE, one.gas and SINCE
     return (
         one.release_id, partition_of_hub(HubId(one.hub)), one.hub, one.imports, since, one.gas, gas_since,
-        orjson.dumps(said).decode(), one.state, one.pilot, one.wave, NOW, None,
+        orjson.dumps(said).decode(), one.state, one.pilot, one.wave, NOW, None, one.proposed_at,
     )  # fmt: skip

@@ -5,8 +5,8 @@ import json
 from typing import Any
 from uuid import UUID
 
-from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.progressed import HubProgress, HubProgressed
+from chfw_common.events.request import RequestProgressed
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
@@ -18,7 +18,7 @@ from chfw_common.runtime.http.waves import show_waves
 from chfw_common.runtime.service import Batch, Received
 from chfw_common.topology import (
     HUB_PROGRESSED,
-    INSTRUCTION_RECEIVED,
+    REQUEST_PROGRESSED,
     ROLLOUT_DECISION,
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
@@ -197,18 +197,27 @@ def batch_of(number: int, event: HubProgressed) -> Any:
     return Batch(HUB_PROGRESSED.name, 0, (Received(number, UUID(int=number), NOW, event),))
 
 
+def request(party: PartyId, request_id: str = "r-1", **changes: Any) -> RequestProgressed:
+    fields: dict[str, Any] = {
+        "party_seq": 1,
+        "kind": AnswerKind.INSTRUCT,
+        "group": Group.SAFE_LAUNCH,
+        "activate_at": None,
+        "received_at": NOW,
+        "entries": 5_000,
+    }
+    return RequestProgressed(request_id=request_id, release_id=RELEASE, party=party, **{**fields, **changes})
+
+
 async def test_receipts_alerts_decisions_and_totals_reach_whom_they_concern(stand: Stand) -> None:
     await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec", "gas"),)))
     await announce(stand)
-    received = InstructionReceived(
-        request_id="r-1", release_id=RELEASE, party=ELEC, user_id=UserId("elec-is"), party_seq=1,
-        kind=AnswerKind.INSTRUCT, group=Group.SAFE_LAUNCH, received_at=NOW, activate_at=None, hubs=(HubId(1),),
-    )  # fmt: skip
+    received = request(ELEC)
     totals = RolloutProgressed(
         release_id=RELEASE, kind=ProgressKind.EFFECTIVE, epoch=1, at=NOW, totals={HubState.ARMED: 3}, at_risk=3
     )
     for _ in range(2):
-        await stand.consume(INSTRUCTION_RECEIVED, received)
+        await stand.consume(REQUEST_PROGRESSED, received)
         await stand.consume(ROLLOUT_DECISION, decision(2, Mode.PAUSE), decision(1, Mode.PILOT))
         await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.ALERT, "elec", "gas"),)))
         await stand.consume(ROLLOUT_PROGRESSED, totals)

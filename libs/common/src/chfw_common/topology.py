@@ -18,6 +18,7 @@ from chfw_common.events import (
     instruction,
     progressed,
     release,
+    request,
     response,
     rollout_progress,
     smi,
@@ -79,8 +80,15 @@ INSTRUCTION_RECEIVED = Topic(
     instruction.InstructionReceived,
     Key.HUB,
     "instruction",
-    ("scheduler", "notifier"),
+    ("scheduler",),
     "a Party has answered for these hubs",
+)
+REQUEST_PROGRESSED = Topic(
+    request.RequestProgressed,
+    Key.RELEASE,
+    "instruction",
+    ("notifier",),
+    "a request of a Party was accepted, or all of it is judged",
 )
 FIRMWARE_DISTRIBUTED = Topic(
     distributed.FirmwareDistributed,
@@ -159,6 +167,7 @@ ROLLOUT_PROGRESSED = Topic(
 TOPICS: tuple[Topic, ...] = (
     RELEASE_NOTIFIED,
     INSTRUCTION_RECEIVED,
+    REQUEST_PROGRESSED,
     FIRMWARE_DISTRIBUTED,
     HUB_COMMAND,
     HUB_CANCEL,

@@ -3,7 +3,7 @@
 from chfw_common.runtime.service import Consume, Service, Source
 from chfw_common.topology import (
     HUB_PROGRESSED,
-    INSTRUCTION_RECEIVED,
+    REQUEST_PROGRESSED,
     ROLLOUT_DECISION,
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
@@ -22,7 +22,7 @@ def build(settings: Settings) -> Service:
     return Service(
         name=NAME,
         consumes={
-            INSTRUCTION_RECEIVED: Consume(tell.handle_instruction),
+            REQUEST_PROGRESSED: Consume(tell.handle_request),
             SMI_UPDATED: Consume(tell.handle_smi),
             HUB_PROGRESSED: Consume(tell.handle_progress),
             ROLLOUT_DECISION: Consume(tell.handle_decision, source=Source.CONTROL),

@@ -35,7 +35,7 @@ async def instruct(client: Client, request: Request) -> str:
     }
     path = f"/v1/releases/{RELEASE_ID}/instructions"
     receipt = await client.post("instruction", path, body, key=request.key, party=request.party, role=request.role)
-    return str(receipt["id"])
+    return str(receipt["request_id"])
 
 
 async def instruct_timed(

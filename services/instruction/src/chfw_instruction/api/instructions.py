@@ -82,7 +82,7 @@ def build_router(settings: Settings) -> APIRouter:
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
         return {
-            "id": str(receipt.id),
+            "request_id": str(receipt.id),
             "state": "judging",
             "entries": receipt.entries,
             "received_at": format_instant(receipt.received_at),
@@ -94,25 +94,25 @@ def build_router(settings: Settings) -> APIRouter:
 
 def _serve_reports(router: APIRouter) -> None:
     @router.get(
-        "/instructions/{instruction_id}",
+        "/instructions/{request_id}",
         operation_id="getInstruction",
         responses={200: {"model": ProgressView}, **problems(404)},
     )
-    async def status(instruction_id: UUID, caller: Supplier, work: Work, response: Response) -> dict[str, Any]:
+    async def status(request_id: UUID, caller: Supplier, work: Work, response: Response) -> dict[str, Any]:
         async with work.reading() as tx:
-            shown, seconds = await report.progress(tx, await _own(tx, instruction_id, caller), work.now())
+            shown, seconds = await report.progress(tx, await _own(tx, request_id, caller), work.now())
         if seconds is not None:
             response.headers["Retry-After"] = str(seconds)
         return shown
 
     @router.get(
-        "/instructions/{instruction_id}/results",
+        "/instructions/{request_id}/results",
         operation_id="listVerdicts",
         response_model=None,
         responses={**VERDICT_LIST, **problems(404)},
     )
     async def results(
-        instruction_id: UUID,
+        request_id: UUID,
         caller: Supplier,
         work: Work,
         form: Form,
@@ -124,16 +124,16 @@ def _serve_reports(router: APIRouter) -> None:
 
         async def page(start: int | None, size: int = PAGE_LIMIT) -> Page:
             async with work.reading() as tx:
-                rows = await report.verdicts(tx, instruction_id, after=start, limit=size)
+                rows = await report.verdicts(tx, request_id, after=start, limit=size)
             shown = [{"pos": p, "hub": _eui(hub), "as_sent": raw, "verdict": v} for p, raw, hub, v in rows]
             return shown, (rows[-1][0] if len(rows) == size else None)
 
         async def part(chunk: int) -> report.Judged | None:
             async with work.reading() as tx:
-                return await report.judged(tx, instruction_id, chunk)
+                return await report.judged(tx, request_id, chunk)
 
         async with work.reading() as tx:
-            known = await _own(tx, instruction_id, caller)
+            known = await _own(tx, request_id, caller)
         if form == CSV:
             return csv_response(part, known.header, str(known.id))
         if form == NDJSON:
@@ -146,8 +146,8 @@ def _serve_reports(router: APIRouter) -> None:
         return {"state": report.state(known), "results": items, "next": following}
 
 
-async def _own(tx: Tx, instruction_id: UUID, caller: Caller) -> report.Known:
-    known = await report.find(tx, instruction_id, caller.party)
+async def _own(tx: Tx, request_id: UUID, caller: Caller) -> report.Known:
+    known = await report.find(tx, request_id, caller.party)
     if known is None:
         raise Problem(404, "unknown_instruction", "No such instruction.")
     return known

@@ -13,7 +13,7 @@ from chfw_common.runtime.http.shapes import Shape
 class ReceiptView(Shape):
     """A request was taken in; its verdicts follow."""
 
-    id: UUID
+    request_id: UUID
     state: Literal["judging"]
     entries: int
     received_at: AwareDatetime
@@ -22,7 +22,7 @@ class ReceiptView(Shape):
 class ProgressView(Shape):
     """A request, and how many of its entries got which verdict."""
 
-    id: UUID
+    request_id: UUID
     release_id: str
     state: Literal["judging", "done"]
     kind: AnswerKind

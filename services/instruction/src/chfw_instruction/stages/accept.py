@@ -18,6 +18,7 @@ from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_instruction.domain.entries import Chunk
 from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
 from chfw_instruction.stages import judge
+from chfw_instruction.stages.progress import received
 from chfw_instruction.store import releases, requests
 
 
@@ -109,4 +110,4 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
     await requests.add(tx, accepted, submission.chunks)
     await start_job(tx, judge.JOB, str(accepted.id), {"request": str(accepted.id)}, at)
     receipt = Receipt(accepted.id, submission.entries, at, replayed=False)
-    return Answered(receipt, f"request|{receipt.id}")
+    return Answered(receipt, f"request|{receipt.id}", [received(accepted)])

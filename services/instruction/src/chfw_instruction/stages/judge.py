@@ -15,6 +15,7 @@ from chfw_common.topology import INSTRUCTION_RECEIVED
 from chfw_instruction.domain import verdict
 from chfw_instruction.domain.standing import standing
 from chfw_instruction.domain.verdict import Verdict
+from chfw_instruction.stages.progress import judged
 from chfw_instruction.store import pilot, requests, standings
 from chfw_instruction.store.requests import Known
 
@@ -30,11 +31,14 @@ async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -
     verdicts = verdict.judge(request.asked, hubs, duplicates, known)
     accepted = [hub for hub, said in zip(hubs, verdicts, strict=True) if said is Verdict.ACCEPTED and hub is not None]
     await _move_pilot(tx, request, accepted)
-    counts = Counter(request.counts)
-    counts.update(said.value for said in verdicts)
-    await requests.add_verdicts(tx, request, chunk, verdicts, dict(sorted(counts.items())), now())
-    finished = request.answered + len(verdicts) == request.entries
-    return JobStep(None if finished else {"chunk": chunk + 1}, _outgoing(request, accepted, known.inventory))
+    counted = Counter(request.counts)
+    counted.update(said.value for said in verdicts)
+    counts, at = dict(sorted(counted.items())), now()
+    await requests.add_verdicts(tx, request, chunk, verdicts, counts, at)
+    outgoing = _outgoing(request, accepted, known.inventory)
+    if request.answered + len(verdicts) < request.entries:
+        return JobStep({"chunk": chunk + 1}, outgoing)
+    return JobStep(None, [*outgoing, judged(request, counts, at)])
 
 
 async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:

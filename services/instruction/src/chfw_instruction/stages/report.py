@@ -80,7 +80,7 @@ def render(known: Known, expected_by: Instant | None) -> dict[str, Any]:
     """A request as its Party sees it."""
     asked = known.asked
     return {
-        "id": str(known.id),
+        "request_id": str(known.id),
         "release_id": known.release_id,
         "state": state(known),
         "kind": known.kind.value,

@@ -120,6 +120,7 @@ class ToldView(Shape):
     kind: Literal[
         "release_notified",
         "instruction_received",
+        "instruction_judged",
         "hub_progressed",
         "smi_updated",
         "rollout_decision",

@@ -1,6 +1,8 @@
 -- The notifier: releases as announced, the Parties, and what each of them was told.
 
--- A release: its notice, and the decision in force on it (highest epoch; 0 is the announcement).
+-- A release: its notice, and the decision in force on it (highest epoch; 0 is the announcement). `decided` and `progressed`
+-- are the last decision and the last totals as everybody was told them, each with the id of its event: who comes later is
+-- told them as well, and not once more when the event comes again.
 create table release (
     release_id text primary key,
     version int not null,
@@ -9,7 +11,14 @@ create table release (
     epoch int not null default 0,
     mode text not null default 'held',
     automatic_date timestamptz not null,
-    waves jsonb not null
+    waves jsonb not null,
+    decided jsonb,
+    decided_event uuid,
+    progressed jsonb,
+    progressed_event uuid,
+    progressed_at timestamptz,
+    check ((epoch = 0) = (decided is null) and (decided is null) = (decided_event is null)),
+    check ((progressed is null) = (progressed_event is null) and (progressed is null) = (progressed_at is null))
 );
 
 -- Everybody who is told something. Its row is the lock under which the numbers of its feed are given.
@@ -41,13 +50,6 @@ create table feed (
     size int not null check (size > 0),
     primary key (party, seq),
     constraint feed_told_once unique (party, event_id)
-);
-
--- Which parts of a request its Party has a receipt for: one receipt covers several, so their ids are kept here.
-create table receipt_told (
-    party text not null,
-    event_id uuid not null,
-    primary key (party, event_id)
 );
 
 -- Which former Suppliers know that their instruction lapsed: few, and told once, not at every later step of the hub.

@@ -15,6 +15,8 @@ from chfw_notifier.store import feeds, releases
 from chfw_notifier.store.releases import Release
 
 SUPPLIER = "supplier"
+DECISION, PROGRESS = "rollout_decision", "rollout_progressed"
+"""What everybody is told of a release besides its notice."""
 
 
 def role_of(role: Role) -> str:
@@ -34,7 +36,10 @@ def notice_id(release: Release) -> UUID:
 
 
 async def ensure(tx: Tx, roles: Mapping[PartyId, str], now: Instant) -> None:
-    """Make sure these Parties are known. New ones get the notices of the open releases."""
+    """Make sure these Parties are known.
+
+    New ones get the notices of the open releases, the decision in force on each, and its last totals (R2-5, R5-6).
+    """
     missing = await feeds.unknown_parties(tx, list(roles))
     if not missing:
         return
@@ -42,6 +47,7 @@ async def ensure(tx: Tx, roles: Mapping[PartyId, str], now: Instant) -> None:
     added = await feeds.add_parties(tx, {party: roles[party] for party in missing})
     for release in await releases.find_open(tx) if added else []:
         await tell_notice(tx, release, added, now)
+        await _tell_where_it_stands(tx, release, added, now)
 
 
 async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Instant) -> None:
@@ -53,6 +59,18 @@ async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Ins
     await feeds.append(
         tx, [feeds.Told(party, event_id, "release_notified", release_id, now, document) for party in parties]
     )
+
+
+async def _tell_where_it_stands(tx: Tx, release: Release, parties: list[PartyId], now: Instant) -> None:
+    words = ((DECISION, release.decided), (PROGRESS, release.progressed))
+    release_id = release.notice.release_id
+    told = [
+        feeds.Told(party, word.event_id, kind, release_id, now, word.payload)
+        for kind, word in words
+        if word is not None
+        for party in parties
+    ]
+    await feeds.append(tx, told)
 
 
 async def command(tx: Tx, caller: Caller, now: Now) -> Answered[None]:

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from chfw_common.events.decision import RolloutDecision
-from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.progressed import HubProgressed
+from chfw_common.events.request import RequestProgressed
 from chfw_common.events.rollout_progress import RolloutProgressed
 from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
@@ -18,25 +18,16 @@ from chfw_notifier.domain.view import parties_of, told_of
 from chfw_notifier.stages import enrol
 from chfw_notifier.store import feeds, releases
 from chfw_notifier.store.feeds import Told
+from chfw_notifier.store.releases import Word
 
 _FORWARDED = frozenset({CauseKind.ALERT, CauseKind.READ})
 
 
-async def handle_instruction(tx: Tx, batch: Batch[InstructionReceived], now: Now) -> Outcome:
-    """Tell the sender that these hubs of its request were taken (R4-1): one receipt for all its parts in the batch.
-
-    Nobody else hears of it from here.
-    """
-    parties = sorted({event.party for event in batch.events})
-    await _lock(tx, parties, now())
+async def handle_request(tx: Tx, batch: Batch[RequestProgressed], now: Now) -> Outcome:
+    """Tell a Party that its request was accepted, and what came of it (R4-1, R4-2). Nobody else hears of it."""
+    await _lock(tx, sorted({event.party for event in batch.events}), now())
     at = now()
-    parts = [(message.event.party, message.event_id) for message in batch.messages]
-    news = await feeds.tell_receipts(tx, parts)
-    requests: dict[tuple[PartyId, str], list[Received[InstructionReceived]]] = {}
-    for message in {message.event_id: message for message in batch.messages}.values():
-        if message.event_id in news:
-            requests.setdefault((message.event.party, message.event.request_id), []).append(message)
-    await feeds.append_locked(tx, [_receipt(found, at) for found in requests.values()])
+    await feeds.append_locked(tx, [_request(message, at) for message in batch.messages])
     return Outcome()
 
 
@@ -71,17 +62,18 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Ou
     told: list[Told] = []
     for message in batch.messages:
         decision = message.event
-        await releases.move(tx, decision)
-        payload = {
+        payload: dict[str, Any] = {
             "mode": decision.mode.value,
             "epoch": decision.epoch,
             "automatic_date": format_instant(decision.automatic_date),
             "cut_off": format_instant(cut_off(decision.automatic_date)),
             "waves": show_waves(decision.waves),
             "reason": decision.reason,
+            "without_pilot": decision.without_pilot,
             "decided_at": format_instant(decision.decided_at),
         }
-        told += await _everybody(tx, message.event_id, "rollout_decision", decision.release_id, at, payload)
+        await releases.move(tx, decision, Word(message.event_id, payload))
+        told += await _everybody(tx, message.event_id, enrol.DECISION, decision.release_id, at, payload)
     await feeds.append(tx, told)
     return Outcome()
 
@@ -93,14 +85,15 @@ async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Now) -> Ou
     told: list[Told] = []
     for message in batch.messages:
         progress = message.event
-        payload = {
+        payload: dict[str, Any] = {
             "milestone": progress.kind.value,
             "epoch": progress.epoch,
             "at": format_instant(progress.at),
             "totals": {state.value: hubs for state, hubs in sorted(progress.totals.items())},
             "at_risk": progress.at_risk,
         }
-        told += await _everybody(tx, message.event_id, "rollout_progressed", progress.release_id, at, payload)
+        await releases.keep_progress(tx, progress.release_id, progress.at, Word(message.event_id, payload))
+        told += await _everybody(tx, message.event_id, enrol.PROGRESS, progress.release_id, at, payload)
     await feeds.append(tx, told)
     return Outcome()
 
@@ -119,11 +112,21 @@ async def _lock(tx: Tx, suppliers: Sequence[PartyId], now: Instant) -> None:
         await feeds.lock_parties(tx, suppliers)
 
 
-def _receipt(parts: Sequence[Received[InstructionReceived]], now: Instant) -> Told:
-    first = parts[0].event
-    hubs = sum(len(part.event.hubs) for part in parts)
-    payload = {"request_id": first.request_id, "answer": first.kind.value, "hubs": hubs}
-    return Told(first.party, parts[0].event_id, "instruction_received", first.release_id, now, payload)
+def _request(message: Received[RequestProgressed], now: Instant) -> Told:
+    request = message.event
+    payload: dict[str, Any] = {
+        "request_id": request.request_id,
+        "kind": request.kind.value,
+        "group": request.group.value,
+        "activate_at": None if request.activate_at is None else format_instant(request.activate_at),
+        "received_at": format_instant(request.received_at),
+        "party_seq": request.party_seq,
+        "entries": request.entries,
+    }
+    if request.done_at is None:
+        return Told(request.party, message.event_id, "instruction_received", request.release_id, now, payload)
+    payload |= {"verdicts": request.verdicts, "done_at": format_instant(request.done_at)}
+    return Told(request.party, message.event_id, "instruction_judged", request.release_id, now, payload)
 
 
 async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, PartyId]]:

@@ -97,9 +97,3 @@ async def tell_lapses(
         return set()
     rows = await tx.fetch(SQL["tell_lapses"], release_id, [hub for hub, _ in lapses], [party for _, party in lapses])
     return {(row["hub"], row["party"]) for row in rows}
-
-
-async def tell_receipts(tx: Tx, parts: Sequence[tuple[PartyId, UUID]]) -> set[UUID]:
-    """Which of these parts of requests their Parties have no receipt for; they are noted."""
-    rows = await tx.fetch(SQL["tell_receipts"], [party for party, _ in parts], [event_id for _, event_id in parts])
-    return {row["event_id"] for row in rows}

@@ -55,9 +55,3 @@ where before < $4 order by seq
 insert into lapse_told (release_id, hub, party)
 select $1, u.hub, u.party from unnest($2::bigint[], $3::text[]) u(hub, party) order by u.hub, u.party
 on conflict do nothing returning hub, party
-
--- name: tell_receipts
--- Note parts of requests; gives back those that their Party has no receipt for.
-insert into receipt_told (party, event_id)
-select u.party, u.event_id from unnest($1::text[], $2::uuid[]) u(party, event_id) order by u.party, u.event_id
-on conflict do nothing returning event_id

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.release import ReleaseNotified
@@ -18,14 +19,27 @@ SQL = load_queries("chfw_notifier.store", "releases.sql")
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What everybody was told of a release: the event it came by, and the payload."""
+
+    event_id: UUID
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """A release: its notice, and mode, epoch, automatic date and waves in force."""
+    """A release: its notice, and mode, epoch, automatic date and waves in force.
+
+    `decided` and `progressed` are the last decision and the last totals that were told; None before the first.
+    """
 
     notice: ReleaseNotified
     epoch: int
     mode: Mode
     automatic_date: Instant
     waves: tuple[Wave, ...]
+    decided: Word | None = None
+    progressed: Word | None = None
 
     @property
     def takes_instructions(self) -> bool:
@@ -56,8 +70,8 @@ async def revise(tx: Tx, notice: ReleaseNotified) -> None:
     await tx.execute(SQL["revise_release"], notice.release_id, notice.version, notice.model_dump(mode="json"))
 
 
-async def move(tx: Tx, decision: RolloutDecision) -> None:
-    """Keep the decision unless a newer one is known."""
+async def move(tx: Tx, decision: RolloutDecision, word: Word) -> None:
+    """Keep the decision, and how it is told, unless a newer one is known."""
     await tx.execute(
         SQL["move_release"],
         decision.release_id,
@@ -65,7 +79,14 @@ async def move(tx: Tx, decision: RolloutDecision) -> None:
         decision.mode,
         decision.automatic_date,
         waves_to_json(decision.waves),
+        word.payload,
+        word.event_id,
     )
+
+
+async def keep_progress(tx: Tx, release_id: ReleaseId, at: Instant, word: Word) -> None:
+    """Keep the totals as of an instant, and how they are told, unless later ones are known."""
+    await tx.execute(SQL["keep_progress"], release_id, word.payload, word.event_id, at)
 
 
 async def find(tx: Tx, release_id: ReleaseId) -> Release | None:
@@ -101,4 +122,10 @@ def _release(row: Any) -> Release:
         Mode(row["mode"]),
         row["automatic_date"],
         waves_from_json(row["waves"]),
+        _word(row["decided_event"], row["decided"]),
+        _word(row["progressed_event"], row["progressed"]),
     )
+
+
+def _word(event_id: UUID | None, payload: dict[str, Any] | None) -> Word | None:
+    return None if event_id is None or payload is None else Word(event_id, payload)

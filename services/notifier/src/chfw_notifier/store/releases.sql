@@ -9,7 +9,14 @@ update release set version = $2, notice = $3 where release_id = $1 and version =
 
 -- name: move_release
 -- Keep the decision in force: the highest epoch.
-update release set epoch = $2, mode = $3, automatic_date = $4, waves = $5 where release_id = $1 and epoch < $2
+update release
+set epoch = $2, mode = $3, automatic_date = $4, waves = $5, decided = $6, decided_event = $7
+where release_id = $1 and epoch < $2
+
+-- name: keep_progress
+-- Keep the last totals told: those of the highest instant, and of two at one instant the later to come.
+update release set progressed = $2, progressed_event = $3, progressed_at = $4
+where release_id = $1 and (progressed_at is null or progressed_at <= $4)
 
 -- name: release
 -- One release.

@@ -1,0 +1,31 @@
+"""request.progressed: what became of a request of a Party, for that Party alone (R4-1, R4-2)."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from chfw_common.events.base import Event, UtcInstant
+from chfw_common.kernel.ids import PartyId, ReleaseId
+from chfw_common.kernel.rollout import AnswerKind, Group
+
+
+class RequestProgressed(Event):
+    """A request of a Party: once when it is accepted, once when its last entry has a verdict.
+
+    Nothing is counted and `done_at` is None before it is judged. No other Party may hear of it.
+    """
+
+    TOPIC: ClassVar[str] = "request.progressed"
+    TYPE: ClassVar[str] = "uk.chfw.request.progressed.v1"
+
+    request_id: str
+    release_id: ReleaseId
+    party: PartyId
+    party_seq: int
+    kind: AnswerKind
+    group: Group
+    activate_at: UtcInstant | None
+    received_at: UtcInstant
+    entries: int
+    verdicts: dict[str, int] = Field(default_factory=dict)
+    done_at: UtcInstant | None = None
