@@ -175,7 +175,7 @@ async def roll_out(
         confirmed_before, _ = await admin.fetchrow(_CONFIRMED)
         say("the DCC decides: run")
         begun = time.monotonic()
-        await decide(client, run)
+        await decide(client, replace(run, without_pilot="Everything is due at once."))
         await write_pace(admin, Pace(machine_now(), day, HOUR_A_SECOND, day + timedelta(days=50)))
         while time.monotonic() - begun < GIVEN_UP_AFTER and not await all_confirmed(admin):  # noqa: ASYNC110 - others work
             await asyncio.sleep(LOOK_EVERY)

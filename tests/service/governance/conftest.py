@@ -14,8 +14,9 @@ from tests.support.serving import Stand, standing
 
 
 async def install(tx: Tx, _database: str) -> None:
-    """The schema of governance."""
-    await migrate(tx, NAME)
+    """The schema of governance, and the ledger it looks into."""
+    for service in ("scheduler", NAME):
+        await migrate(tx, service)
 
 
 @pytest.fixture

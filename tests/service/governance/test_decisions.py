@@ -44,6 +44,7 @@ async def test_a_decision_is_answered_published_and_listed(stand: Stand) -> None
         "waves": [],
         "reason": "because",
         "confirmed_by": None,
+        "without_pilot": None,
         "decided_at": "2026-10-01T09:00:00Z",
         "state": "requested",
         "at_risk": None,
@@ -92,7 +93,7 @@ async def test_waves_are_in_force_until_they_are_stated_anew(stand: Stand) -> No
     shown = {**later, "regions": [], "share_from": 0, "share_below": 10_000, "cut_off": "2026-11-10T09:00:00Z"}
     assert (second["epoch"], second["min_epoch"], second["waves"]) == (2, 2, [shown])
     assert await listed(stand) == [first, second]
-    assert (await post(stand, "k5", "run")).json()["waves"] == [shown]
+    assert (await post(stand, "k5", "run", without_pilot="because")).json()["waves"] == [shown]
     payloads = await stand.fetch("select payload from outbox order by id")
     events = [json.loads(payload) for (payload,) in payloads]
     assert [[wave["opens"][:10] for wave in event["waves"]] for event in events] == [

@@ -22,8 +22,17 @@ NOTICE = Notice(WEEK, WEEK)
 
 
 def decided(standing: Standing, mode: Mode, **changes: object) -> Decided | Refusal | WaveFault:
-    proposal = Proposal(mode, "because", confirmed_by="the Panel")
-    return decide(standing, replace(proposal, **changes), NOW, NOTICE)  # type: ignore[arg-type]
+    """After a pilot that has shown something."""
+    return decide(standing, proposed(mode, **changes), NOW, NOTICE, pilot_tried=True)
+
+
+def untried(standing: Standing, mode: Mode, **changes: object) -> Decided | Refusal | WaveFault:
+    """After a pilot that has shown nothing."""
+    return decide(standing, proposed(mode, **changes), NOW, NOTICE, pilot_tried=False)
+
+
+def proposed(mode: Mode, **changes: object) -> Proposal:
+    return replace(Proposal(mode, "because", confirmed_by="the Panel"), **changes)  # type: ignore[arg-type]
 
 
 def at(mode: Mode, paused_from: Mode | None = None) -> Standing:
@@ -75,6 +84,23 @@ def test_which_mode_may_follow_which(standing: Standing, row: list[Refusal | Non
 def test_what_the_panel_must_confirm(standing: Standing, mode: Mode, changes: dict[str, object], refused: bool) -> None:
     found = decided(standing, mode, **{"confirmed_by": None, **changes})
     assert (found is Refusal.CONFIRMATION_REQUIRED) is refused
+
+
+@pytest.mark.parametrize("standing", [at(Mode.PILOT), PAUSED[Mode.PILOT]])
+def test_a_pilot_that_has_shown_nothing_is_followed_by_everybody_only_for_a_reason(standing: Standing) -> None:
+    assert untried(standing, Mode.RUN) is Refusal.PILOT_UNTRIED
+    found = untried(standing, Mode.RUN, without_pilot="It mends a fault that disconnects homes.")
+    assert isinstance(found, Decided)
+    assert found.without_pilot == "It mends a fault that disconnects homes."
+    assert decided(standing, Mode.RUN, without_pilot="whatever") is Refusal.PILOT_TRIED
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_reason_to_run_without_a_pilot_belongs_to_no_other_decision(mode: Mode) -> None:
+    for standing in (at(Mode.RUN), PAUSED[Mode.RUN]):
+        moved = untried(standing, mode, without_pilot="whatever", automatic_date=D - WEEK)
+        assert moved in (Refusal.PILOT_TRIED, NO)
+    assert isinstance(untried(PAUSED[Mode.RUN], Mode.RUN), Decided), "its pilot is long over"
 
 
 def test_an_emergency_suspension_is_confirmed_later_without_a_new_halt() -> None:
@@ -196,7 +222,7 @@ proposals = st.builds(
 def test_whatever_is_proposed_the_line_has_no_gaps_and_the_halt_is_never_newer(wanted: list[Proposal]) -> None:
     standing, piloted = HELD, False
     for proposal in wanted:
-        found = decide(standing, proposal, NOW, NOTICE)
+        found = decide(standing, proposal, NOW, NOTICE, pilot_tried=True)
         if not isinstance(found, Decided):
             continue
         assert standing.mode not in ENDS

@@ -60,6 +60,8 @@ def _outside(views: Views, hub: EstateHub, wanted: Expected | None, row: LedgerV
         yield "is missing in the devices or the inventory"
     elif {device.firmware, inventory.firmware, inventory.gpf_firmware} != {hub.firmware} or device.activations:
         yield "was touched though the release does not concern it"
+    elif inventory.status != hub.status:
+        yield f"is {inventory.status} though the release does not concern it, and was {hub.status}"
 
 
 def _inside(views: Views, hub: EstateHub, wanted: Expected, row: LedgerView) -> Iterator[str]:
@@ -73,6 +75,9 @@ def _inside(views: Views, hub: EstateHub, wanted: Expected, row: LedgerView) -> 
     seen = {device.firmware, inventory.firmware, inventory.gpf_firmware}
     if seen != {NEW_FIRMWARE if new else hub.firmware}:
         yield f"is {row.state}, but device, CHF and GPF say {device.firmware}, {inventory}"
+    # What fits the release is commissioned or suspended, and a new version ends a suspension.
+    if inventory.status != ("Commissioned" if new else hub.status):
+        yield f"was {hub.status}, is {row.state}, and the inventory says {inventory.status}"
     if device.activations != (1 if new else 0):
         yield f"was activated {device.activations} times, state {row.state}"
     yield from _times(wanted, row, device.activated_at)

@@ -88,6 +88,7 @@ class DecisionStep:
     mode: str
     reason: str
     confirmed_by: str | None = None
+    without_pilot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

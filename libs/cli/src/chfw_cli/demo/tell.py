@@ -67,7 +67,12 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> To
 
 async def decide(client: Client, step: DecisionStep) -> None:
     """The DCC decides."""
-    body = {"mode": step.mode, "reason": step.reason, "confirmed_by": step.confirmed_by}
+    body = {
+        "mode": step.mode,
+        "reason": step.reason,
+        "confirmed_by": step.confirmed_by,
+        "without_pilot": step.without_pilot,
+    }
     await client.post("governance", f"/v1/releases/{RELEASE_ID}/decisions", body, key=step.key)
 
 

@@ -40,6 +40,7 @@ class InventoryView:
 
     firmware: str
     gpf_firmware: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,10 @@ async def _ledger(admin: Any) -> dict[HubId, LedgerView]:
 
 async def _inventory(admin: Any) -> dict[HubId, InventoryView]:
     rows = await admin.fetch(
-        "select hub, h.firmware, g.firmware as gpf_firmware from smi.hub h join smi.gpf g using (gpf) order by hub"
+        """select hub, h.firmware, g.firmware as gpf_firmware, h.status
+           from smi.hub h join smi.gpf g using (gpf) order by hub"""
     )
-    return {HubId(row["hub"]): InventoryView(row["firmware"], row["gpf_firmware"]) for row in rows}
+    return {HubId(row["hub"]): InventoryView(row["firmware"], row["gpf_firmware"], row["status"]) for row in rows}
 
 
 async def _told(client: Client) -> dict[PartyId, dict[HubId, ToldView]]:

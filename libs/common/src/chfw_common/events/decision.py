@@ -12,7 +12,8 @@ class RolloutDecision(Event):
     """One line of epochs per release, no gaps. `min_epoch` is the epoch of the last halt.
 
     `automatic_date` and `waves` are those in force from this epoch on; they are always stated. `mode_since` is when the
-    mode became what it is: a decision that moves dates only leaves it.
+    mode became what it is: a decision that moves dates only leaves it. `without_pilot` is the reason to run although no
+    hub of the pilot had come to an end.
     """
 
     TOPIC: ClassVar[str] = "rollout.decision"
@@ -27,4 +28,5 @@ class RolloutDecision(Event):
     waves: StatedWaves = ()
     reason: str
     confirmed_by: str | None
+    without_pilot: str | None = None
     decided_at: UtcInstant

@@ -29,7 +29,8 @@ Text = Annotated[Written, Field(max_length=2_000)]
 class DecisionBody(Shape):
     """What the DCC wants. Dates that are not stated stay; waves are stated all or none.
 
-    `expected_epoch` refuses it when another decision came first.
+    `expected_epoch` refuses it when another decision came first. `without_pilot` is the reason to run although no hub
+    of the pilot has come to an end; everybody is told it.
     """
 
     mode: Mode
@@ -37,6 +38,7 @@ class DecisionBody(Shape):
     automatic_date: OptionalInstant = None
     waves: WaveBodies | None = None
     confirmed_by: Text | None = None
+    without_pilot: Text | None = None
     expected_epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
 
 
@@ -51,6 +53,7 @@ class DecisionView(Shape):
     waves: list[WaveView]
     reason: str
     confirmed_by: str | None
+    without_pilot: str | None
     decided_at: AwareDatetime
     state: Literal["requested", "fencing", "effective"]
     at_risk: int | None
@@ -88,6 +91,7 @@ def build_router(settings: Settings) -> APIRouter:
                 automatic_date=body.automatic_date,
                 waves=None if body.waves is None else tuple(stated.wave for stated in body.waves),
                 confirmed_by=body.confirmed_by,
+                without_pilot=body.without_pilot,
                 expected_epoch=body.expected_epoch,
             ),
             notice=notice,

@@ -17,6 +17,8 @@ class Refusal(StrEnum):
     EPOCH_MOVED = "epoch_moved"
     RELEASE_ENDED = "release_ended"
     PILOT_FIRST = "pilot_first"
+    PILOT_UNTRIED = "pilot_untried"
+    PILOT_TRIED = "pilot_tried"
     TRANSITION_REFUSED = "transition_refused"
     NOTHING_CHANGES = "nothing_changes"
     CONFIRMATION_REQUIRED = "confirmation_required"
@@ -47,7 +49,8 @@ class Standing:
 class Proposal:
     """What the DCC wants. No `automatic_date`, no `waves`: they stay; waves are stated all or none.
 
-    `confirmed_by` names the Panel or Sub-Committee (R5-4).
+    `confirmed_by` names the Panel or Sub-Committee (R5-4). `without_pilot` is the reason to run although no hub of the
+    pilot has come to an end.
     """
 
     mode: Mode
@@ -55,6 +58,7 @@ class Proposal:
     automatic_date: Instant | None = None
     waves: tuple[Wave, ...] | None = None
     confirmed_by: str | None = None
+    without_pilot: str | None = None
     expected_epoch: int | None = None
 
 
@@ -70,6 +74,7 @@ class Decided:
     waves: tuple[Wave, ...]
     reason: str
     confirmed_by: str | None
+    without_pilot: str | None
     paused_from: Mode | None
 
     @property
@@ -111,10 +116,21 @@ class Notice:
     soak: timedelta = SOAK
 
 
-def decide(standing: Standing, proposal: Proposal, now: Instant, notice: Notice) -> Decided | Refusal | WaveFault:
-    """The decision a proposal leads to, or the first reason against it."""
+def ends_pilot(standing: Standing, proposal: Proposal) -> bool:
+    """Whether the release would go from its pilot to everybody, also by way of a pause."""
+    return proposal.mode is Mode.RUN and _interrupted(standing) is Mode.PILOT
+
+
+def decide(
+    standing: Standing, proposal: Proposal, now: Instant, notice: Notice, *, pilot_tried: bool
+) -> Decided | Refusal | WaveFault:
+    """The decision a proposal leads to, or the first reason against it.
+
+    `pilot_tried`: whether a hub of the pilot has come to an end; it matters where the decision ends the pilot.
+    """
     refusal = (
         _refuse_order(standing, proposal)
+        or _refuse_pilot(standing, proposal, pilot_tried=pilot_tried)
         or _refuse_date(standing, proposal, now, notice.resume)
         or _refuse_waves(standing, proposal, now, notice.soak)
         or _refuse_unconfirmed(standing, proposal)
@@ -131,6 +147,7 @@ def decide(standing: Standing, proposal: Proposal, now: Instant, notice: Notice)
         waves=_waves(standing, proposal),
         reason=proposal.reason,
         confirmed_by=proposal.confirmed_by,
+        without_pilot=proposal.without_pilot,
         paused_from=_interrupted(standing) if proposal.mode is Mode.PAUSE else None,
     )
 
@@ -147,6 +164,16 @@ def _refuse_order(standing: Standing, proposal: Proposal) -> Refusal | None:
         return Refusal.TRANSITION_REFUSED
     if proposal.mode is standing.mode and not _moves_date(standing, proposal) and not _confirms(standing, proposal):
         return Refusal.NOTHING_CHANGES
+    return None
+
+
+def _refuse_pilot(standing: Standing, proposal: Proposal, *, pilot_tried: bool) -> Refusal | None:
+    """A pilot that has shown nothing is followed by a run only for a reason, which everybody is told (R2-0, R2-7)."""
+    untried = ends_pilot(standing, proposal) and not pilot_tried
+    if untried and proposal.without_pilot is None:
+        return Refusal.PILOT_UNTRIED
+    if not untried and proposal.without_pilot is not None:
+        return Refusal.PILOT_TRIED
     return None
 
 

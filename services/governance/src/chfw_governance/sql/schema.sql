@@ -25,6 +25,8 @@ create table decision (
     waves jsonb not null,
     reason text not null,
     confirmed_by text,
+    -- Why it runs although no hub of its pilot had come to an end.
+    without_pilot text,
     decided_by text not null,
     decided_at timestamptz not null,
     state text not null default 'requested' check (state in ('requested', 'fencing', 'effective')),

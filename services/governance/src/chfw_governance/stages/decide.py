@@ -14,7 +14,7 @@ from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS, show_waves
 from chfw_common.runtime.service import Answered, Now, Tx, release_event
 from chfw_common.topology import ROLLOUT_DECISION
-from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, decide
+from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, decide, ends_pilot
 from chfw_governance.store import releases
 
 
@@ -42,6 +42,14 @@ _SAID: dict[StrEnum, tuple[int, str]] = {
     Refusal.EPOCH_MOVED: (409, "Another decision came first: look at it, then decide."),
     Refusal.RELEASE_ENDED: (409, "The release was stopped or revoked; that is final."),
     Refusal.PILOT_FIRST: (409, "A release runs only after its pilot."),
+    Refusal.PILOT_UNTRIED: (
+        409,
+        "No hub of the pilot has come to an end: say in `without_pilot` why the release runs. Everybody is told it.",
+    ),
+    Refusal.PILOT_TRIED: (
+        422,
+        "`without_pilot` is for a decision that ends a pilot of which no hub has come to an end.",
+    ),
     Refusal.TRANSITION_REFUSED: (409, "This mode may not follow the present one."),
     Refusal.NOTHING_CHANGES: (409, "The release is in this mode already, with these dates."),
     Refusal.CONFIRMATION_REQUIRED: (422, "Stop, delay and going on after a pause need `confirmed_by`."),
@@ -64,7 +72,8 @@ async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer
     if standing is None:
         raise Problem(404, "unknown_release", "No such release is known here (yet).")
     at = now()
-    decided = decide(standing, request.proposal, at, request.notice)
+    tried = ends_pilot(standing, request.proposal) and await releases.pilot_tried(tx, request.release_id)
+    decided = decide(standing, request.proposal, at, request.notice, pilot_tried=tried)
     if not isinstance(decided, Decided):
         status, sentence = _SAID[decided]
         raise Problem(status, decided.value, sentence)
@@ -81,6 +90,7 @@ async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer
         waves=decided.waves,
         reason=decided.reason,
         confirmed_by=decided.confirmed_by,
+        without_pilot=decided.without_pilot,
         decided_at=at,
     )
     return Answered(
@@ -105,6 +115,7 @@ async def listing(tx: Tx, release_id: ReleaseId) -> list[dict[str, Any]]:
             "waves": show_waves(waves_from_json(row["waves"])),
             "reason": row["reason"],
             "confirmed_by": row["confirmed_by"],
+            "without_pilot": row["without_pilot"],
             "decided_at": format_instant(row["decided_at"]),
             "state": row["state"],
             "at_risk": row["at_risk"],
@@ -123,6 +134,7 @@ def _render(release_id: ReleaseId, decided: Decided, now: Instant) -> dict[str, 
         "waves": show_waves(decided.waves),
         "reason": decided.reason,
         "confirmed_by": decided.confirmed_by,
+        "without_pilot": decided.without_pilot,
         "decided_at": format_instant(now),
         "state": releases.REQUESTED,
         "at_risk": None,

@@ -46,6 +46,11 @@ async def lock_standing(tx: Tx, release_id: ReleaseId) -> Standing | None:
     )
 
 
+async def pilot_tried(tx: Tx, release_id: ReleaseId) -> bool:
+    """Whether a hub of the pilot has come to an end, as the ledger has it."""
+    return bool(await tx.fetchval(SQL["pilot_tried"], release_id))
+
+
 async def add_decision(tx: Tx, release_id: ReleaseId, decided: Decided, decided_by: UserId, now: Instant) -> None:
     """Write a decision down and move the release to it."""
     standing = decided.standing
@@ -71,6 +76,7 @@ async def add_decision(tx: Tx, release_id: ReleaseId, decided: Decided, decided_
         waves_to_json(decided.waves),
         decided.reason,
         decided.confirmed_by,
+        decided.without_pilot,
         decided_by,
         now,
     )

@@ -17,8 +17,15 @@ where release_id = $1
 -- name: add_decision
 -- Write a decision down.
 insert into decision (release_id, epoch, min_epoch, mode, automatic_date, waves, reason, confirmed_by, decided_by,
-                      decided_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                      decided_at, without_pilot)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $10, $11, $9)
+
+-- name: pilot_tried
+-- Whether a hub of the pilot has come to an end: it was activated, or it is final without having left the estate.
+select exists (
+    select from scheduler_published.ledger
+    where release_id = $1 and pilot and state in ('activated', 'confirmed', 'failed_final')
+)
 
 -- name: report_decision
 -- What the scheduler reports of a decision. The state only moves on; the count is that of the latest report.

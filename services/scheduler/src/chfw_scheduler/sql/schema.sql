@@ -113,6 +113,8 @@ create table ledger (
 ) with (fillfactor = 70);
 create index ledger_claim on ledger (release_id, part, claim_at) where claim_at is not null;
 create index ledger_claim_pilot on ledger (release_id, part, claim_at) where claim_at is not null and pilot;
+-- The pilot of a release, which is a few hundred hubs.
+create index ledger_pilot on ledger (release_id, part, hub) where pilot;
 create index ledger_check on ledger (release_id, part, check_at) where check_at is not null;
 -- What a halt calls back. The condition is `may_fire`; rows enter when they are armed and leave with the outcome.
 create index ledger_may_fire on ledger (release_id, part, hub)

@@ -84,6 +84,15 @@ def observe(heard: Heard, seen: Observation) -> Heard | None:
     return Heard(firmware, at, version + 1, alert_release, alert_counter, read_release, read_counter)
 
 
+def restores(status: DeviceStatus, before: Heard, after: Heard) -> bool:
+    """Whether the hub's own word ends its suspension (ADR 0153): it runs another version than the one it had.
+
+    A hub is suspended because its version has left the Central Products List; what it runs now was handed out under an
+    entry that was Active. A word that changes no version ends nothing.
+    """
+    return status is DeviceStatus.SUSPENDED and after.firmware != before.firmware
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A responsibility as somebody states it; without a start it keeps the known one, else it starts now."""

@@ -1,15 +1,19 @@
-"""Observe: what hubs say of themselves changes the inventory, and nothing else changes a version (I18, R4-6)."""
+"""Observe: what hubs say of themselves changes the inventory, and nothing else changes a version (I18, R4-6).
+
+A version that changes ends the suspension of the hub (ADR 0153).
+"""
 
 from collections.abc import Sequence
 
 from chfw_common.events.alert import Cs06Alert
 from chfw_common.events.response import HubResponse, ResponseKind
 from chfw_common.events.smi import CauseKind, SmiCause
+from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId
 from chfw_common.runtime.service import Batch, Now, Outcome, Tx
-from chfw_smi.domain.inventory import Heard, Observation, Sight, observe
+from chfw_smi.domain.inventory import Heard, Observation, Sight, observe, restores
 from chfw_smi.stages.tell import tell_heard
-from chfw_smi.store import anomaly, hub
+from chfw_smi.store import anomaly, hub, status
 
 
 async def handle_alerts(tx: Tx, batch: Batch[Cs06Alert], now: Now) -> Outcome:
@@ -64,7 +68,9 @@ async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anom
     if not seen and not odd:
         return Outcome()
     before = await hub.lock_heard(tx, [entry.hub for entry in seen])
+    fixed_of = {entry: known[0] for entry, known in before.items()}
     changed: dict[HubId, Heard] = {}
+    restored: dict[HubId, status.Restored] = {}
     told: list[tuple[hub.Fixed, Heard, SmiCause]] = []
     unknown: list[anomaly.Anomaly] = []
     for entry in seen:
@@ -72,11 +78,16 @@ async def _apply(tx: Tx, seen: Sequence[Observation], odd: Sequence[anomaly.Anom
         if known is None:
             unknown.append(anomaly.Anomaly(anomaly.UNKNOWN_HUB, entry.hub, entry.release_id, entry.own_counter))
             continue
-        after = observe(changed.get(entry.hub, known[1]), entry)
+        last = changed.get(entry.hub, known[1])
+        after = observe(last, entry)
         if after is not None:
+            if restores(DeviceStatus(fixed_of[entry.hub].status), last, after):
+                restored[entry.hub] = status.Restored(entry.hub, after.smi_version, entry.at)
+                fixed_of[entry.hub] = fixed_of[entry.hub]._replace(status=status.RESTORED_TO.value)
             changed[entry.hub] = after
-            told.append((known[0], after, _cause(entry)))
+            told.append((fixed_of[entry.hub], after, _cause(entry)))
     await hub.save_heard(tx, changed)
+    await status.restore(tx, list(restored.values()))
     await anomaly.record(tx, [*odd, *unknown], now())
     return Outcome(tell_heard(told))
 
