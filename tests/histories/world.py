@@ -31,7 +31,7 @@ from chfw_common.runtime.ticks import TickRunner
 from chfw_common.topology import BY_NAME, RELEASE_NOTIFIED, Topic, partition_of_hub, partition_of_release, schema_of
 from chfw_device_sim.stages import load as devices
 from chfw_device_sim.store.device import NewDevice
-from chfw_governance.domain.decide import Notice, Proposal
+from chfw_governance.domain.decide import Notice, Proposal, Refusal
 from chfw_governance.stages import decide
 from chfw_instruction.domain.entries import read_entries
 from chfw_instruction.stages import accept
@@ -178,21 +178,28 @@ class World:
         return receipt
 
     async def decide(self, mode: Mode, date: Instant | None, confirmed_by: str | None) -> bool:
-        """The DCC decides; says whether it was taken."""
+        """The DCC decides, with a reason where the pilot has shown nothing; says whether it was taken."""
+        proposal = Proposal(mode, "so decided", date, None, confirmed_by)
+        refused = await self._propose(proposal)
+        if refused == Refusal.PILOT_UNTRIED:
+            refused = await self._propose(replace(proposal, without_pilot="so decided"))
+        return refused is None
+
+    async def _propose(self, proposal: Proposal) -> str | None:
         self._keys += 1
         request = decide.DecisionRequest(
             caller=Caller(PartyId("DCC"), UserId("dcc"), Role.DCC),
             key=f"decision-{self._keys}",
             digest=b"d",
             release_id=RELEASE,
-            proposal=Proposal(mode, "so decided", date, None, confirmed_by),
+            proposal=proposal,
             notice=Notice(),
         )
         try:
             await self._command("governance", decide.command, request)
-        except Problem:
-            return False
-        return True
+        except Problem as problem:
+            return str(problem.code)
+        return None
 
     def announce(self, **changes: Any) -> None:
         """A notice goes out."""

@@ -63,8 +63,8 @@ USES: dict[str, dict[str, Use]] = {
     },
     "instruction": {
         "POST /v1/releases/{release_id}/instructions": Use(SUPPLIER_ROLES, _INSTRUCTION),
-        "GET /v1/instructions/{instruction_id}": Use(SUPPLIER_ROLES),
-        "GET /v1/instructions/{instruction_id}/results": Use(SUPPLIER_ROLES, query={"limit": "1"}),
+        "GET /v1/instructions/{request_id}": Use(SUPPLIER_ROLES),
+        "GET /v1/instructions/{request_id}/results": Use(SUPPLIER_ROLES, query={"limit": "1"}),
     },
     "scheduler": {},
     "device-sim": {

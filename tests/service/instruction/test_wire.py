@@ -38,7 +38,7 @@ async def test_keys_that_differ_are_different_requests(stand: Stand) -> None:
     keys = ['"abc"', '"ABC"', '" abc"', r'"\"abc"', r'"abc\\"', '"' + "x" * 200 + '"']
     answers = [await send(stand, json.dumps(BODY).encode(), key) for key in keys]
     assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.json()["id"] for answer in answers}) == len(keys)
+    assert len({answer.json()["request_id"] for answer in answers}) == len(keys)
     assert (await send(stand, json.dumps(BODY).encode(), '"' + "x" * 201 + '"')).status_code == 400
 
 
@@ -55,7 +55,7 @@ async def test_a_byte_order_mark_is_passed_over_in_every_form(stand: Stand) -> N
         for mark in (b"", codecs.BOM_UTF8):
             answer = await send(stand, mark + text.encode(), form=form, **query)
             assert answer.status_code == 202, answer.text
-            ids.add(answer.json()["id"])
+            ids.add(answer.json()["request_id"])
     assert len(ids) == 1
 
 

@@ -85,7 +85,7 @@ async def test_no_instruction_is_possible_on_a_release_that_has_ended(stand: Sta
 async def test_no_instruction_is_possible_while_the_cpl_entry_is_not_active(stand: Stand) -> None:
     await announce(stand)
     for key, state, possible in (("k2", "Expired", False), ("k3", "Active", True)):
-        headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": key}
+        headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": f'"{key}"'}
         answer = await stand.client.patch(f"/v1/releases/{RELEASE}", json={"cpl_state": state}, headers=headers)
         assert answer.json()["instruction_possible"] is possible
         assert await instruction_possible(stand) is possible

@@ -104,10 +104,10 @@ async def test_a_release_that_has_ended_offers_nothing(stand: Stand, mode: Mode)
 
 async def test_neither_does_one_whose_entry_is_not_active_or_whose_pilot_has_opened(stand: Stand) -> None:
     await announce(stand)
-    headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": "k2"}
+    headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": '"k2"'}
     await stand.client.patch(f"/v1/releases/{RELEASE}", json={"cpl_state": "Withdrawn"}, headers=headers)
     assert (await preview(stand)).json()["code"] == "cpl_not_active"
-    headers["Idempotency-Key"] = "k3"
+    headers["Idempotency-Key"] = '"k3"'
     await stand.client.patch(f"/v1/releases/{RELEASE}", json={"cpl_state": "Active"}, headers=headers)
     assert (await preview(stand)).status_code == 200
     stand.clock.at = NOW + 14 * DAY

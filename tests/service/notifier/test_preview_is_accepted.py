@@ -94,7 +94,7 @@ async def tell(stand: Stand, release_id: ReleaseId, states: dict[HubId, HubState
 
 async def piped(pipe: Pipe, party: str, role: str, key: str, **rules: Any) -> list[str]:
     """Preview, then instruct what it names: the verdicts."""
-    headers = {**bearer(party, role=role), "Idempotency-Key": key}
+    headers = {**bearer(party, role=role), "Idempotency-Key": f'"{key}"'}
     url = f"/v1/releases/{RELEASE}"
     chosen = (await pipe.notifier.client.post(f"{url}/pilot:preview", json=rules, headers=headers)).json()
     if not chosen["hubs"]:
