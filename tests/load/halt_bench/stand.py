@@ -1,0 +1,132 @@
+"""Everything that a campaign works with: real servers, six processes, and the ways to look at them from outside."""
+
+import contextlib
+import dataclasses
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+
+from chfw_cli.demo.backlog import Backlog
+from chfw_cli.demo.client import Client, over_network
+from chfw_cli.demo.estate import REGIONS, Estate
+from chfw_cli.local.postgres_config import DEMO, Profile
+from chfw_cli.local.services import DATABASE, SERVICES, Surroundings, service_spec, service_url
+from chfw_cli.local.stack import Stack
+from chfw_cli.local.state import StateDir
+from chfw_cli.tokens import Issuer
+from chfw_common.runtime.clock import machine_now
+from tests.load.halt_bench import estate, wal
+from tests.load.halt_bench.draw import Plan
+from tests.load.halt_bench.heard import Listener
+from tests.load.halt_bench.sabotage import Control, Faults, argv
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[3]
+NETWORK = "device-sim"
+LOGICAL = Profile("halt_bench", {**DEMO.settings, "wal_level": "logical"})
+PERMIT, MAX_SKEW, FORWARD_WITHIN, LEAD = 3.0, 2.0, 2.0, 2.0
+"""Seconds: how long a permit holds, how much clocks may differ, how long forwarding may take, the notice of a CS06."""
+ENVIRONMENT = {
+    "CHFW_PERMIT_TTL": f"PT{PERMIT}S",
+    "CHFW_MAX_SKEW": f"PT{MAX_SKEW}S",
+    "CHFW_FORWARD_WITHIN": f"PT{FORWARD_WITHIN}S",
+    "CHFW_ASAP_LEAD": f"PT{LEAD}S",
+    "CHFW_ARMING_WINDOW": f"PT{LEAD}S",
+    "CHFW_DELIVERY_GRID": "PT0.01S",
+    "CHFW_DELIVERY_TIMES": orjson.dumps({name: {"min": "PT0S", "max": "PT0.5S"} for name, _ in REGIONS}).decode(),
+    "CHFW_RATE_OUT_OF_REACH": orjson.dumps({name: 0 for name, _ in REGIONS}).decode(),
+    **{
+        f"CHFW_RATE_{name}": "0"
+        for name in (
+            "NEVER_ANSWERS", "FILE_TRANSFER_FAILURE", "HARDWARE_VERSION_MISMATCH", "FIRMWARE_IMAGE_DISCARDED",
+            "NO_IMAGE_HELD", "HASH_MISMATCH", "ACTIVATION_FAILURE", "LOST_ALERT", "LATE_ALERT", "REPEATED_ALERT",
+            "SLOW_RESTART",
+        )
+    },
+}  # fmt: skip
+"""Short times, and a network in which nothing fails by chance: what fails is what a run makes fail."""
+
+_ENROLLED = "select count(*) from scheduler.ledger where state = 'scheduled'"
+
+
+@dataclass(slots=True)
+class Stand:
+    """A running campaign."""
+
+    stack: Stack
+    client: Client
+    admin: Any
+    backlog: Backlog
+    listener: Listener
+    faults: Faults
+
+    async def quiet(self, limit: float) -> None:
+        """Wait until nothing is under way or due. Raises TimeoutError at the limit."""
+
+        async def nothing() -> bool:
+            return await self.backlog.none(machine_now())
+
+        await eventually(nothing, limit)
+
+    async def prepare(self, plans: Sequence[Plan], hubs: int, seed: int) -> None:
+        """Bring every release to the point at which one decision lets all its hubs go.
+
+        Raises TimeoutError when it takes too long, ValueError when a hub is not ready to go.
+        """
+        draw = random.Random(f"hubs {seed}")
+        of_plan = [(plan, estate.hubs_of(plan, hubs, draw)) for plan in plans]
+        now, limit = machine_now(), 60.0 + 0.01 * hubs * len(plans)
+        await estate.load(self.client, Estate(seed, tuple(hub for _, some in of_plan for hub in some)), now)
+        for plan in plans:
+            await estate.announce(self.client, plan, now)
+        await self.quiet(limit)
+        for plan, some in of_plan:
+            await estate.instruct(self.client, plan, some)
+        await self.quiet(limit)
+        for plan in plans:
+            await estate.decide(self.client, plan, "pilot")
+        await self.quiet(limit)
+        ready = await self.admin.fetchval(_ENROLLED)
+        if ready != hubs * len(plans):
+            raise ValueError(f"{ready} hubs of {hubs * len(plans)} are ready to go")
+
+
+@contextlib.asynccontextmanager
+async def standing(state: StateDir, control: Control | None) -> AsyncIterator[Stand]:
+    """Start everything, device-sim as the bench runs it. At the end nothing is left running."""
+    others = tuple(name for name in SERVICES if name != NETWORK)
+    async with contextlib.AsyncExitStack() as closing:
+        stack = Stack(state, services=others, profile=LOGICAL, extra_env=ENVIRONMENT)
+        await closing.enter_async_context(stack)
+        faults = Faults(state.root / "faults.json")
+        faults.set(None)
+        await _start_network(stack, state.root / "faults.json", control)
+        admin = await asyncpg.connect(stack.postgres.dsn(DATABASE))
+        closing.push_async_callback(admin.close)
+        await wal.watch(admin)
+        urls = {**stack.urls, NETWORK: service_url(NETWORK, state)}
+        client = Client(over_network(urls), Issuer.open(state.keys))
+        closing.push_async_callback(client.close)
+        backlog = Backlog(stack.postgres.dsn(DATABASE), stack.bootstrap)
+        closing.push_async_callback(backlog.close)
+        listener = Listener(stack.bootstrap)
+        await listener.start()
+        closing.push_async_callback(listener.close)
+        yield Stand(stack, client, admin, backlog, listener, faults)
+
+
+async def _start_network(stack: Stack, faults: Path, control: Control | None) -> None:
+    given = Surroundings(
+        state=stack.state,
+        postgres_port=stack.postgres.port,
+        bootstrap=stack.bootstrap,
+        extra_env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *sorted(ROOT.glob("*/*/src"))]))},
+    )
+    spec = dataclasses.replace(service_spec(NETWORK, given), argv=argv(faults, control))
+    await stack.supervisor.start(spec)
