@@ -12,8 +12,10 @@ commits. Exit code 0 only if no CS06 passed an edge and no unlisted hub activate
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -42,14 +44,22 @@ def main() -> int:
         plans = [plan for plan in plans if plan.number == arguments.only]
     if control is not None:
         plans = for_control(control, plans)
-    with tempfile.TemporaryDirectory(prefix="chfw-halts-") as place:
-        Path(place).chmod(0o755)
+    with _place(arguments.state) as state:
         campaign = asyncio.run(
-            carry_out(
-                StateDir(Path(place)), plans, hubs=arguments.hubs, seed=arguments.seed, control=control, say=say
-            )
+            carry_out(state, plans, hubs=arguments.hubs, seed=arguments.seed, control=control, say=say)
         )
     return _report(campaign)
+
+
+@contextlib.contextmanager
+def _place(kept: Path | None) -> Iterator[StateDir]:
+    """Where the servers and the logs are: the directory that is to be kept, or one that is removed at the end."""
+    if kept is not None:
+        yield StateDir(kept.absolute())
+        return
+    with tempfile.TemporaryDirectory(prefix="chfw-halts-") as place:
+        Path(place).chmod(0o755)
+        yield StateDir(Path(place))
 
 
 def _report(campaign: Campaign) -> int:
@@ -68,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--most-freeze", type=float, default=MOST_FREEZE, help="seconds that a process stands still")
     parser.add_argument("--control", choices=list(Control))
     parser.add_argument("--only", type=int, help="the number of the one run to repeat")
+    parser.add_argument("--state", type=Path, help="a new directory for servers and logs, which is kept")
     return parser.parse_args()
 
 

@@ -18,7 +18,7 @@ _BEFORE = 0.2
 async def carry_out(
     state: StateDir, plans: Sequence[Plan], *, hubs: int, seed: int, control: Control | None, say: Say
 ) -> Campaign:
-    """All runs, one after the other."""
+    """The runs, one after the other, up to one that does not come to its end."""
     campaign = Campaign(seed, hubs, control)
     begun = time.monotonic()
     async with standing(state, control) as stand:
@@ -28,6 +28,9 @@ async def carry_out(
             ran = await run(stand, plan)
             campaign.runs.append(ran)
             say(f"run {plan.number:>3}  {plan}: {told(ran)}")
+            if ran.verdict is None:
+                say("what a run has left open would disturb the next: the campaign ends here")
+                break
     campaign.seconds = time.monotonic() - begun
     return campaign
 
@@ -59,5 +62,9 @@ def told(ran: Ran) -> str:
         f"{verdict.forwarded} CS06 forwarded, {verdict.forwarded_since_request} since the halt, fenced after"
         f" {verdict.fenced:.3f} s, effective {verdict.effective:.3f}, last command {verdict.last_command:.3f};"
         f" {verdict.activated} activated, {verdict.at_risk} at risk of which {verdict.acted_at_risk} acted;"
-        + (f" VIOLATIONS {verdict.violations}, up to {verdict.late:.3f} s late" if verdict.violations.total else " clean")
+        + (
+            f" VIOLATIONS {verdict.violations}, up to {verdict.late:.3f} s late"
+            if verdict.violations.total
+            else " clean"
+        )
     )

@@ -58,7 +58,7 @@ class Edge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. Seconds count from the moment at which hubs are let go.
+    """One run. Seconds count from the first claim of a CS06.
 
     `harm_at` may lie before `halt_at` or shortly after it; `frozen` is how long a frozen process stands still.
     """
@@ -97,13 +97,14 @@ def draw_plans(seed: int, runs: int, *, window: float, most_freeze: float = MOST
 
 def _plan(draw: random.Random, number: int, pair: tuple[Process, Edge], window: float, most_freeze: float) -> Plan:
     process, edge = pair
-    halt_at = draw.uniform(0.2, window)
+    # Half of the halts come in the first quarter of the window, when CS06 are on their way.
+    halt_at = window * draw.random() ** 2
     return Plan(
         number=number,
         mode=draw.choice(("stop", "pause")),
         halt_at=halt_at,
         process=process,
-        harm_at=max(0.0, halt_at + draw.uniform(-1.5, 0.5)),
+        harm_at=max(0.0, halt_at + draw.uniform(-0.7, 0.3)),
         frozen=draw.uniform(min(LEAST_FREEZE, most_freeze), most_freeze),
         edge=edge,
         region=_region(draw),

@@ -25,7 +25,7 @@ from chfw_common.kernel.roles import Role
 from tests.load.halt_bench.draw import Plan
 
 PARTY = PartyId(SUPPLIERS[0])
-AUTOMATIC = timedelta(days=120)
+AUTOMATIC, STATED = timedelta(days=120), timedelta(days=30)
 _FIRST = 0x00DB_1234_0000_0000
 _APART = 1 << 20
 MOST_HUBS = _APART // 2
@@ -89,16 +89,17 @@ async def announce(client: Client, plan: Plan, now: Instant) -> None:
     await client.post("notifier", "/v1/releases", body, key=f"notice-{plan.release_id}")
 
 
-async def instruct(client: Client, plan: Plan, hubs: Sequence[EstateHub]) -> None:
-    """Instruct all hubs of a run, as soon as capacity allows."""
+async def instruct(client: Client, plan: Plan, hubs: Sequence[EstateHub], activate_at: Instant | None) -> None:
+    """Instruct hubs of a run for a time, or as soon as capacity allows."""
+    when = None if activate_at is None else activate_at.isoformat()
     body: dict[str, Any] = {
         "kind": "instruct",
         "group": "safe_launch",
-        "activate_at": None,
+        "activate_at": when,
         "hubs": [hub_eui64(hub.hub) for hub in hubs],
     }
     path = f"/v1/releases/{plan.release_id}/instructions"
-    key = f"instruct-{plan.release_id}"
+    key = f"instruct-{plan.release_id}-{when}"
     await client.post("instruction", path, body, key=key, party=PARTY, role=Role.IMPORT_SUPPLIER)
 
 

@@ -55,12 +55,12 @@ class Observed:
 
 
 class Observer:
-    """Follows the commits of one release."""
+    """Follows the commits of one release, from its ledger rows as they are before; its hubs have never had a command."""
 
-    def __init__(self, release_id: str, halt: int) -> None:
+    def __init__(self, release_id: str, halt: int, ledger: Iterable[Row]) -> None:
         self.seen = Observed(release_id, halt)
         self._devices: dict[str | None, Row] = {}
-        self._ledger: dict[str | None, Row] = {}
+        self._ledger: dict[str | None, Row] = {row["hub"]: row for row in ledger}
 
     def follow(self, commits: Iterable[Commit]) -> None:
         """Take in commits, in their order."""

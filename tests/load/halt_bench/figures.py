@@ -88,7 +88,9 @@ class Campaign:
                 verdicts = [run.verdict for run in runs if run.verdict is not None]
                 found = sum(verdict.violations.total for verdict in verdicts)
                 worst = spread(verdict.effective for verdict in verdicts)["max"]
-                lines.append(f"{said} {kind}: {len(runs)} runs, {found} violations, effective after {worst:.3f} s at most")
+                lines.append(
+                    f"{said} {kind}: {len(runs)} runs, {found} violations, effective after {worst:.3f} s at most"
+                )
         return lines
 
 

@@ -1,6 +1,7 @@
 """One run: hubs are let go, something goes wrong, the DCC halts the release, and the evidence is read."""
 
 import asyncio
+import functools
 import signal
 import time
 
@@ -14,12 +15,14 @@ from tests.load.halt_bench.stand import FORWARD_WITHIN, MAX_SKEW, NETWORK, PERMI
 from tests.load.halt_bench.verdict import judge
 from tests.support.waiting import eventually
 
+CLAIM_LIMIT = 60.0
 BACK_LIMIT = 60.0
 EFFECTIVE_LIMIT = 60.0
 SETTLE_LIMIT = 120.0
 LINGER = PERMIT + MAX_SKEW + FORWARD_WITHIN
 """Seconds for which an edge stays wrong after the halt is effective: what it may do wrong, it does then."""
 
+_CLAIMED = "select exists (select from scheduler.ledger where release_id = $1 and arm_at is not null)"
 _EFFECTIVE = "select exists (select from scheduler.decision where release_id = $1 and effective_at is not null)"
 _OPEN = """
 select (select count(*) from device_sim.device where armed_release = $1 or coming_release = $1)
@@ -31,22 +34,23 @@ select (select count(*) from device_sim.device where armed_release = $1 or comin
 async def run(stand: Stand, plan: Plan) -> Ran:
     """Do one run and judge it. A run that does not come to its end is a trouble, never a success."""
     await wal.forget(stand.admin)
+    observer = Observer(plan.release_id, estate.HALT_EPOCH, await wal.ledger_now(stand.admin, plan.release_id))
     wrong = WrongEdge(plan.region, plan.edge.skew.total_seconds(), cut_off=plan.edge.cut_off)
     stand.faults.set(None if plan.edge is Edge.SOUND else wrong)
     try:
         await _halt(stand, plan)
-        await _effective(stand, plan)
+        await eventually(functools.partial(_holds, stand, _EFFECTIVE, plan), EFFECTIVE_LIMIT)
         if plan.edge is not Edge.SOUND:
             await asyncio.sleep(LINGER)
     except TimeoutError:
-        return Ran(plan, trouble="the halt did not become effective in time")
+        return Ran(plan, trouble="no CS06 was claimed, or the halt did not become effective, in time")
     finally:
         stand.faults.set(None)
     try:
         await _settle(stand, plan)
     except TimeoutError:
-        return Ran(plan, trouble=f"{await stand.admin.fetchval(_OPEN, plan.release_id)} hubs or rows stay open")
-    observer = Observer(plan.release_id, estate.HALT_EPOCH)
+        left = await stand.admin.fetchval(_OPEN, plan.release_id), await stand.backlog.count()
+        return Ran(plan, trouble="{} hubs or rows and {} messages stay open".format(*left))
     observer.follow([commit async for commit in wal.commits(stand.admin)])
     trouble = contradiction(observer.seen, await stand.listener.of(plan.release_id))
     return Ran(plan, judge(observer.seen), trouble)
@@ -66,8 +70,9 @@ def contradiction(seen: Observed, heard: Heard) -> str | None:
 
 
 async def _halt(stand: Stand, plan: Plan) -> None:
+    await stand.let_go(plan)
+    await eventually(functools.partial(_holds, stand, _CLAIMED, plan), CLAIM_LIMIT)
     begun = time.monotonic()
-    await estate.decide(stand.client, plan, "run")
 
     async def halt() -> None:
         await asyncio.sleep(begun + plan.halt_at - time.monotonic())
@@ -98,11 +103,8 @@ async def _harm(stand: Stand, plan: Plan) -> None:
     await stack.wait_ready(service, BACK_LIMIT)
 
 
-async def _effective(stand: Stand, plan: Plan) -> None:
-    async def effective() -> bool:
-        return bool(await stand.admin.fetchval(_EFFECTIVE, plan.release_id))
-
-    await eventually(effective, EFFECTIVE_LIMIT)
+async def _holds(stand: Stand, question: str, plan: Plan) -> bool:
+    return bool(await stand.admin.fetchval(question, plan.release_id))
 
 
 async def _settle(stand: Stand, plan: Plan) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import random
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 
 from chfw_cli.demo.backlog import Backlog
 from chfw_cli.demo.client import Client, over_network
-from chfw_cli.demo.estate import REGIONS, Estate
+from chfw_cli.demo.estate import REGIONS, Estate, EstateHub
 from chfw_cli.local.postgres_config import DEMO, Profile
 from chfw_cli.local.services import DATABASE, SERVICES, Surroundings, service_spec, service_url
 from chfw_cli.local.stack import Stack
@@ -52,7 +52,7 @@ ENVIRONMENT = {
 }  # fmt: skip
 """Short times, and a network in which nothing fails by chance: what fails is what a run makes fail."""
 
-_ENROLLED = "select count(*) from scheduler.ledger where state = 'scheduled'"
+_READY = "select count(*) from scheduler.ledger where state = 'delivered'"
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class Stand:
     backlog: Backlog
     listener: Listener
     faults: Faults
+    hubs: dict[int, list[EstateHub]] = field(default_factory=dict)
 
     async def quiet(self, limit: float) -> None:
         """Wait until nothing is under way or due. Raises TimeoutError at the limit."""
@@ -75,26 +76,33 @@ class Stand:
         await eventually(nothing, limit)
 
     async def prepare(self, plans: Sequence[Plan], hubs: int, seed: int) -> None:
-        """Bring every release to the point at which one decision lets all its hubs go.
+        """Bring every release to the point at which one request makes all its hubs due.
 
-        Raises TimeoutError when it takes too long, ValueError when a hub is not ready to go.
+        Three quarters hold the image and have a time far away; the others have not been instructed. Raises TimeoutError
+        when it takes too long, ValueError when hubs are not where they should be.
         """
         draw = random.Random(f"hubs {seed}")
-        of_plan = [(plan, estate.hubs_of(plan, hubs, draw)) for plan in plans]
-        now, limit = machine_now(), 60.0 + 0.01 * hubs * len(plans)
-        await estate.load(self.client, Estate(seed, tuple(hub for _, some in of_plan for hub in some)), now)
+        self.hubs = {plan.number: estate.hubs_of(plan, hubs, draw) for plan in plans}
+        now, limit = machine_now(), 60.0 + 0.02 * hubs * len(plans)
+        await estate.load(self.client, Estate(seed, tuple(hub for some in self.hubs.values() for hub in some)), now)
         for plan in plans:
             await estate.announce(self.client, plan, now)
         await self.quiet(limit)
-        for plan, some in of_plan:
-            await estate.instruct(self.client, plan, some)
+        for mode in ("pilot", "run"):
+            for plan in plans:
+                await estate.decide(self.client, plan, mode)
         await self.quiet(limit)
         for plan in plans:
-            await estate.decide(self.client, plan, "pilot")
+            first = self.hubs[plan.number][hubs // 4 :]
+            await estate.instruct(self.client, plan, first, now + estate.STATED)
         await self.quiet(limit)
-        ready = await self.admin.fetchval(_ENROLLED)
-        if ready != hubs * len(plans):
-            raise ValueError(f"{ready} hubs of {hubs * len(plans)} are ready to go")
+        ready = await self.admin.fetchval(_READY)
+        if ready != (hubs - hubs // 4) * len(plans):
+            raise ValueError(f"{ready} hubs of {len(plans)} runs hold the image")
+
+    async def let_go(self, plan: Plan) -> None:
+        """Make all hubs of a run due."""
+        await estate.instruct(self.client, plan, self.hubs[plan.number], None)
 
 
 @contextlib.asynccontextmanager

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from chfw_common.kernel.instants import Instant
 
 SLOT = "halt_bench"
+LEDGER = "scheduler.ledger"
 PAGE = 20_000
 """Changes that one question to the slot gives; it ends with the transaction that exceeds them."""
 WATCHED: Mapping[str, str] = {
     "governance.decision": "release_id, epoch, min_epoch, mode, at_risk",
     "scheduler.decision": "release_id, epoch, min_epoch, mode, fencing_epoch, effective_at",
-    "scheduler.ledger": (
+    LEDGER: (
         "release_id, part, hub, state, dist_epoch, dist_at, arm_epoch, arm_counter, arm_at, arm_ended, outcome"
     ),
     "device_sim.device": (
@@ -72,6 +73,13 @@ async def watch(connection: Any) -> None:
 async def forget(connection: Any) -> None:
     """Pass over everything until now."""
     await connection.execute("select pg_replication_slot_advance($1, pg_current_wal_lsn())", SLOT)
+
+
+async def ledger_now(connection: Any, release_id: str) -> list[Row]:
+    """The ledger rows of a release as they are now, in the texts of the log."""
+    columns = ", ".join(f"{name}::text" for name in WATCHED[LEDGER].split(", "))
+    rows = await connection.fetch(f"select {columns} from {LEDGER} where release_id = $1", release_id)  # noqa: S608
+    return [dict(row) for row in rows]
 
 
 async def commits(connection: Any) -> AsyncIterator[Commit]:
