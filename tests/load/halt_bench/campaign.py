@@ -8,7 +8,7 @@ from tests.load.halt_bench.draw import Edge, Plan, Process
 from tests.load.halt_bench.figures import Campaign, Ran
 from tests.load.halt_bench.run import run
 from tests.load.halt_bench.sabotage import Control
-from tests.load.halt_bench.stand import FORWARD_WITHIN, MAX_SKEW, PERMIT, standing
+from tests.load.halt_bench.stand import FORWARDED_BY, standing
 
 Say = Callable[[str], None]
 _BEFORE = 0.2
@@ -40,8 +40,7 @@ def for_control(control: Control, plans: Sequence[Plan]) -> list[Plan]:
     if control is Control.FENCE:
         return [_plain(plan) for plan in plans]
     # The edge hears of no halt, and device-sim stands still until after the instant at which permits must have run out.
-    frozen = PERMIT + MAX_SKEW + FORWARD_WITHIN + 3 * _BEFORE
-    return [_frozen(plan, frozen) for plan in plans]
+    return [_frozen(plan, FORWARDED_BY + 1.0) for plan in plans]
 
 
 def _plain(plan: Plan) -> Plan:

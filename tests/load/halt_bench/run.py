@@ -11,7 +11,7 @@ from tests.load.halt_bench.evidence import Observed, Observer
 from tests.load.halt_bench.figures import Ran
 from tests.load.halt_bench.heard import Heard
 from tests.load.halt_bench.sabotage import WrongEdge
-from tests.load.halt_bench.stand import FORWARD_WITHIN, MAX_SKEW, NETWORK, PERMIT, Stand
+from tests.load.halt_bench.stand import FORWARDED_BY, NETWORK, Stand
 from tests.load.halt_bench.verdict import judge
 from tests.support.waiting import eventually
 
@@ -19,7 +19,7 @@ CLAIM_LIMIT = 60.0
 BACK_LIMIT = 60.0
 EFFECTIVE_LIMIT = 60.0
 SETTLE_LIMIT = 120.0
-LINGER = PERMIT + MAX_SKEW + FORWARD_WITHIN
+LINGER = FORWARDED_BY
 """Seconds for which an edge stays wrong after the halt is effective: what it may do wrong, it does then."""
 
 _CLAIMED = "select exists (select from scheduler.ledger where release_id = $1 and arm_at is not null)"

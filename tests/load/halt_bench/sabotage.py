@@ -21,6 +21,7 @@ import orjson
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.live import main
+from chfw_common.runtime.service import Now
 from chfw_device_sim.domain.edge import Refusal, refusal
 from chfw_device_sim.service import build
 from chfw_device_sim.settings import Settings
@@ -108,8 +109,8 @@ def _without_fence() -> None:
     async def close(*_: Any) -> None:
         return None
 
-    def judge(permit: Any, _: int, now: Instant, *, skewed: bool) -> Refusal | None:
-        return refusal(permit, 0, now, skewed=skewed)
+    def judge(permit: Any, _: int, now: Instant, **clocks: Any) -> Refusal | None:
+        return refusal(permit, 0, now, **clocks)
 
     fences.share, fences.close = share, close  # type: ignore[assignment]
     network.refusal = judge  # type: ignore[assignment]
@@ -118,8 +119,8 @@ def _without_fence() -> None:
 def _without_permits() -> None:
     """No edge looks at `permit_until`."""
 
-    def judge(permit: Any, min_epoch: int, now: Instant, *, skewed: bool) -> Refusal | None:
-        found = refusal(permit, min_epoch, now, skewed=skewed)
+    def judge(permit: Any, min_epoch: int, now: Instant, **clocks: Any) -> Refusal | None:
+        found = refusal(permit, min_epoch, now, **clocks)
         return None if found is Refusal.PERMIT_EXPIRED else found
 
     network.refusal = judge  # type: ignore[assignment]
@@ -129,8 +130,9 @@ def _with_an_early_clock() -> None:
     """Records are judged by a time that was read when they were fetched, before any wait for a connection or a lock."""
     settle = ConsumeCore.settle
 
-    async def settle_early(self: Any, topic: Any, partition: int, records: Any, now: Any) -> Any:
-        return await settle(self, topic, partition, records, now)
+    async def settle_early(self: Any, topic: Any, partition: int, records: Any, now: Now) -> Any:
+        at = now()
+        return await settle(self, topic, partition, records, lambda: at)
 
     ConsumeCore.settle = settle_early  # type: ignore[method-assign]
 

@@ -30,12 +30,15 @@ from tests.support.waiting import eventually
 ROOT = Path(__file__).parents[3]
 NETWORK = "device-sim"
 LOGICAL = Profile("halt_bench", {**DEMO.settings, "wal_level": "logical"})
-PERMIT, MAX_SKEW, FORWARD_WITHIN, LEAD = 3.0, 2.0, 2.0, 2.0
+PERMIT, MAX_SKEW, FORWARD_WITHIN, LEAD = 3.0, 1.0, 3.0, 2.0
 """Seconds: how long a permit holds, how much clocks may differ, how long forwarding may take, the notice of a CS06."""
+FORWARDED_BY = PERMIT + 2 * MAX_SKEW + FORWARD_WITHIN
+"""Seconds after which a halt is effective without every acknowledgement."""
 ENVIRONMENT = {
     "CHFW_PERMIT_TTL": f"PT{PERMIT}S",
     "CHFW_MAX_SKEW": f"PT{MAX_SKEW}S",
     "CHFW_FORWARD_WITHIN": f"PT{FORWARD_WITHIN}S",
+    "CHFW_TRANSACTION_LIMIT": f"PT{FORWARD_WITHIN}S",
     "CHFW_ASAP_LEAD": f"PT{LEAD}S",
     "CHFW_ARMING_WINDOW": f"PT{LEAD}S",
     "CHFW_DELIVERY_GRID": "PT0.01S",
