@@ -32,8 +32,8 @@ class Deed(NamedTuple):
 class Observed:
     """The evidence of a run. Edges and hubs are seen in the tables of the simulated network, never in the scheduler's.
 
-    `forwarded`: an edge let a CS06 pass, new to the hub or not, and the hub answered. `armed`: a hub took one that it did
-    not know. `images`: an edge let an image pass. `activated`: a hub activated the release. `claimed`, `commanded`: what
+    `forwarded`: an edge let a CS06 pass and the hub said yes, to a new one or to a repeat. `armed`: a hub took a new one.
+    `images`: an edge let an image pass. `activated`: a hub activated the release. `claimed`, `commanded`: what
     the scheduler claimed, and the messages that it wrote.
     `at_risk`: hubs whose CS06 may still fire by the ledger at the commit that declared the halt effective;
     `told_at_risk` is how many of them were told.

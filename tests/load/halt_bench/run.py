@@ -33,6 +33,7 @@ select (select count(*) from device_sim.device where armed_release = $1 or comin
 
 async def run(stand: Stand, plan: Plan) -> Ran:
     """Do one run and judge it. A run that does not come to its end is a trouble, never a success."""
+    await stand.deliver(plan)
     await wal.forget(stand.admin)
     observer = Observer(plan.release_id, estate.HALT_EPOCH, await wal.ledger_now(stand.admin, plan.release_id))
     wrong = WrongEdge(plan.region, plan.edge.skew.total_seconds(), cut_off=plan.edge.cut_off)
