@@ -16,9 +16,16 @@ _BEFORE = 0.2
 
 
 async def carry_out(
-    state: StateDir, plans: Sequence[Plan], *, hubs: int, seed: int, control: Control | None, say: Say
+    state: StateDir,
+    plans: Sequence[Plan],
+    *,
+    hubs: int,
+    seed: int,
+    control: Control | None,
+    say: Say,
+    enough: Callable[[Ran], bool] = lambda _: False,
 ) -> Campaign:
-    """The runs, one after the other, up to one that does not come to its end."""
+    """The runs, one after the other, up to one that is enough, or that does not come to its end."""
     campaign = Campaign(seed, hubs, control)
     begun = time.monotonic()
     async with standing(state, control) as stand:
@@ -30,6 +37,8 @@ async def carry_out(
             say(f"run {plan.number:>3}  {plan}: {told(ran)}")
             if ran.verdict is None:
                 say("what a run has left open would disturb the next: the campaign ends here")
+                break
+            if enough(ran):
                 break
     campaign.seconds = time.monotonic() - begun
     return campaign

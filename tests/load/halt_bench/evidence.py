@@ -32,7 +32,7 @@ class Deed(NamedTuple):
 class Observed:
     """The evidence of a run. Edges and hubs are seen in the tables of the simulated network, never in the scheduler's.
 
-    `forwarded`: an edge let a CS06 pass and the hub said yes, to a new one or to a repeat. `armed`: a hub took a new one.
+    `forwarded`: an edge let a CS06 pass and the hub said yes, to a new one or a repeat. `armed`: a hub took a new one.
     `images`: an edge let an image pass. `activated`: a hub activated the release. `claimed`, `commanded`: what
     the scheduler claimed, and the messages that it wrote.
     `at_risk`: hubs whose CS06 may still fire by the ledger at the commit that declared the halt effective;
@@ -55,7 +55,7 @@ class Observed:
 
 
 class Observer:
-    """Follows the commits of one release, from its ledger rows as they are before; its hubs have never had a command."""
+    """Follows the commits of one release, from its ledger rows as they are; its hubs have never had a command."""
 
     def __init__(self, release_id: str, halt: int, ledger: Iterable[Row]) -> None:
         self.seen = Observed(release_id, halt)

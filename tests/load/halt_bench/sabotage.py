@@ -86,8 +86,8 @@ def harm_edges(faults: Faults) -> None:
             all_edges = dataclasses.replace(all_edges, edges=reached)
         return await obey(all_edges, *arguments)
 
-    network.Network.passage = passage  # type: ignore[method-assign]
-    fence.handle_decisions = handle_decisions
+    _replace(network.Network, "passage", passage)
+    _replace(fence, "handle_decisions", handle_decisions)
 
 
 def take_away(control: Control) -> None:
@@ -112,8 +112,9 @@ def _without_fence() -> None:
     def judge(permit: Any, _: int, now: Instant, **clocks: Any) -> Refusal | None:
         return refusal(permit, 0, now, **clocks)
 
-    fences.share, fences.close = share, close  # type: ignore[assignment]
-    network.refusal = judge  # type: ignore[assignment]
+    _replace(fences, "share", share)
+    _replace(fences, "close", close)
+    _replace(network, "refusal", judge)
 
 
 def _without_permits() -> None:
@@ -123,7 +124,7 @@ def _without_permits() -> None:
         found = refusal(permit, min_epoch, now, **clocks)
         return None if found is Refusal.PERMIT_EXPIRED else found
 
-    network.refusal = judge  # type: ignore[assignment]
+    _replace(network, "refusal", judge)
 
 
 def _with_an_early_clock() -> None:
@@ -134,7 +135,13 @@ def _with_an_early_clock() -> None:
         at = now()
         return await settle(self, topic, partition, records, lambda: at)
 
-    ConsumeCore.settle = settle_early  # type: ignore[method-assign]
+    _replace(ConsumeCore, "settle", settle_early)
+
+
+def _replace(owner: Any, name: str, other: Any) -> None:
+    """Put another function in the place of one. Raises AttributeError when there is none of that name any more."""
+    getattr(owner, name)
+    setattr(owner, name, other)
 
 
 def argv(faults: Path, control: Control | None) -> tuple[str, ...]:

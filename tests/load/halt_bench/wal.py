@@ -19,9 +19,7 @@ PAGE = 20_000
 WATCHED: Mapping[str, str] = {
     "governance.decision": "release_id, epoch, min_epoch, mode, at_risk",
     "scheduler.decision": "release_id, epoch, min_epoch, mode, fencing_epoch, effective_at",
-    LEDGER: (
-        "release_id, part, hub, state, dist_epoch, dist_at, arm_epoch, arm_counter, arm_at, arm_ended, outcome"
-    ),
+    LEDGER: ("release_id, part, hub, state, dist_epoch, dist_at, arm_epoch, arm_counter, arm_at, arm_ended, outcome"),
     "device_sim.device": (
         "hub, region, counter, receipt_kind, receipt_release, receipt_epoch, coming_release, coming_epoch,"
         " activated_release, activations"
@@ -78,7 +76,7 @@ async def forget(connection: Any) -> None:
 async def ledger_now(connection: Any, release_id: str) -> list[Row]:
     """The ledger rows of a release as they are now, in the texts of the log."""
     columns = ", ".join(f"{name}::text" for name in WATCHED[LEDGER].split(", "))
-    rows = await connection.fetch(f"select {columns} from {LEDGER} where release_id = $1", release_id)  # noqa: S608
+    rows = await connection.fetch(f"select {columns} from {LEDGER} where release_id = $1", release_id)
     return [dict(row) for row in rows]
 
 
