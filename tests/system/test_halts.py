@@ -10,12 +10,12 @@ from tests.load.halt_bench.campaign import carry_out, for_control
 from tests.load.halt_bench.draw import Edge, Plan, Process
 from tests.load.halt_bench.figures import Ran
 from tests.load.halt_bench.sabotage import Control
-from tests.load.halt_bench.stand import FORWARDED_BY
+from tests.load.halt_bench.stand import forwarded_by
 from tests.load.halt_bench.verdict import Violations
 
 HUBS, SEED = 300, 1
 PLANS = [
-    Plan(0, "stop", 0.2, Process.FREEZE_DEVICE_SIM, 0.1, FORWARDED_BY + 1.0, Edge.CUT_OFF),
+    Plan(0, "stop", 0.2, Process.FREEZE_DEVICE_SIM, 0.1, forwarded_by() + 1.0, Edge.CUT_OFF),
     Plan(1, "pause", 0.1, Process.KILL_SCHEDULER, 0.2),
     Plan(2, "stop", 2.2, Process.KILL_DEVICE_SIM, 2.1, edge=Edge.BEHIND),
 ]

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -26,6 +26,7 @@ from tests.load.halt_bench.draw import MOST_FREEZE, draw_plans
 from tests.load.halt_bench.estate import MOST_HUBS
 from tests.load.halt_bench.figures import Campaign
 from tests.load.halt_bench.sabotage import Control
+from tests.load.halt_bench.stand import MAX_SKEW
 
 MOST_RUNS = 10_000
 
@@ -43,10 +44,18 @@ def main() -> int:
     if arguments.only is not None:
         plans = [plan for plan in plans if plan.number == arguments.only]
     if control is not None:
-        plans = for_control(control, plans)
+        plans = for_control(control, plans, arguments.max_skew)
     with _place(arguments.state) as state:
         campaign = asyncio.run(
-            carry_out(state, plans, hubs=arguments.hubs, seed=arguments.seed, control=control, say=say)
+            carry_out(
+                state,
+                plans,
+                hubs=arguments.hubs,
+                seed=arguments.seed,
+                control=control,
+                say=say,
+                max_skew=arguments.max_skew,
+            )
         )
     return _report(campaign)
 
@@ -76,13 +85,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--window", type=float, default=4.0, help="seconds within which a halt comes")
     parser.add_argument("--most-freeze", type=float, default=MOST_FREEZE, help="seconds that a process stands still")
+    parser.add_argument("--max-skew", type=float, default=MAX_SKEW, help="seconds that clocks may differ")
     parser.add_argument("--control", choices=list(Control))
     parser.add_argument("--only", type=int, help="the number of the one run to repeat")
     parser.add_argument("--state", type=Path, help="a new directory for servers and logs, which is kept")
     return parser.parse_args()
 
 
-def _up_to(most: int):  # type: ignore[no-untyped-def]
+def _up_to(most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text)
         if not 1 <= number <= most:

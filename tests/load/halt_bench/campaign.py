@@ -8,7 +8,7 @@ from tests.load.halt_bench.draw import Edge, Plan, Process
 from tests.load.halt_bench.figures import Campaign, Ran
 from tests.load.halt_bench.run import run
 from tests.load.halt_bench.sabotage import Control
-from tests.load.halt_bench.stand import FORWARDED_BY, standing
+from tests.load.halt_bench.stand import MAX_SKEW, forwarded_by, standing
 
 Say = Callable[[str], None]
 _BEFORE = 0.2
@@ -23,12 +23,13 @@ async def carry_out(
     seed: int,
     control: Control | None,
     say: Say,
+    max_skew: float = MAX_SKEW,
     enough: Callable[[Ran], bool] = lambda _: False,
 ) -> Campaign:
     """The runs, one after the other, up to one that is enough, or that does not come to its end."""
     campaign = Campaign(seed, hubs, control)
     begun = time.monotonic()
-    async with standing(state, control) as stand:
+    async with standing(state, control, max_skew) as stand:
         await stand.prepare(plans, hubs, seed)
         say(f"seed {seed}: {len(plans)} releases of {hubs:,} hubs are ready after {time.monotonic() - begun:.0f} s")
         for plan in plans:
@@ -44,12 +45,12 @@ async def carry_out(
     return campaign
 
 
-def for_control(control: Control, plans: Sequence[Plan]) -> list[Plan]:
+def for_control(control: Control, plans: Sequence[Plan], max_skew: float = MAX_SKEW) -> list[Plan]:
     """The plans with the faults under which nothing but the protection in question can help."""
     if control is Control.FENCE:
         return [_plain(plan) for plan in plans]
     # The edge hears of no halt, and device-sim stands still until after the instant at which permits must have run out.
-    return [_frozen(plan, FORWARDED_BY + 1.0) for plan in plans]
+    return [_frozen(plan, forwarded_by(max_skew) + 1.0) for plan in plans]
 
 
 def _plain(plan: Plan) -> Plan:

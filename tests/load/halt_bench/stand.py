@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,13 @@ from tests.support.waiting import eventually
 ROOT = Path(__file__).parents[3]
 NETWORK = "device-sim"
 LOGICAL = Profile("halt_bench", {**DEMO.settings, "wal_level": "logical"})
-PERMIT, MAX_SKEW, FORWARD_WITHIN, LEAD = 4.0, 5.0, 4.0, 2.0
-"""Seconds: how long a permit holds, how much clocks may differ, how long forwarding may take, the notice of a CS06. All
-but `max_skew` are short: the clock that is 10 s wrong is to be as wrong as it would be in earnest."""
-FORWARDED_BY = PERMIT + 2 * MAX_SKEW + FORWARD_WITHIN
-"""Seconds after which a halt is effective without every acknowledgement."""
+PERMIT, FORWARD_WITHIN, LEAD = 4.0, 4.0, 2.0
+"""Seconds: how long a permit holds, how long forwarding may take, the notice of a CS06."""
+MAX_SKEW = 5.0
+"""Seconds that clocks may differ. As shipped, not short: a clock that is 10 s wrong is to be as wrong as in earnest."""
 DELIVERY_LIMIT = 120.0
 ENVIRONMENT = {
     "CHFW_PERMIT_TTL": f"PT{PERMIT}S",
-    "CHFW_MAX_SKEW": f"PT{MAX_SKEW}S",
     "CHFW_FORWARD_WITHIN": f"PT{FORWARD_WITHIN}S",
     "CHFW_TRANSACTION_LIMIT": f"PT{FORWARD_WITHIN}S",
     "CHFW_ASAP_LEAD": f"PT{LEAD}S",
@@ -57,8 +55,12 @@ ENVIRONMENT = {
     },
 }  # fmt: skip
 """Short times, and a network in which nothing fails by chance: what fails is what a run makes fail."""
-
 _DELIVERED = "select count(*) from scheduler.ledger where release_id = $1 and state = 'delivered'"
+
+
+def forwarded_by(max_skew: float = MAX_SKEW) -> float:
+    """Seconds after which a halt is effective without every acknowledgement."""
+    return PERMIT + 2 * max_skew + FORWARD_WITHIN
 
 
 @dataclass(slots=True)
@@ -113,15 +115,16 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def standing(state: StateDir, control: Control | None) -> AsyncIterator[Stand]:
+async def standing(state: StateDir, control: Control | None, max_skew: float = MAX_SKEW) -> AsyncIterator[Stand]:
     """Start everything, device-sim as the bench runs it. At the end nothing is left running."""
     others = tuple(name for name in SERVICES if name != NETWORK)
     async with contextlib.AsyncExitStack() as closing:
-        stack = Stack(state, services=others, profile=LOGICAL, extra_env=ENVIRONMENT)
+        environment = {**ENVIRONMENT, "CHFW_MAX_SKEW": f"PT{max_skew}S"}
+        stack = Stack(state, services=others, profile=LOGICAL, extra_env=environment)
         await closing.enter_async_context(stack)
         faults = Faults(state.root / "faults.json")
         faults.set(None)
-        await _start_network(stack, state.root / "faults.json", control)
+        await _start_network(stack, argv(state.root / "faults.json", control), environment)
         admin = await asyncpg.connect(stack.postgres.dsn(DATABASE))
         closing.push_async_callback(admin.close)
         await wal.watch(admin)
@@ -136,12 +139,11 @@ async def standing(state: StateDir, control: Control | None) -> AsyncIterator[St
         yield Stand(stack, client, admin, backlog, listener, faults)
 
 
-async def _start_network(stack: Stack, faults: Path, control: Control | None) -> None:
+async def _start_network(stack: Stack, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
     given = Surroundings(
         state=stack.state,
         postgres_port=stack.postgres.port,
         bootstrap=stack.bootstrap,
-        extra_env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *sorted(ROOT.glob("*/*/src"))]))},
+        extra_env={**environment, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *sorted(ROOT.glob("*/*/src"))]))},
     )
-    spec = dataclasses.replace(service_spec(NETWORK, given), argv=argv(faults, control))
-    await stack.supervisor.start(spec)
+    await stack.supervisor.start(dataclasses.replace(service_spec(NETWORK, given), argv=command))
