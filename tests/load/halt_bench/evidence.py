@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from chfw_common.events.response import ResponseKind
+from chfw_common.events.rollout_progress import ProgressKind
 from chfw_common.kernel.ids import parse_hub_id
 from chfw_common.kernel.instants import Instant
+from chfw_common.topology import ROLLOUT_PROGRESSED
 from tests.load.halt_bench.wal import ANSWERS, COMMANDS, Change, Commit, Row
 
 
@@ -36,7 +38,7 @@ class Observed:
     `images`: an edge let an image pass. `activated`: a hub activated the release. `claimed`, `commanded`: what
     the scheduler claimed, and the messages that it wrote.
     `at_risk`: hubs whose CS06 may still fire by the ledger at the commit that declared the halt effective;
-    `told_at_risk` is how many of them were told.
+    `told_at_risk` is how many of them the same commit tells.
     """
 
     release_id: str
@@ -76,7 +78,7 @@ class Observer:
         if table == "device_sim.device":
             self._device(row, moment)
         elif table == COMMANDS:
-            self._command(row, moment)
+            self._message_of_scheduler(row, moment)
         elif table == ANSWERS:
             self._answer(row, moment)
         elif row["release_id"] != self.seen.release_id:
@@ -87,8 +89,6 @@ class Observer:
             self._stored(row, moment)
         elif table == "governance.decision" and _number(row["epoch"]) == self.seen.halt:
             self.seen.requested = self.seen.requested or moment
-            if row["at_risk"] is not None:
-                self.seen.told_at_risk = _number(row["at_risk"])
 
     def _stored(self, row: Row, moment: Moment) -> None:
         if _number(row["min_epoch"]) != self.seen.halt:
@@ -120,9 +120,13 @@ class Observer:
         if row["dist_at"] is not None and row["dist_at"] != before.get("dist_at"):
             self.seen.claimed.append(Deed(hub, _number(row["dist_epoch"]), 0, moment))
 
-    def _command(self, row: Row, moment: Moment) -> None:
-        message = self._message(row)
+    def _message_of_scheduler(self, row: Row, moment: Moment) -> None:
+        message = self._read(row)
         if message is None:
+            return
+        if row["topic"] == ROLLOUT_PROGRESSED.name:
+            if (message["kind"], message["epoch"]) == (ProgressKind.EFFECTIVE, self.seen.halt):
+                self.seen.told_at_risk = message["at_risk"]
             return
         items = message["items"] if "items" in message else [{"hub": hub} for hub in message["hubs"]]
         for item in items:
@@ -130,13 +134,13 @@ class Observer:
             self.seen.commanded.append(Deed(parse_hub_id(item["hub"]), message["epoch"], counter, moment))
 
     def _answer(self, row: Row, moment: Moment) -> None:
-        message = self._message(row)
+        message = self._read(row)
         for item in [] if message is None else message["items"]:
             if item["kind"] == ResponseKind.ACTIVATION_ACCEPTED:
                 deed = Deed(parse_hub_id(item["hub"]), item["epoch"], item["counter"], moment)
                 self.seen.forwarded.append(deed)
 
-    def _message(self, row: Row) -> Any:
+    def _read(self, row: Row) -> Any:
         """The event of an outbox row, None for that of another release."""
         message = orjson.loads(bytes.fromhex((row["payload"] or "").removeprefix("\\x")))
         return message if message["release_id"] == self.seen.release_id else None

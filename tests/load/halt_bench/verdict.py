@@ -13,7 +13,7 @@ class Violations:
     `forwarded`, `images`: an edge let a CS06 or an image of an older epoch pass after the halt was effective.
     `activated`: a hub activated the release after that and was not listed at risk (I7). `claimed`, `commanded`: the
     scheduler claimed, or wrote a message, under an older epoch after it had stored the halt (I6). `twice`: a hub
-    activated the release a second time (I8).
+    activated the release a second time (I8). `untold`: hubs at risk beyond the number that was told with `effective`.
     """
 
     forwarded: int = 0
@@ -22,6 +22,7 @@ class Violations:
     claimed: int = 0
     commanded: int = 0
     twice: int = 0
+    untold: int = 0
 
     @property
     def total(self) -> int:
@@ -46,7 +47,6 @@ class Verdict:
     forwarded_since_request: int
     activated: int
     at_risk: int
-    told_at_risk: int | None
     acted_at_risk: int
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +74,7 @@ def judge(seen: Observed) -> Verdict:
             claimed=_hubs(_older(seen.claimed, seen.halt, fenced)),
             commanded=_hubs(_older(seen.commanded, seen.halt, fenced)),
             twice=len(seen.activated) - _hubs(seen.activated),
+            untold=max(len(seen.at_risk) - (seen.told_at_risk or 0), 0),
         ),
         fenced=_seconds(requested, fenced),
         effective=_seconds(requested, effective),
@@ -83,7 +84,6 @@ def judge(seen: Observed) -> Verdict:
         forwarded_since_request=_hubs(_after(old, requested)),
         activated=_hubs(seen.activated),
         at_risk=len(seen.at_risk),
-        told_at_risk=seen.told_at_risk,
         acted_at_risk=_hubs(acted) - _hubs(unlisted),
     )
 

@@ -17,7 +17,7 @@ LEDGER = "scheduler.ledger"
 PAGE = 20_000
 """Changes that one question to the slot gives; it ends with the transaction that exceeds them."""
 WATCHED: Mapping[str, str] = {
-    "governance.decision": "release_id, epoch, min_epoch, mode, at_risk",
+    "governance.decision": "release_id, epoch",
     "scheduler.decision": "release_id, epoch, min_epoch, mode, fencing_epoch, effective_at",
     LEDGER: ("release_id, part, hub, state, dist_epoch, dist_at, arm_epoch, arm_counter, arm_at, arm_ended, outcome"),
     "device_sim.device": (
@@ -29,7 +29,7 @@ WATCHED: Mapping[str, str] = {
 COMMANDS, ANSWERS = "scheduler.outbox", "device_sim.outbox"
 _MESSAGES = f"""
 create publication {SLOT}_messages for
-    table {COMMANDS} (topic, payload) where (topic in ('hub.command', 'firmware.distributed')),
+    table {COMMANDS} (topic, payload) where (topic in ('hub.command', 'firmware.distributed', 'rollout.progressed')),
     table {ANSWERS} (topic, payload) where (topic = 'hub.response')
     with (publish = 'insert')
 """

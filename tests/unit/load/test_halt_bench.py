@@ -12,7 +12,7 @@ from tests.load.halt_bench.draw import Edge, Plan, Process, draw_plans
 from tests.load.halt_bench.evidence import Deed, Moment, Observed, Observer
 from tests.load.halt_bench.figures import Campaign, Ran, spread
 from tests.load.halt_bench.verdict import Violations, judge
-from tests.load.halt_bench.wal import ANSWERS, LEDGER, Change, Commit, Decoder, Row
+from tests.load.halt_bench.wal import ANSWERS, COMMANDS, LEDGER, Change, Commit, Decoder, Row
 
 HALT = 3
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -44,7 +44,11 @@ def deed(second: int, *, hub: int = 1, epoch: int = HALT - 1) -> Deed:
         ({"forwarded": [deed(21, epoch=HALT)]}, Violations()),
         ({"images": [deed(19), deed(21)]}, Violations(images=1)),
         ({"activated": [deed(19)]}, Violations()),
-        ({"activated": [deed(21), deed(21, hub=2)], "at_risk": frozenset({1})}, Violations(activated=1)),
+        (
+            {"activated": [deed(21), deed(21, hub=2)], "at_risk": frozenset({1}), "told_at_risk": 1},
+            Violations(activated=1),
+        ),
+        ({"at_risk": frozenset({1, 2}), "told_at_risk": 1}, Violations(untold=1)),
         ({"activated": [deed(12), deed(13)]}, Violations(twice=1)),
         ({"claimed": [deed(10), deed(12)]}, Violations(claimed=1)),
         ({"claimed": [deed(12, epoch=HALT)], "commanded": [deed(12, epoch=HALT)]}, Violations()),
@@ -90,6 +94,18 @@ def test_the_list_of_hubs_at_risk_is_that_of_the_commit_that_declares() -> None:
     assert observer.seen.at_risk == {1}
     assert [(one.hub, one.epoch) for one in observer.seen.claimed] == [(1, 2), (2, 2), (3, 3)]
     assert observer.seen.effective == Moment(5, BEGIN)
+
+
+def test_the_number_told_is_that_of_the_event_of_this_halt() -> None:
+    """An earlier event, that it is fencing, tells another number."""
+    told = [("fencing", HALT, 9), ("effective", HALT, 4), ("effective", HALT - 1, 5)]
+    events = [{"release_id": "r", "kind": kind, "epoch": epoch, "at_risk": number} for kind, epoch, number in told]
+    rows: list[Row] = [
+        {"topic": "rollout.progressed", "payload": "\\x" + orjson.dumps(event).hex()} for event in events
+    ]
+    observer = Observer("r", HALT, [])
+    observer.follow([Commit(n, BEGIN, [Change(COMMANDS, row)]) for n, row in enumerate(rows)])
+    assert observer.seen.told_at_risk == 4
 
 
 def test_every_answer_of_an_edge_counts_also_a_repeat() -> None:
