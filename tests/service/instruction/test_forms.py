@@ -41,7 +41,7 @@ async def test_the_same_list_in_any_form_and_coding_is_the_same_request(stand: S
     forms = {
         JSON: as_json(hubs),
         NDJSON: "\n".join(json.dumps(hub if n % 2 else {"hub": hub}) for n, hub in enumerate(hubs)).encode(),
-        CSV: "\r\n".join(["Device_ID", *hubs]).encode(),
+        CSV: "\r\n".join(["device_id", *hubs]).encode(),
     }
     answers = [
         await send(stand, form, pack(body), coding=coding)

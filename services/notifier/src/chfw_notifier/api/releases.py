@@ -15,6 +15,7 @@ from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, ide
 from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, OptionalInstant, ReleaseInPath, SpanText
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.http.waves import WaveBodies
 from chfw_notifier.api.estate import LIST_LIMIT, Form, Listing, hub_list
@@ -154,7 +155,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         form: Form,
         response: Response,
         after: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
+        limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
         async with work.reading() as tx:
             await report.notice(tx, release_id, work.now())
