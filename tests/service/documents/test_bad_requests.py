@@ -189,6 +189,12 @@ async def test_a_wait_is_a_text(published: Published, service: str, route: str) 
     [
         ("notifier", "POST /v1/releases", "pilot_cap", [True, "5", 5.5]),
         ("notifier", "POST /v1/releases", "priority", [True, "1", 1.5]),
+        (
+            "notifier",
+            "POST /v1/releases/{release_id}/pilot:preview",
+            "share",
+            [True, "", " 0.5", "0_1.5", "1e-1", "half", "2", "0.\u0661"],
+        ),
         ("notifier", "POST /v1/releases/{release_id}/pilot:preview", "size", [True, "5", 5.5]),
         ("notifier", "POST /v1/releases/{release_id}/pilot:preview", "stratified", [1, 0, "yes", "true"]),
         ("governance", "POST /v1/releases/{release_id}/decisions", "expected_epoch", [True, "0", 0.5]),

@@ -5,8 +5,10 @@ from typing import Any
 
 SHOWN = 64
 """Characters of a sender's text that a message repeats."""
-_FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Characters that count as letters or marks and show nothing (Default_Ignorable_Code_Point, and the empty Braille cell)."""
+_FILLERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing (Default_Ignorable_Code_Point of Unicode), and the empty cell of Braille."""
 
 
 class UnseenTextError(ValueError):

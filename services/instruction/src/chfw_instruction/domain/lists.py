@@ -1,7 +1,7 @@
 """Lists of hubs that arrive in pieces: CSV and NDJSON, read row by row, nothing kept but the row at hand.
 
-A reader takes bytes and hands texts on; what it cannot read it refuses with the number of the row. However the bytes are
-cut, it hands on the same rows and refuses at the same one in the same words.
+A reader takes bytes and hands texts on; what it cannot read it refuses with the number of the row. However the bytes
+are cut, it hands on the same rows and refuses at the same one in the same words.
 """
 
 import codecs
@@ -10,6 +10,7 @@ import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import NoReturn
 
@@ -70,6 +71,15 @@ class _Text:
         return text, fault
 
 
+@dataclass(slots=True)
+class _Found:
+    """Entries, the rows they stand in where the file has more columns, and whether the file ends with these lines."""
+
+    ends: bool
+    texts: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+
+
 class _Reader(ABC):
     """Hands whole lines on to be read, and the entries found in them to `add`, in order, before it refuses anything."""
 
@@ -84,19 +94,17 @@ class _Reader(ABC):
         """Read the rows that are whole now."""
         added, fault = self._text.take(data, final=final)
         text = self._rest + added
-        ends = final and fault is None
-        cut = len(text) if ends else text.rfind("\n") + 1
+        found = _Found(ends=final and fault is None)
+        cut = len(text) if found.ends else text.rfind("\n") + 1
         self._rest = text[cut:]
-        texts: list[str] = []
-        records: list[str] = []
         try:
-            waiting = self._read(io.StringIO(text[:cut], newline="\n").readlines(), texts, records, ends=ends)
+            waiting = self._read(io.StringIO(text[:cut], newline="\n").readlines(), found)
             if waiting + len(self._rest) > RECORD_LIMIT:
                 raise self.too_long()
             if fault is not None:
                 raise self.refusal(fault)
         finally:
-            self._add(texts, records)
+            self._add(found.texts, found.records)
 
     def refusal(self, reason: str) -> MalformedListError:
         """The refusal of the row that begins now."""
@@ -107,19 +115,19 @@ class _Reader(ABC):
         return self.refusal(f"longer than {RECORD_LIMIT} characters, or a quote is not closed")
 
     @abstractmethod
-    def _read(self, lines: list[str], texts: list[str], records: list[str], *, ends: bool) -> int:
+    def _read(self, lines: list[str], found: "_Found") -> int:
         """Read lines, the last of them maybe without an end. The characters of a row that needs more of them."""
 
 
 class NdjsonReader(_Reader):
     """One JSON document a line: a string, or an object with `hub` alone. Empty lines are passed over."""
 
-    def _read(self, lines: list[str], texts: list[str], records: list[str], *, ends: bool) -> int:
+    def _read(self, lines: list[str], found: "_Found") -> int:
         for line in lines:
             if len(line) > RECORD_LIMIT and len(line.removesuffix("\n")) > RECORD_LIMIT:
                 raise self.too_long()
             if not line.isspace():
-                texts.append(self._hub_of(line))
+                found.texts.append(self._hub_of(line))
             self.row += 1
             self.line += 1
         return 0
@@ -148,8 +156,8 @@ class NdjsonReader(_Reader):
 class CsvReader(_Reader):
     """A header row with a column `hub` or `device_id`; of further columns the rows are kept as they stand.
 
-    What is a row, and which cells it has, is what Python's reader (strict, RFC 4180) says. Rows of blank cells alone are
-    passed over.
+    What is a row, and which cells it has, is what Python's reader (strict, RFC 4180) says. Rows of blank cells alone
+    are passed over.
     """
 
     def __init__(self, add: Add) -> None:
@@ -158,9 +166,9 @@ class CsvReader(_Reader):
         self._pending: list[str] = []
         self.header: list[str] = []
 
-    def _read(self, lines: list[str], texts: list[str], records: list[str], *, ends: bool) -> int:
+    def _read(self, lines: list[str], found: "_Found") -> int:
         lines = self._pending + lines
-        rows = csv.reader(lines if ends else chain(lines, _starve()), strict=True)
+        rows = csv.reader(lines if found.ends else chain(lines, _Starved()), strict=True)
         begun, column, width = 0, self._column, len(self.header)
         try:
             for row in rows:
@@ -170,13 +178,13 @@ class CsvReader(_Reader):
                     self._check_length(record.removesuffix("\n"))
                 # A row as most are; everything else is looked at below.
                 if width and len(row) == width and not (cell := row[column]).isspace() and cell:
-                    texts.append(cell)
+                    found.texts.append(cell)
                 elif self._is_entry(row):
-                    texts.append(row[column])
+                    found.texts.append(row[column])
                 else:
                     column, width, record = self._column, len(self.header), ""
                 if width > 1 and record:
-                    records.append(record.removesuffix("\n").removesuffix("\r"))
+                    found.records.append(record.removesuffix("\n").removesuffix("\r"))
                 self.row += 1
                 self.line += end - begun
                 begun = end
@@ -184,7 +192,7 @@ class CsvReader(_Reader):
             pass
         except csv.Error as error:
             self._refuse("".join(lines[begun : rows.line_num]), error)
-        if ends and not self.header:
+        if found.ends and not self.header:
             raise MalformedListError(1, "no header: the first row names the columns, `hub` or `device_id` among them")
         self._pending = lines[begun:]
         return sum(map(len, self._pending))
@@ -217,6 +225,8 @@ class CsvReader(_Reader):
             raise self.too_long()
 
 
-def _starve() -> Iterator[str]:
-    raise _StarvedError
-    yield ""  # pragma: no cover - makes it an iterator
+class _Starved(Iterator[str]):
+    """Where the lines at hand end: what wants one more line is told that there is none yet."""
+
+    def __next__(self) -> str:
+        raise _StarvedError

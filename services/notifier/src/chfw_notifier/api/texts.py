@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chfw_common.runtime.http.shapes import Written
+from chfw_common.runtime.http.shapes import Words
 
-Text = Annotated[Written, Field(max_length=200)]
+Text = Annotated[str, Words(200)]
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]

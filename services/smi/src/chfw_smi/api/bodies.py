@@ -9,12 +9,12 @@ from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.ids import Eui64, HubText, InstantText, OptionalInstant
-from chfw_common.runtime.http.shapes import Shape, Written
+from chfw_common.runtime.http.shapes import Shape, Words
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
-Text = Annotated[Written, Field(max_length=60)]
+Text = Annotated[str, Words(60)]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
 
 

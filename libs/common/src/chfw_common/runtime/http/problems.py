@@ -92,6 +92,11 @@ def away(method: str) -> Problem:
     return Problem(503, "try_again", f"A server is away or busy.{unknown}", headers={"Retry-After": "2"})
 
 
+def said_of(message: str) -> str:
+    """What pydantic says of a part of a request, without the name of the exception."""
+    return message.removeprefix("Value error, ")
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of a route says of its refusals, by status."""
     return {status: _documented(status) for status in statuses}
@@ -133,7 +138,7 @@ def install_problems(app: FastAPI, methods_at: Callable[[Request], Sequence[str]
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return render(invalid_request((entry["loc"], entry["msg"]) for entry in error.errors()))
+        return render(invalid_request((entry["loc"], said_of(entry["msg"])) for entry in error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
