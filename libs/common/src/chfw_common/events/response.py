@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
 from chfw_common.kernel.ids import ReleaseId
 
 
@@ -33,7 +33,7 @@ class ResponseItem(Part):
     epoch: int | None = None
     counter: int | None = None
     reason: str | None = None
-    firmware: str | None = None
+    firmware: Code | None = None
 
 
 class HubResponse(Event):

@@ -15,7 +15,7 @@ from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape
 from chfw_notifier.api.shapes import PilotView
-from chfw_notifier.api.texts import Text, Texts
+from chfw_notifier.api.texts import Codes, Text, Texts
 from chfw_notifier.domain.pilot import Candidate, Rules, choose
 from chfw_notifier.stages import preview
 
@@ -52,7 +52,7 @@ class RulesBody(Shape):
     share: Share | None = None
     size: Annotated[int, Field(ge=1, le=250_000, strict=True)] | None = None
     regions: Texts = ()
-    models: Texts = ()
+    models: Codes = ()
     seed: Text | None = None
     stratified: Annotated[bool, Field(strict=True)] = True
 

@@ -51,6 +51,20 @@ class NoticeView(Shape):
     epoch: int
 
 
+class FitView(Shape):
+    """How many hubs a notice fits, of how many of its manufacturer and model; `unfit` counts the others by verdict."""
+
+    hubs: int
+    of_model: int
+    unfit: dict[str, int]
+
+
+class AnnouncedView(NoticeView):
+    """What the DCC is answered, and nobody else: the inventory as it is now, whoever answers for a hub."""
+
+    fit: FitView
+
+
 class NoticesView(Shape):
     """All releases, the newest notice first."""
 

@@ -9,12 +9,13 @@ from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.ids import Eui64, HubText, InstantText, OptionalInstant
-from chfw_common.runtime.http.shapes import Shape, Words
+from chfw_common.runtime.http.shapes import AS_CODE, Shape, Words
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
 Text = Annotated[str, Words(60)]
+Code = Annotated[str, Words(60), AS_CODE]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
 
 
@@ -39,10 +40,10 @@ class HubBody(Shape):
     device_type: DeviceType = DeviceType.CHF
     status: DeviceStatus = DeviceStatus.COMMISSIONED
     status_since: OptionalInstant = None
-    manufacturer: Text
-    model: Text
-    hardware: Text
-    firmware: Text
+    manufacturer: Code
+    model: Code
+    hardware: Code
+    firmware: Code
     gbcs: Text
     region: Text
     responsible: tuple[ResponsibleBody, ...] = ()

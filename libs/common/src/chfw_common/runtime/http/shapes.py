@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from chfw_common.kernel.codes import code
 from chfw_common.kernel.texts import words
+
+AS_CODE = AfterValidator(code)
+"""Makes a text a code, spelt as it is compared: `Annotated[str, Words(60), AS_CODE]`."""
 
 
 class Shape(BaseModel):
