@@ -10,7 +10,7 @@ from tests.support.release import RELEASE
 from tests.support.serving import Stand, bearer
 
 CPL: dict[str, Any] = {**BODY["cpl"], "firmware": "0102040A", "predecessors": ["0102030B"]}
-NOTHING = {"may_fit_no_hub": False}
+NOTHING: dict[str, Any] = {"may_fit_no_hub": False}
 
 
 async def stock(stand: Stand) -> None:
@@ -41,8 +41,8 @@ async def test_the_answer_says_how_many_hubs_the_notice_fits_and_says_it_to_the_
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"predecessors": ["N/A"]}, "Of 5 hubs of this manufacturer and model the notice fits none: already_at_version 1, "
-         "not_upgradeable 4."),
+        ({"predecessors": ["N/A"]}, "Of 5 hubs of this manufacturer and model the notice fits none: already"),
+        ({"predecessors": ["N/A"]}, "already_at_version 1, not_upgradeable 4."),
         ({"gbcs_versions": ["v4.1"]}, "gbcs_incompatible 3."),
         ({"hardware": ["H9"]}, "model_not_applicable 5."),
         ({"model": "433100AD"}, "The inventory has no hub of this manufacturer and model."),

@@ -85,6 +85,13 @@ async def test_changes_of_supplier(client: httpx2.AsyncClient) -> None:
     assert (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("gamma"))).status_code == 200
 
 
+async def test_an_empty_role_has_no_since(client: httpx2.AsyncClient) -> None:
+    change = {"hub": HUB["hub"], "role": "GS", "since": "2026-01-01T00:00:00Z"}
+    answer = await client.post("/v1/hubs:change-supplier", json={"changes": [change]}, headers=as_("dcc"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "since says from when a Party answers" in answer.text
+
+
 async def test_refusals_say_why(client: httpx2.AsyncClient) -> None:
     await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
     taken = HUB | {"hub": "00-00-00-00-00-00-00-05"}

@@ -1,7 +1,7 @@
 """Codes of devices: manufacturer, model, hardware and firmware, which are numbers written in hexadecimal (GBCS).
 
-The schema of DUIS does not enforce that, so other texts occur. Where a text is hexadecimal, `0102040a` and `0102040A` are
-one version.
+The schema of DUIS does not enforce that, so other texts occur. Where a text is hexadecimal, `0102040a` and `0102040A`
+are one version.
 """
 
 import re

@@ -18,7 +18,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import OptionalInstant
 from chfw_common.runtime.http.json_route import JSON, parse_json
 from chfw_common.runtime.http.paging import CSV, NDJSON
-from chfw_common.runtime.http.problems import Problem, invalid_request, said_of
+from chfw_common.runtime.http.problems import Problem, invalid_request, malformed_parts
 from chfw_common.runtime.http.shapes import Shape
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
 from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
@@ -141,7 +141,7 @@ def _parse(text: bytes) -> InstructionBody:
         return InstructionBody.model_validate(parse_json(text))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid_request((("body", *one["loc"]), said_of(one["msg"])) for one in found) from error
+        raise malformed_parts(found, "body") from error
 
 
 def _too_many(settings: Settings) -> Problem:

@@ -1,12 +1,13 @@
 """What the routes take and give."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.ids import Eui64, HubText, InstantText, OptionalInstant
 from chfw_common.runtime.http.shapes import AS_CODE, Shape, Words
@@ -109,6 +110,8 @@ class ChangeBody(Shape):
     def _whole(self) -> "ChangeBody":
         if (self.party is None) != (self.user_id is None):
             raise ValueError("party and user_id belong together")
+        if self.party is None and self.since is not None:
+            raise ValueError("since says from when a Party answers: leave it out when the role becomes empty")
         return self
 
     def change(self) -> SupplierChange:
@@ -140,6 +143,20 @@ class FormerStatusView(Shape):
     status: DeviceStatus
     since: InstantText
     until: InstantText
+
+
+def times_in(body: LoadBody | ChangesBody) -> Iterator[tuple[tuple[str | int, ...], Instant]]:
+    """Every time that a body states, and where."""
+    if isinstance(body, ChangesBody):
+        stated = ((("changes", n, "since"), entry.since) for n, entry in enumerate(body.changes))
+        yield from ((place, at) for place, at in stated if at is not None)
+        return
+    for n, entry in enumerate(body.hubs):
+        if entry.status_since is not None:
+            yield ("hubs", n, "status_since"), entry.status_since
+        for m, one in enumerate(entry.responsible):
+            if one.since is not None:
+                yield ("hubs", n, "responsible", m, "since"), one.since
 
 
 class HubView(Shape):
