@@ -24,7 +24,7 @@ class ResponseKind(StrEnum):
 class ResponseItem(Part):
     """One hub's answer. `counter` repeats the command's; `epoch` that of the message answered.
 
-    `reason` is a TransferResponseCode, an edge refusal (stale_epoch, too_early, permit_expired, skewed) or a CS06 code.
+    `reason` is a TransferResponseCode, a refusal of the edge, or `not_future_dated`: each is in the catalogue.
     """
 
     hub: HubRef
