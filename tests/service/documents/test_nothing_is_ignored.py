@@ -70,6 +70,12 @@ async def test_a_parameter_is_spelt_as_the_document_spells_it_and_stated_once(
             await refused(published, route, [(name, blank)], name, "is empty")
 
 
+@pytest.mark.parametrize(("service", "route"), [("smi", "GET /v1/hubs/{eui64}")])
+async def test_a_query_of_very_many_parameters_is_refused_in_few_words(published: Published, route: str) -> None:
+    answer = await ask(published, route, [(f"{n}x" + "y" * 300, "1") for n in range(150)])
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 20)
+
+
 @pytest.mark.parametrize(("service", "route"), [(s, r) for s, r in ROUTES if "limit" in documented(s, r)])
 async def test_a_limit_is_written_in_digits(published: Published, route: str) -> None:
     for odd in ("1_0", "1.0", "+1", " 1", "1e1", "\u0661", "0x1", "-1", "0", "9" * 5_000):

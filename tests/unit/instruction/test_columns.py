@@ -46,6 +46,12 @@ def test_other_columns_are_the_senders_own(name: str) -> None:
     assert id_column([name, "device_id"]) == 1
 
 
+def test_a_header_costs_little_however_odd_it_is() -> None:
+    with pytest.raises(HeaderError, match="more than 200 columns"):
+        id_column(["hub", *map(str, range(200))])
+    assert id_column(["hub", *(f"{n} " + "x " * 8_000 for n in range(199))]) == 0
+
+
 @inputs()
 @given(st.lists(st.text(max_size=12) | st.sampled_from(["hub", "device_id", "note"]), max_size=5))
 def test_any_header_is_taken_or_refused(header: list[str]) -> None:

@@ -31,10 +31,10 @@ CS06_REASONS: Mapping[int, str] = {1: "cs06_1", 2: "cs06_2", 3: "cs06_3"}
 CS06_OTHER = "cs06_other"
 
 REASONS: Mapping[str, str] = {
-    "FileTransferFailure": "The transfer of the image to the hub broke off. It is tried again.",
+    "FileTransferFailure": "The transfer of the image to the hub broke off. It is tried again while tries are left.",
     "HardwareVersionMismatch": "The hub refused the image, because it is for another hardware version.",
-    "FirmwareImageDiscarded": "The hub received the image and discarded it. It is tried again.",
-    "timed_out": "The hub did not report the image, and a read found the old version. It is tried again.",
+    "FirmwareImageDiscarded": "The hub received the image and discarded it. It is tried again while tries are left.",
+    "timed_out": "The hub did not report the image, and a read found the old version. The image is sent again.",
     "stale_epoch": "The CSP edge held a message back, because the DCC has decided anew since it was written.",
     "skewed": "The CSP edge held a message back, because it came from further ahead than clocks may differ.",
     "too_early": "The CSP edge held a message back, because its time had not come.",

@@ -35,6 +35,10 @@ _TERMS = {
 }
 """What a column about a term of the request might be called, in one word, and the term."""
 _LIKENESS = 0.8
+MOST_COLUMNS = 200
+"""Columns a list may have."""
+_READ = 100
+"""Characters of a name that are compared."""
 
 
 class HeaderError(ValueError):
@@ -43,6 +47,8 @@ class HeaderError(ValueError):
 
 def id_column(header: Sequence[str]) -> int:
     """The place of the column that has the hubs. Raises HeaderError for a header that cannot be taken."""
+    if len(header) > MOST_COLUMNS:
+        raise HeaderError(f"the header has more than {MOST_COLUMNS} columns: leave out what you do not need back")
     names = [name for name in ID_COLUMNS if name in header]
     if not names:
         raise HeaderError(_without_id(header))
@@ -64,7 +70,7 @@ def id_column(header: Sequence[str]) -> int:
 
 def term_like(name: str) -> str | None:
     """The term of a request that a column of this name seems to state, or None."""
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name[:_READ]))
     spoken = [word.casefold() for word in re.split(r"[\W_]+", plain) if word]
     for word in (*spoken, _fold(name)):
         near = difflib.get_close_matches(word, _TERMS, n=1, cutoff=_LIKENESS)
@@ -90,7 +96,7 @@ def _near_id(name: str) -> str | None:
 
 
 def _fold(name: str) -> str:
-    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name)).casefold()
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name[:_READ])).casefold()
 
 
 def _is_hub(text: str) -> bool:

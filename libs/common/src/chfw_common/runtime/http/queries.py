@@ -3,14 +3,17 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import BeforeValidator
 
-from chfw_common.kernel.texts import shown
+from chfw_common.kernel.texts import SHOWN, shown
 from chfw_common.runtime.http.problems import invalid_request
 
+TOLD = 20
+"""The most faults of a query that one answer names: to look for what was meant takes time."""
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
@@ -20,16 +23,16 @@ async def known_query(request: Request) -> None:
     Raises Problem 422 that names each parameter which is unknown, differently spelt, repeated or empty.
     """
     if request.scope["query_string"]:
-        wrong = list(_faults(request.query_params.multi_items(), _documented(request)))
+        wrong = list(islice(_faults(request.query_params.multi_items(), _documented(request)), TOLD))
         if wrong:
             raise invalid_request(wrong)
 
 
-def unknown_name(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """What is said of a name that is not among those known: which were, and which was probably meant."""
+def _unknown(name: str, known: Mapping[str, bool]) -> str:
+    """What is said of a name that is not among those known: which are, and which was probably meant."""
     taken = "only " + ", ".join(f"`{one}`" for one in sorted(known)) if known else "none"
     folded = {one.replace("_", ""): one for one in known}
-    near = difflib.get_close_matches(re.sub(r"[\W_]", "", name).casefold(), folded, n=1)
+    near = difflib.get_close_matches(re.sub(r"[\W_]", "", name[:SHOWN]).casefold(), folded, n=1)
     meant = f"; did you mean `{folded[near[0]]}`?" if near else "."
     return f"`{shown(name)}` is not known here: {taken} can be stated{meant}"
 
@@ -47,7 +50,7 @@ def _faults(stated: list[tuple[str, str]], known: Mapping[str, bool]) -> Iterato
     for name, value in stated:
         place = ("query", shown(name))
         if name not in known:
-            yield place, unknown_name(name, known)
+            yield place, _unknown(name, known)
         elif name in seen and not known[name]:
             yield place, f"`{name}` may stand once."
         elif not value.strip():
