@@ -1,7 +1,8 @@
 """The parts of documents that are made from the code: `python -m tools.picture` writes them, `--check` compares.
 
 A part stands between `<!-- made: NAME -->` and `<!-- end -->`. What the parts are made from: the topology (picture,
-topics, what a service consumes and emits), the table of readers (views), the settings classes (settings).
+topics, what a service consumes and emits), the table of readers (views), the settings classes (settings), the
+catalogue (verdicts, reasons).
 """
 
 import json
@@ -18,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from chfw_cli.simulated import COMPOSITIONS
+from chfw_common.kernel.catalogue import REASONS, VERDICTS
 from chfw_common.published.readers import READERS
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.topology import CONTROL_LANE, SERVICES, TOPICS, schema_of
@@ -100,7 +102,23 @@ def example_settings(kind: type[Any]) -> Any:
     return kind(database_dsn="postgresql://nobody@nowhere/chfw", kafka_bootstrap="nowhere:1", jwks_file=Path("none"))
 
 
-PARTS: dict[str, Callable[[], str]] = {"picture": picture, "topics": topics, "views": views}
+def verdicts() -> str:
+    """What each verdict means."""
+    return _table(("Verdict", "Means"), [(f"`{name}`", said) for name, said in VERDICTS.items()])
+
+
+def reasons() -> str:
+    """What each reason means."""
+    return _table(("Reason", "Means"), [(f"`{name}`", said) for name, said in REASONS.items()])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "picture": picture,
+    "topics": topics,
+    "views": views,
+    "verdicts": verdicts,
+    "reasons": reasons,
+}
 WITH_SERVICE: dict[str, Callable[[str], str]] = {"flow": flow, "settings": settings}
 
 

@@ -208,7 +208,7 @@ class Watch:
 
     async def end(self) -> None:
         """I1, I3: once everything has been heard, the newest accepted answer of each Party is in the row of each hub
-        that it names, or noted as too late; nothing else is. I20: the last count at risk that was told is 0 if it is."""
+        that it names, or noted as too late; nothing else is. I20: the last count at risk told is 0 if it is."""
         if not await self.world.fetch("scheduler", MAY_FIRE):
             assert self._at_risk_told == 0, "the count at risk is 0, and nobody was told (I20)"
         accepted: dict[tuple[int, str], list[tuple[int, Word]]] = {}

@@ -49,7 +49,15 @@ BODIES: list[tuple[int, str, bytes, dict[str, str]]] = [
     (422, "invalid_request", gzip.compress(b'{"unknown": 1}'), GZIP),
     (422, "invalid_request", zstd.compress(b'{"unknown": 1}'), ZSTD),
 ]
-NO_TIMES = [1_800_000_000, 1.5, True, "1800000000", "2027-01-24", "2027-01-24T00:00:00", "24 January 2027"]
+NO_TIMES = [5, 1_800_000_000, 1.5, True, "1800000000", "2027-01-24", "2027-01-24T00:00:00", "24 January 2027"]
+SAID: dict[Any, str] = {
+    5: "a time is text, as in 2027-01-24T00:00:00Z",
+    "2027-01-24": "`2027-01-24` is a date: add the time of day and its zone, as in 2027-01-24T00:00:00Z",
+    "2027-01-24T00:00:00": "`2027-01-24T00:00:00` has no zone: add Z for UTC, as in 2027-01-24T00:00:00Z",
+    "24 January 2027": "`24 January 2027` is not written as a time: write date, time of day and zone,"
+    " as in 2027-01-24T00:00:00Z",
+    "9999-12-31T23:59:59-05:00": "in UTC the time lies before the year 1 or after the year 9999",
+}
 ENDS = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59Z"]
 
 
@@ -161,6 +169,7 @@ async def test_an_odd_release_is_an_unknown_one(published: Published, service: s
         ("notifier", "POST /v1/releases", ("pilot_closes",)),
         ("smi", "POST /v1/hubs:load", ("hubs", 0, "status_since")),
         ("smi", "POST /v1/hubs:load", ("hubs", 0, "responsible", 0, "since")),
+        ("smi", "POST /v1/hubs:change-supplier", ("changes", 0, "since")),
     ],
 )
 async def test_a_time_is_a_text_that_a_calendar_holds(
@@ -174,6 +183,10 @@ async def test_a_time_is_a_text_that_a_calendar_holds(
         part[where[-1]] = at
         answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f'"{at}"'})
         assert answer.status_code < 500
+        if service == "smi" and at == ENDS[-1]:
+            assert "9999-12-31T23:59:59Z lies in the future" in answer.json()["errors"][0]["message"]
+        if at in SAID:
+            assert [error["message"] for error in answer.json()["errors"]] == [SAID[at]]
         # The year 1 is a year: whether it may be this one's is another matter.
         assert f"{at}".endswith("Z") or answer.json()["code"] == "invalid_request"
 
@@ -189,6 +202,12 @@ async def test_a_wait_is_a_text(published: Published, service: str, route: str) 
     [
         ("notifier", "POST /v1/releases", "pilot_cap", [True, "5", 5.5]),
         ("notifier", "POST /v1/releases", "priority", [True, "1", 1.5]),
+        (
+            "notifier",
+            "POST /v1/releases/{release_id}/pilot:preview",
+            "share",
+            [True, "", " 0.5", "0_1.5", "1e-1", "half", "2", "0.\u0661"],
+        ),
         ("notifier", "POST /v1/releases/{release_id}/pilot:preview", "size", [True, "5", 5.5]),
         ("notifier", "POST /v1/releases/{release_id}/pilot:preview", "stratified", [1, 0, "yes", "true"]),
         ("governance", "POST /v1/releases/{release_id}/decisions", "expected_epoch", [True, "0", 0.5]),

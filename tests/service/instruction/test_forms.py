@@ -41,7 +41,7 @@ async def test_the_same_list_in_any_form_and_coding_is_the_same_request(stand: S
     forms = {
         JSON: as_json(hubs),
         NDJSON: "\n".join(json.dumps(hub if n % 2 else {"hub": hub}) for n, hub in enumerate(hubs)).encode(),
-        CSV: "\r\n".join(["Device_ID", *hubs]).encode(),
+        CSV: "\r\n".join(["device_id", *hubs]).encode(),
     }
     answers = [
         await send(stand, form, pack(body), coding=coding)
@@ -142,6 +142,13 @@ BLANKS = b"\n" * (64 << 20)
         (CSV, b"hub\n" + b"x\n" * 250_001, "", 413, "too_many_entries"),
         (NDJSON, b'"x"\n' * 250_001, "", 413, "too_many_entries"),
         (CSV, b"id\naa\n", "", 400, "malformed_body"),
+        (CSV, b"hub,activate_at\naa,2027-01-01T00:00:00Z\n", "", 400, "malformed_body"),
+        (CSV, b"hub,Activate At\naa,2027-01-01T00:00:00Z\n", "", 400, "malformed_body"),
+        (CSV, b"hub,grp\naa,pilot\n", "", 400, "malformed_body"),
+        ("text/csv; header=absent", b"hub\naa\n", "", 415, "unsupported_media_type"),
+        (NDJSON, b'{"hub": "x", "activate_at": "2027-01-01T00:00:00Z"}', "", 400, "malformed_body"),
+        (JSON, b'{"kind": "instruct", "hubs": ["x"], "activateAt": null}', "", 422, "invalid_request"),
+        (JSON, b'{"kind": "decline", "kind": "instruct", "hubs": ["x"]}', "", 400, "malformed_body"),
         (CSV, b"hub\n", "", 422, "empty_list"),
         (NDJSON, b"", "", 422, "empty_list"),
         (NDJSON, b'"x"\n{', "", 400, "malformed_body"),
@@ -182,6 +189,12 @@ async def test_the_row_at_fault_is_named(stand: Stand) -> None:
         {**QUERY, "activate_at": "1800000000"},
         {**QUERY, "activate_at": "2026-12-01"},
         {**QUERY, "group": ""},
+        {**QUERY, "group": "PILOT"},
+        {**QUERY, "grp": "pilot"},
+        {"kind": "instruct", "activateAt": T},
+        {"kind": "instruct", "activate_at ": T},
+        {"kind": "instruct", "activate_at": " "},
+        {"kind": "instruct", "activate_at": T.replace("Z", "+01:00").replace("+", " ")},
     ],
 )
 async def test_a_list_alone_needs_its_terms_in_the_query(stand: Stand, query: dict[str, str]) -> None:
@@ -189,6 +202,14 @@ async def test_a_list_alone_needs_its_terms_in_the_query(stand: Stand, query: di
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     both = await send(stand, JSON, as_json(euis([1])), query=QUERY)
     assert (both.status_code, both.json()["code"]) == (422, "invalid_request")
+
+
+async def test_an_inch_mark_in_one_of_1900_rows_is_taken(stand: Stand) -> None:
+    await stand.announce()
+    hubs = euis(range(1, 1_901))
+    rows = [f"{hub},{'15' if n == 7 else 'none'}{chr(34) * (n == 7)} pipe" for n, hub in enumerate(hubs)]
+    answer = await send(stand, CSV, "\r\n".join(["hub,note", *rows]).encode())
+    assert (answer.status_code, answer.json()["entries"]) == (202, 1_900)
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding", "Idempotency-Key"])

@@ -36,6 +36,7 @@ BODY: dict[str, Any] = {
     "priority": 3,
     "note_reference": "RN-9-2",
     "automatic_date": "2027-03-31T12:00:00Z",
+    "may_fit_no_hub": True,
 }
 
 
@@ -100,11 +101,12 @@ async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: 
     answer = await announce(stand)
     assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/releases/{RELEASE}")
     body = answer.json()
+    assert body.pop("fit") == {"hubs": 0, "of_model": 0, "unfit": {}}
     assert body["cut_off"] == "2027-02-28T23:59:59.999999Z"
     assert body["pilot_opens"] == "2026-10-15T09:00:00Z"
     assert (body["mode"], body["epoch"], body["version"], body["instruction_possible"]) == ("held", 0, 1, True)
     again = await announce(stand)
-    assert (again.json(), again.headers["idempotent-replayed"]) == (body, "true")
+    assert (again.json(), again.headers["idempotent-replayed"]) == (answer.json(), "true")
     assert (await announce(stand, priority=1)).json()["code"] == "reused_key"
     assert (await announce(stand, key="k2")).json()["code"] == "release_exists"
     assert await stand.fetch("select count(*) from outbox") == [(1,)]

@@ -48,6 +48,19 @@ async def test_the_dcc_loads_and_looks_up(client: httpx2.AsyncClient, tx: Tx) ->
     ]
 
 
+async def test_codes_are_stored_as_they_are_compared(client: httpx2.AsyncClient, tx: Tx) -> None:
+    lower = {**HUB, "manufacturer": "106c", "model": "433100ac", "hardware": "00ac", "firmware": " 0102040a "}
+    await client.post("/v1/hubs:load", json={"hubs": [lower]}, headers=as_("dcc"))
+    shown = (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("dcc"))).json()
+    found = tuple(shown[name] for name in ("manufacturer", "model", "hardware", "firmware"))
+    assert found == ("106C", "433100AC", "00AC", "0102040A")
+    upper = {**lower, "firmware": "0102040A", "model": "433100AC"}
+    again = await client.post("/v1/hubs:load", json={"hubs": [upper]}, headers=as_("dcc"))
+    assert again.json() == {"new": 0, "changed": 0, "unchanged": 1}
+    ((payload,),) = await tx.fetch("select payload from outbox")
+    assert b'"firmware":"0102040A"' in payload
+
+
 async def test_a_hub_of_somebody_else_looks_like_no_hub(client: httpx2.AsyncClient) -> None:
     await client.post("/v1/hubs:load", json={"hubs": [HUB]}, headers=as_("dcc"))
     mine = await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("alpha"))
@@ -70,6 +83,13 @@ async def test_changes_of_supplier(client: httpx2.AsyncClient) -> None:
     done = await client.post("/v1/hubs:change-supplier", json={"changes": changes}, headers=as_("dcc"))
     assert done.json() == {"changed": 1, "unchanged": 0, "unknown": ["00-00-00-00-00-00-00-99"]}
     assert (await client.get(f"/v1/hubs/{HUB['hub']}", headers=as_("gamma"))).status_code == 200
+
+
+async def test_an_empty_role_has_no_since(client: httpx2.AsyncClient) -> None:
+    change = {"hub": HUB["hub"], "role": "GS", "since": "2026-01-01T00:00:00Z"}
+    answer = await client.post("/v1/hubs:change-supplier", json={"changes": [change]}, headers=as_("dcc"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "since says from when a Party answers" in answer.text
 
 
 async def test_refusals_say_why(client: httpx2.AsyncClient) -> None:

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from chfw_common.events.alert import AlertItem
+from chfw_common.events.response import ResponseItem
 from chfw_common.kernel.applicability import Image, Inapplicable, inapplicable
+from chfw_common.kernel.codes import code
 from chfw_common.kernel.hubs import UPGRADEABLE_STATUSES, DeviceStatus, DeviceType, HubRecord
 from chfw_common.kernel.ids import HubId
 
@@ -39,6 +42,38 @@ HUB = HubRecord(
 )
 def test_the_table(change: dict[str, str], reason: Inapplicable | None) -> None:
     assert inapplicable(IMAGE, replace(HUB, **change)) is reason  # type: ignore[arg-type]
+
+
+HEX_IMAGE = Image("106c", "433100ac", frozenset({"00ac"}), "0102040a", frozenset({"0102030b"}), frozenset())
+HEX_HUB = replace(HUB, manufacturer="106C", model="433100AC", hardware="00AC", firmware="0102030B")
+
+
+@pytest.mark.parametrize("lower", ["manufacturer", "model", "hardware", "firmware"])
+def test_hexadecimal_is_compared_as_numbers(lower: str) -> None:
+    hub = replace(HEX_HUB, **{lower: getattr(HEX_HUB, lower).lower()})
+    assert inapplicable(HEX_IMAGE, HEX_HUB) is None
+    assert inapplicable(HEX_IMAGE, hub) is None
+    assert Image("106C", "433100AC", frozenset({"00AC"}), "0102040A", frozenset({"0102030B"}), frozenset()) == HEX_IMAGE
+
+
+@pytest.mark.parametrize("firmware", ["0102040a", "0102040A"])
+def test_a_hub_that_runs_the_version_runs_it_in_either_case(firmware: str) -> None:
+    assert inapplicable(HEX_IMAGE, replace(HEX_HUB, firmware=firmware)) is Inapplicable.ALREADY_AT_VERSION
+
+
+def test_a_device_says_its_version_in_either_case() -> None:
+    said = {"hub": "0000000000000001", "alert_code": 0x8F66, "alert_counter": 2, "command_counter": 1, "outcome": 0}
+    alert = AlertItem.model_validate({**said, "firmware": "0102040a", "executed_at": "2027-01-01T00:00:00Z"})
+    answer = ResponseItem.model_validate(
+        {"hub": "0000000000000001", "kind": "version_read", "at": "2027-01-01T00:00:00Z", "firmware": "0102040a"}
+    )
+    assert (alert.firmware, answer.firmware) == ("0102040A", "0102040A")
+
+
+def test_a_text_that_is_no_number_is_compared_as_it_stands() -> None:
+    assert inapplicable(replace(IMAGE, manufacturer="acme"), HUB) is Inapplicable.MODEL_NOT_APPLICABLE
+    assert code("v4.1a") == "v4.1a"
+    assert code("") == ""
 
 
 @pytest.mark.parametrize("status", DeviceStatus)

@@ -82,6 +82,16 @@ def _part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+@pytest.mark.parametrize("name", ["", "  ", " p", "p\u00a0", "p\u200b", "\u200b", "p\nq", 5, None, ["p"], True])
+@pytest.mark.parametrize("claim", ["party", "user_id"])
+def test_a_signed_name_says_something_or_is_refused(keys: Path, good: str, claim: str, name: object) -> None:
+    assert good
+    key = ECKey.import_key(json.loads((keys / "signing.json").read_text()))
+    claims = {"aud": AUDIENCE, "exp": 4_000_000_000, "party": "p", "user_id": "u", "role": "DCC", claim: name}
+    with pytest.raises(Problem):
+        TokenVerifier(keys / "jwks.json", AUDIENCE).verify(jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key))
+
+
 heads = st.fixed_dictionaries(
     {"alg": st.sampled_from(["ES256", "none", "HS256", "ES512", "ECDH-ES", ""]) | Json},
     optional=dict.fromkeys(("kid", "crit", "b64", "enc", "jwk", "typ", "zip"), Json),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from chfw_common.kernel.catalogue import REASONS
 from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
@@ -91,13 +92,13 @@ class World:
         now, refused = self.now, epoch < self.min_epoch or self.now > until
         if isinstance(action, Distribute):
             if refused:
-                self.inbound.append(lambda f: hear.distribution_refused(f, now, epoch, "refused"))
+                self.inbound.append(lambda f: hear.distribution_refused(f, now, epoch, "stale_epoch"))
             else:
                 self.inbound.append(lambda f: hear.delivered(f, now))
             return
         counter = action.counter
         if refused:
-            self.inbound.append(lambda f: hear.command_refused(f, counter, now, "refused"))
+            self.inbound.append(lambda f: hear.command_refused(f, counter, now, "stale_epoch"))
             return
         asked = (
             Asked.ACTIVATE if isinstance(action, Arm) else Asked.CANCEL if isinstance(action, Cancel) else Asked.READ
@@ -261,6 +262,8 @@ def test_every_life_comes_to_an_end_that_agrees_with_the_hub(
     world = World(start, rollout, failures=failures, lost_alerts=lost)
     for step in [*QUIET[:lived], *story]:
         act(world, step)
+        shown = show(world.facts, world.rollout)
+        assert shown.reason in {None, *REASONS} or shown.state is HubState.SUPERSEDED
     world.settle()
     state = show(world.facts, world.rollout).state
     if state is HubState.UNREACHABLE:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
 from chfw_common.kernel.ids import ReleaseId
 
 ALERT_SUCCESS = 0x8F66
@@ -25,7 +25,7 @@ class AlertItem(Part):
     alert_counter: int
     command_counter: int
     outcome: int
-    firmware: str
+    firmware: Code
     executed_at: UtcInstant
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
+from chfw_common.kernel.codes import code
 from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, hub_hex, parse_hub_id
 from chfw_common.kernel.instants import require_utc
 
@@ -18,6 +19,8 @@ def _read_hub(value: object) -> HubId:
 
 
 HubRef = Annotated[HubId, BeforeValidator(_read_hub), PlainSerializer(hub_hex, when_used="json")]
+Code = Annotated[str, AfterValidator(code)]
+"""A manufacturer, model, hardware or firmware, spelt as it is compared."""
 UtcInstant = Annotated[datetime, AfterValidator(require_utc)]
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, UtcInstant
+from chfw_common.events.base import Code, Event, HubRef, UtcInstant
 from chfw_common.kernel.ids import ReleaseId
 
 
@@ -13,7 +13,7 @@ class FirmwareDistributed(Event):
     TYPE: ClassVar[str] = "uk.chfw.firmware.distributed.v1"
 
     release_id: ReleaseId
-    firmware: str
+    firmware: Code
     image_hash: str
     epoch: int
     not_before: UtcInstant

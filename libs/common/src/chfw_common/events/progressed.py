@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.rollout import AnswerKind, HubState
 
@@ -38,7 +38,7 @@ class HubProgressed(Event):
     TYPE: ClassVar[str] = "uk.chfw.hub.progressed.v1"
 
     release_id: ReleaseId
-    firmware: str
+    firmware: Code
     items: tuple[HubProgress, ...]
 
     @property

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import ClassVar, Literal
 
-from chfw_common.events.base import Event, Part, UtcInstant
+from chfw_common.events.base import Code, Event, Part, UtcInstant
 from chfw_common.events.waves import StatedWaves
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
@@ -17,12 +17,12 @@ Priority = Literal[1, 2, 3, 4]
 class CplEntry(Part):
     """The Central Products List entry of the new version. Empty predecessors or GBCS versions allow any."""
 
-    manufacturer: str
-    model: str
-    hardware: tuple[str, ...]
-    firmware: str
+    manufacturer: Code
+    model: Code
+    hardware: tuple[Code, ...]
+    firmware: Code
     image_hash: str
-    predecessors: tuple[str, ...] = ()
+    predecessors: tuple[Code, ...] = ()
     gbcs_versions: tuple[str, ...] = ()
     state: CplState = "Active"
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
 from chfw_common.kernel.ids import ReleaseId
 
 
@@ -24,7 +24,7 @@ class ResponseKind(StrEnum):
 class ResponseItem(Part):
     """One hub's answer. `counter` repeats the command's; `epoch` that of the message answered.
 
-    `reason` is a TransferResponseCode, an edge refusal (stale_epoch, too_early, permit_expired, skewed) or a CS06 code.
+    `reason` is a TransferResponseCode, a refusal of the edge, or `not_future_dated`: each is in the catalogue.
     """
 
     hub: HubRef
@@ -33,7 +33,7 @@ class ResponseItem(Part):
     epoch: int | None = None
     counter: int | None = None
     reason: str | None = None
-    firmware: str | None = None
+    firmware: Code | None = None
 
 
 class HubResponse(Event):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, Part, UtcInstant
+from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, ReleaseId, UserId
 from chfw_common.kernel.roles import Role
@@ -44,10 +44,10 @@ class SmiHub(Part):
     smi_version: int
     device_type: DeviceType
     status: DeviceStatus
-    manufacturer: str
-    model: str
-    hardware: str
-    firmware: str
+    manufacturer: Code
+    model: Code
+    hardware: Code
+    firmware: Code
     gbcs: str
     region: str
     responsible: tuple[Responsible, ...]

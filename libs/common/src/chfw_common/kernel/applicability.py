@@ -7,6 +7,7 @@ are those of a model, so a hub of another model that shows the same version text
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chfw_common.kernel.codes import code, codes
 from chfw_common.kernel.hubs import UPGRADEABLE_STATUSES, DeviceType, HubRecord
 
 
@@ -25,7 +26,7 @@ class Inapplicable(StrEnum):
 class Image:
     """The Central Products List entry of a release: the model and hardware it fits and what it may replace.
 
-    An empty set of predecessors or GBCS versions allows any.
+    An empty set of predecessors or GBCS versions allows any. Codes are kept as they are compared.
     """
 
     manufacturer: str
@@ -35,6 +36,13 @@ class Image:
     predecessors: frozenset[str]
     gbcs_versions: frozenset[str]
 
+    def __post_init__(self) -> None:
+        """Spell every code in the one way."""
+        for name in ("manufacturer", "model", "firmware"):
+            object.__setattr__(self, name, code(getattr(self, name)))
+        for name in ("hardware", "predecessors"):
+            object.__setattr__(self, name, codes(getattr(self, name)))
+
 
 def inapplicable(image: Image, hub: HubRecord) -> Inapplicable | None:
     """The first reason against applying the image to the hub, or None when it may be applied."""
@@ -42,15 +50,16 @@ def inapplicable(image: Image, hub: HubRecord) -> Inapplicable | None:
         return Inapplicable.NOT_A_HUB
     if hub.status not in UPGRADEABLE_STATUSES:
         return Inapplicable.NOT_COMMISSIONED
-    fits = (hub.manufacturer, hub.model) == (
+    fits = (code(hub.manufacturer), code(hub.model)) == (
         image.manufacturer,
         image.model,
-    ) and hub.hardware in image.hardware
-    if fits and hub.firmware == image.firmware:
+    ) and code(hub.hardware) in image.hardware
+    firmware = code(hub.firmware)
+    if fits and firmware == image.firmware:
         return Inapplicable.ALREADY_AT_VERSION
     if not fits:
         return Inapplicable.MODEL_NOT_APPLICABLE
-    if image.predecessors and hub.firmware not in image.predecessors:
+    if image.predecessors and firmware not in image.predecessors:
         return Inapplicable.NOT_UPGRADEABLE
     if image.gbcs_versions and hub.gbcs not in image.gbcs_versions:
         return Inapplicable.GBCS_INCOMPATIBLE

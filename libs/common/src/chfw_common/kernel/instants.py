@@ -26,7 +26,7 @@ def require_utc(value: datetime) -> Instant:
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
-        raise InstantRangeError("beyond what a calendar holds") from error
+        raise InstantRangeError("in UTC the time lies before the year 1 or after the year 9999") from error
 
 
 def parse_instant(text: str) -> Instant:

@@ -26,6 +26,12 @@ where manufacturer = $1 and model = $2 and hub >= $4 and hardware = any($3::text
 order by hub limit $5
 """
 
+_KINDS = """
+select device_type, status, manufacturer, model, hardware, firmware, gbcs, count(*) as hubs from smi_published.hub
+where manufacturer = $1 and model = $2
+group by device_type, status, manufacturer, model, hardware, firmware, gbcs
+"""
+
 
 async def lookup(tx: "asyncpg.Connection[Any]", hubs: Sequence[HubId]) -> dict[HubId, HubRecord]:
     """The records of these hubs in signed order of their ids; a hub that the inventory does not know is left out."""
@@ -52,6 +58,24 @@ async def page_of_model(
     first = LEAST_HUB if after is None else after + 1
     rows = await tx.fetch(_PAGE, manufacturer, model, list(hardware), first, limit)
     return [hub_record(row) for row in rows]
+
+
+async def kinds_of_model(tx: "asyncpg.Connection[Any]", manufacturer: str, model: str) -> list[tuple[HubRecord, int]]:
+    """One record for all hubs of a model that an image is compared with alike, and how many they are.
+
+    Whose hubs they are, and where, is not told apart: the record is of no hub. Reads every hub of the model.
+    """
+    return [
+        (
+            HubRecord(
+                hub=HubId(0), part=0, device_type=_TYPES[row["device_type"]], status=_STATUSES[row["status"]],
+                manufacturer=row["manufacturer"], model=row["model"], hardware=row["hardware"],
+                firmware=row["firmware"], gbcs=row["gbcs"], region="", responsible=(), smi_version=0,
+            ),
+            row["hubs"],
+        )
+        for row in await tx.fetch(_KINDS, manufacturer, model)
+    ]  # fmt: skip
 
 
 def hub_record(row: "asyncpg.Record") -> HubRecord:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from chfw_common.events.base import UtcInstant
 from chfw_common.runtime.http.ids import Eui64, HubText
-from chfw_common.runtime.http.shapes import Shape, Written
+from chfw_common.runtime.http.shapes import AS_CODE, Shape, Words
 from chfw_common.topology import partition_of_hub
 from chfw_device_sim.domain.capacity import Capacity
 from chfw_device_sim.domain.fate import Span
@@ -16,7 +16,8 @@ from chfw_device_sim.store.device import NewDevice
 
 MOST = 5_000
 
-Text = Annotated[Written, Field(max_length=60)]
+Text = Annotated[str, Words(60)]
+Code = Annotated[str, Words(60), AS_CODE]
 
 
 class DeviceBody(Shape):
@@ -24,10 +25,10 @@ class DeviceBody(Shape):
 
     hub: HubText
     region: Text
-    manufacturer: Text
-    model: Text
-    hardware: Text
-    firmware: Text
+    manufacturer: Code
+    model: Code
+    hardware: Code
+    firmware: Code
 
     def device(self) -> NewDevice:
         """The same, as it is stored."""

@@ -9,6 +9,7 @@ from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.ids import HUB_PATTERN, parsed_hub
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.queries import WholeNumber
 from chfw_device_sim.api.bodies import (
     MOST,
     AssumptionsView,
@@ -40,7 +41,7 @@ def routes(network: Network) -> APIRouter:
     async def page_devices(
         run: Annotated[Commands, Depends(commands)],
         after: Annotated[str | None, Query(json_schema_extra={"pattern": HUB_PATTERN})] = None,
-        limit: Annotated[int, Query(ge=1, le=MOST)] = 1_000,
+        limit: Annotated[WholeNumber, Query(ge=1, le=MOST)] = 1_000,
     ) -> PageView:
         """Devices by id, a page at a time."""
         behind = None if after is None else parsed_hub(after)

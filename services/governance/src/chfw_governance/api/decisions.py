@@ -13,7 +13,7 @@ from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, ide
 from chfw_common.runtime.http.ids import OptionalInstant, ReleaseInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
-from chfw_common.runtime.http.shapes import Shape, Written
+from chfw_common.runtime.http.shapes import Shape, Words
 from chfw_common.runtime.http.waves import WaveBodies, WaveView
 from chfw_governance.domain.decide import Notice, Proposal
 from chfw_governance.settings import Settings
@@ -23,7 +23,7 @@ Dcc = Annotated[Caller, Depends(dcc)]
 Overseer = Annotated[Caller, Depends(only(Role.DCC, Role.PANEL))]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
-Text = Annotated[Written, Field(max_length=2_000)]
+Text = Annotated[str, Words(2_000)]
 
 
 class DecisionBody(Shape):

@@ -25,6 +25,7 @@ from chfw_common.runtime.http.paging import (
     write_cursor,
 )
 from chfw_common.runtime.http.problems import Problem, problems
+from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.service import Tx
 from chfw_instruction.api.downloads import csv_response
 from chfw_instruction.api.shapes import VERDICT_LIST, ProgressView, ReceiptView
@@ -118,7 +119,7 @@ def _serve_reports(router: APIRouter) -> None:
         form: Form,
         response: Response,
         after: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 1_000,
+        limit: Annotated[WholeNumber, Query(ge=1, le=PAGE_LIMIT)] = 1_000,
     ) -> dict[str, Any] | StreamingResponse:
         position = read_cursor(after)
 

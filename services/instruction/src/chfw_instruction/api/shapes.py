@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from chfw_common.kernel.rollout import AnswerKind, Group
+from chfw_common.runtime.http.catalogues import VerdictCounts, VerdictText
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.shapes import Shape
 
@@ -32,7 +33,7 @@ class ProgressView(Shape):
     party_seq: int
     entries: int
     answered: int
-    verdicts: dict[str, int]
+    verdicts: VerdictCounts
     expected_by: AwareDatetime | None
     done_at: AwareDatetime | None
     results: str
@@ -44,7 +45,7 @@ class VerdictView(Shape):
     pos: int
     hub: str | None
     as_sent: str
-    verdict: str
+    verdict: VerdictText
 
 
 class VerdictsView(Shape):

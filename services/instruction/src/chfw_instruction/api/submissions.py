@@ -13,12 +13,12 @@ from pydantic import FailFast, ValidationError
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
-from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body, without_mark
+from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import OptionalInstant
-from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.json_route import JSON, parse_json
 from chfw_common.runtime.http.paging import CSV, NDJSON
-from chfw_common.runtime.http.problems import Problem, invalid_request
+from chfw_common.runtime.http.problems import Problem, invalid_request, malformed_parts
 from chfw_common.runtime.http.shapes import Shape
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
 from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
@@ -138,12 +138,10 @@ def _add_slices(hubs: Sequence[str], add: Callable[[Sequence[str], Sequence[str]
 
 def _parse(text: bytes) -> InstructionBody:
     try:
-        return InstructionBody.model_validate_json(without_mark(text))
+        return InstructionBody.model_validate(parse_json(text))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        if found[0]["type"] == "json_invalid":
-            raise malformed(found[0]["msg"]) from error
-        raise invalid_request((("body", *one["loc"]), one["msg"]) for one in found) from error
+        raise malformed_parts(found, "body") from error
 
 
 def _too_many(settings: Settings) -> Problem:

@@ -9,6 +9,7 @@ from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.negotiation import list_form
 from chfw_common.runtime.http.paging import CSV, NDJSON, VARY, Page, ndjson, read_cursor, write_cursor
+from chfw_common.runtime.http.queries import WholeNumber
 from chfw_notifier.api.exports import Exports, Write
 from chfw_notifier.api.shapes import HUB_LIST
 from chfw_notifier.stages import report
@@ -54,7 +55,7 @@ def build_router(exports: Exports) -> APIRouter:
         form: Form,
         response: Response,
         after: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
+        limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
         return await hub_list(form, response, work, exports, Scope(who.party), after=after, limit=limit)
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from chfw_common.runtime.http.callers import Caller, caller
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.paging import read_cursor, write_cursor
+from chfw_common.runtime.http.queries import WholeNumber
 from chfw_notifier.api.shapes import FeedView
 from chfw_notifier.stages import enrol, report
 
@@ -20,7 +21,7 @@ async def listing(
     who: Annotated[Caller, Depends(caller)],
     work: Annotated[Commands, Depends(commands)],
     after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=FEED_LIMIT)] = 100,
+    limit: Annotated[WholeNumber, Query(ge=1, le=FEED_LIMIT)] = 100,
 ) -> dict[str, Any]:
     """What the caller's Party was told after `after`, at most `limit` and about 4 MiB. Answers at once.
 

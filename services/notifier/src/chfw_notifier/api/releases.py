@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chfw_common.events.release import CplEntry, CplState, Priority, ReleaseKind, Severity
 from chfw_common.kernel.ids import ReleaseId
@@ -15,12 +15,13 @@ from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, ide
 from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, OptionalInstant, ReleaseInPath, SpanText
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
 from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.http.waves import WaveBodies
 from chfw_notifier.api.estate import LIST_LIMIT, Form, Listing, hub_list
 from chfw_notifier.api.exports import Exports
-from chfw_notifier.api.shapes import HUB_LIST, NoticesView, NoticeView
-from chfw_notifier.api.texts import Text, Texts
+from chfw_notifier.api.shapes import HUB_LIST, AnnouncedView, NoticesView, NoticeView
+from chfw_notifier.api.texts import Code, Codes, Text, Texts
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import announce, report, revise
 from chfw_notifier.store.estate import Scope
@@ -46,18 +47,21 @@ StatedPriority = Annotated[Priority, BeforeValidator(_no_flag)]
 class CplBody(Shape):
     """The entry of the Central Products List. Empty predecessors or GBCS versions allow any."""
 
-    manufacturer: Text
-    model: Text
-    hardware: Annotated[Texts, Field(min_length=1)]
-    firmware: Text
-    image_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    predecessors: Texts = ()
+    manufacturer: Code
+    model: Code
+    hardware: Annotated[Codes, Field(min_length=1)]
+    firmware: Code
+    image_hash: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$"), AfterValidator(str.lower)]
+    predecessors: Codes = ()
     gbcs_versions: Texts = ()
     state: CplState = "Active"
 
 
 class ReleaseBody(Shape):
-    """A release as the DCC announces it. Dates of the pilot default to 14 and 28 days after the notice."""
+    """A release as the DCC announces it. Dates of the pilot default to 14 and 28 days after the notice.
+
+    A notice that fits no hub of the inventory is refused, unless `may_fit_no_hub` says that this is known.
+    """
 
     release_id: Annotated[str, Field(pattern=RELEASE_PATTERN)]
     cpl: CplBody
@@ -73,6 +77,7 @@ class ReleaseBody(Shape):
     pilot_opens: OptionalInstant = None
     pilot_closes: OptionalInstant = None
     waves: WaveBodies = ()
+    may_fit_no_hub: Annotated[bool, Field(strict=True)] = False
 
 
 class RevisionBody(Shape):
@@ -97,7 +102,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
         status_code=201,
         operation_id="announceRelease",
         openapi_extra=KEYED,
-        responses={201: {"model": NoticeView}, **REFUSALS, **problems(409)},
+        responses={201: {"model": AnnouncedView}, **REFUSALS, **problems(409)},
     )
     async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
         answer = await work.run(announce.command, _announcement(body, who, key, settings))
@@ -154,7 +159,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         form: Form,
         response: Response,
         after: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=LIST_LIMIT)] = 1_000,
+        limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
         async with work.reading() as tx:
             await report.notice(tx, release_id, work.now())
@@ -183,4 +188,5 @@ def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) 
         pilot_closes=body.pilot_closes,
         waves=tuple(stated.wave for stated in body.waves),
         soak=settings.soak,
+        may_fit_no_hub=body.may_fit_no_hub,
     )

@@ -1,11 +1,12 @@
 """What the routes answer, for their document: the answers are built elsewhere and are not checked at run time."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from chfw_common.events.release import CplState, ReleaseKind, Severity
 from chfw_common.kernel.rollout import HubState, Mode, Rule
+from chfw_common.runtime.http.catalogues import REASON, VerdictCounts
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape
@@ -49,6 +50,20 @@ class NoticeView(Shape):
     instruction_possible: bool
     mode: Mode
     epoch: int
+
+
+class FitView(Shape):
+    """How many hubs a notice fits, of how many of its manufacturer and model; `unfit` counts the others by verdict."""
+
+    hubs: int
+    of_model: int
+    unfit: VerdictCounts
+
+
+class AnnouncedView(NoticeView):
+    """What the DCC is answered, and nobody else: the inventory as it is now, whoever answers for a hub."""
+
+    fit: FitView
 
 
 class NoticesView(Shape):
@@ -113,6 +128,15 @@ class PilotView(Shape):
     coverage: CoverageView
 
 
+_PROGRESS = {
+    "progress": {
+        "type": "array",
+        "items": {"type": "object", "properties": {"reason": REASON}},
+        "description": "Of the kind hub_progressed: hubs that stand alike, where they stand and why",
+    }
+}
+
+
 class ToldView(Shape):
     """What the Party was told; `data` depends on the kind."""
 
@@ -128,7 +152,7 @@ class ToldView(Shape):
     ]
     release_id: str | None
     at: AwareDatetime
-    data: dict[str, Any]
+    data: Annotated[dict[str, Any], Field(json_schema_extra={"properties": _PROGRESS})]
 
 
 class FeedView(Shape):

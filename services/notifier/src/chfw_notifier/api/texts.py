@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chfw_common.runtime.http.shapes import Written
+from chfw_common.runtime.http.shapes import AS_CODE, Words
 
-Text = Annotated[Written, Field(max_length=200)]
+Text = Annotated[str, Words(200)]
+Code = Annotated[str, Words(200), AS_CODE]
+Codes = Annotated[tuple[Code, ...], Field(max_length=200)]
 Texts = Annotated[tuple[Text, ...], Field(max_length=200)]

@@ -7,16 +7,19 @@ from enum import StrEnum
 from typing import Any
 
 from chfw_common.events.release import CplEntry, Priority, ReleaseKind, ReleaseNotified, Severity
+from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
 from chfw_common.kernel.waves import Wave
+from chfw_common.published import smi
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS
 from chfw_common.runtime.service import Answered, Now, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
+from chfw_notifier.domain.fit import Fit, fit
 from chfw_notifier.domain.notice import Dates, Refusal, set_dates
 from chfw_notifier.stages import enrol
 from chfw_notifier.stages.render import notice_document
@@ -49,6 +52,7 @@ class Announcement:
     pilot_closes: Instant | None
     waves: tuple[Wave, ...]
     soak: timedelta
+    may_fit_no_hub: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answ
     known = await recall(tx, "notifier", caller.party, announcement.key, announcement.digest)
     if known is not None:
         return Answered(Answer(known, replayed=True), f"replay|{announcement.release_id}")
+    # Before the locks: it reads every hub of the model, and nobody else need wait for that.
+    fitting = await _fit(tx, announcement.cpl)
     await enrol.ensure(tx, {**announcement.organisations, caller.party: enrol.role_of(caller.role)}, now())
     await feeds.lock_fan_out(tx)
     at = now()
@@ -89,15 +95,32 @@ async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answ
     )
     if not isinstance(dates, Dates):
         raise Problem(422, dates.value, _SAID[dates])
+    if not fitting.hubs and not announcement.may_fit_no_hub:
+        mend = "Mend `cpl`, or state `may_fit_no_hub` to announce it all the same."
+        raise Problem(422, "fits_no_hub", f"{fitting.sentence} {mend}")
     notice = _event(announcement, dates)
     release = Release(notice, epoch=0, mode=Mode.HELD, automatic_date=dates.automatic_date, waves=dates.waves)
     if not await releases.add(tx, release.notice):
         raise Problem(409, "release_exists", "A release of this id was announced before.")
     await enrol.tell_notice(tx, release, await feeds.all_parties(tx), at)
     body = notice_document(release, at)
+    body["fit"] = {"hubs": fitting.hubs, "of_model": fitting.of_model, "unfit": fitting.unfit}
     await remember(tx, caller.party, announcement.key, announcement.digest, body)
     event = release_event(RELEASE_NOTIFIED, announcement.release_id, release.notice)
     return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])
+
+
+async def _fit(tx: Tx, cpl: CplEntry) -> Fit:
+    """How many hubs an entry of the CPL fits, as the inventory is now."""
+    image = Image(
+        manufacturer=cpl.manufacturer,
+        model=cpl.model,
+        hardware=frozenset(cpl.hardware),
+        firmware=cpl.firmware,
+        predecessors=frozenset(cpl.predecessors),
+        gbcs_versions=frozenset(cpl.gbcs_versions),
+    )
+    return fit(image, await smi.kinds_of_model(tx, image.manufacturer, image.model))
 
 
 def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:

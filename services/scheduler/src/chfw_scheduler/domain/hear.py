@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from chfw_common.kernel.catalogue import cs06_reason
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
 from chfw_scheduler.domain.facts import (
@@ -179,7 +180,7 @@ def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt
     known = arming._replace(
         outcome=code,
         outcome_at=at,
-        reason=None if code == 0 else f"cs06_{code}",
+        reason=None if code == 0 else cs06_reason(code),
         tries=arming.tries - inferred + (code != 0),
     )
     anomaly = Anomaly("cancelled_and_carried_out", str(counter)) if arming.ended is ArmResult.CANCELLED else None

@@ -1,20 +1,22 @@
 """What the routes take and give."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.ids import Eui64, HubText, InstantText, OptionalInstant
-from chfw_common.runtime.http.shapes import Shape, Written
+from chfw_common.runtime.http.shapes import AS_CODE, Shape, Words
 from chfw_smi.domain.inventory import Claimed, FormerStatus, Line, Loaded, SupplierChange
 
 MOST = 5_000
 
-Text = Annotated[Written, Field(max_length=60)]
+Text = Annotated[str, Words(60)]
+Code = Annotated[str, Words(60), AS_CODE]
 SupplierRole = Literal[Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER]
 
 
@@ -39,10 +41,10 @@ class HubBody(Shape):
     device_type: DeviceType = DeviceType.CHF
     status: DeviceStatus = DeviceStatus.COMMISSIONED
     status_since: OptionalInstant = None
-    manufacturer: Text
-    model: Text
-    hardware: Text
-    firmware: Text
+    manufacturer: Code
+    model: Code
+    hardware: Code
+    firmware: Code
     gbcs: Text
     region: Text
     responsible: tuple[ResponsibleBody, ...] = ()
@@ -108,6 +110,8 @@ class ChangeBody(Shape):
     def _whole(self) -> "ChangeBody":
         if (self.party is None) != (self.user_id is None):
             raise ValueError("party and user_id belong together")
+        if self.party is None and self.since is not None:
+            raise ValueError("since says from when a Party answers: leave it out when the role becomes empty")
         return self
 
     def change(self) -> SupplierChange:
@@ -139,6 +143,20 @@ class FormerStatusView(Shape):
     status: DeviceStatus
     since: InstantText
     until: InstantText
+
+
+def times_in(body: LoadBody | ChangesBody) -> Iterator[tuple[tuple[str | int, ...], Instant]]:
+    """Every time that a body states, and where."""
+    if isinstance(body, ChangesBody):
+        stated = ((("changes", n, "since"), entry.since) for n, entry in enumerate(body.changes))
+        yield from ((place, at) for place, at in stated if at is not None)
+        return
+    for n, entry in enumerate(body.hubs):
+        if entry.status_since is not None:
+            yield ("hubs", n, "status_since"), entry.status_since
+        for m, one in enumerate(entry.responsible):
+            if one.since is not None:
+                yield ("hubs", n, "responsible", m, "since"), one.since
 
 
 class HubView(Shape):

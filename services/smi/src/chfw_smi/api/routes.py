@@ -1,23 +1,26 @@
 """Routes: bulk load and changes of Supplier by the DCC, and the look-up of a hub."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
+from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.runtime.http.callers import Caller, dcc, only
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import MAY_BE_KEYED, REPLAYED, Named, digest_of, once, optional_key
 from chfw_common.runtime.http.ids import HubInPath
 from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
-from chfw_common.runtime.http.problems import Problem, problems
+from chfw_common.runtime.http.problems import Problem, invalid_request, problems
 from chfw_smi.api.bodies import (
     ChangedBody,
     ChangesBody,
     HubView,
     LoadBody,
     LoadedBody,
+    times_in,
     view_for_dcc,
     view_for_supplier,
 )
@@ -26,6 +29,9 @@ from chfw_smi.stages import change_supplier, load
 from chfw_smi.store import hub, status
 
 router = APIRouter(prefix="/v1", route_class=JsonRoute)
+
+SKEW = timedelta(minutes=5)
+"""How much later than ours the clock of a client may be."""
 
 dcc_or_supplier = only(Role.DCC, *SUPPLIER_ROLES)
 
@@ -55,6 +61,7 @@ CHANGE = once("smi", change_supplier.command, _changed)
 )
 async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
     """Load full records; what is already known is left alone and not told."""
+    _refuse_future(body, run.now())
     records: Sequence[Loaded] = [entry.loaded() for entry in body.hubs]
     try:
         answer = await run.run(LOAD, Named(who.party, key, digest_of(body, "load"), records))
@@ -67,10 +74,25 @@ async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Res
 @router.post("/hubs:change-supplier", openapi_extra=MAY_BE_KEYED, responses={200: {"model": ChangedBody}, **REFUSALS})
 async def change_suppliers(who: Dcc, body: ChangesBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
     """Change or remove who answers for hubs."""
+    _refuse_future(body, run.now())
     changes: Sequence[SupplierChange] = [entry.change() for entry in body.changes]
     answer = await run.run(CHANGE, Named(who.party, key, digest_of(body, "change-supplier"), changes))
     response.headers.update(REPLAYED if answer.replayed else {})
     return answer.body
+
+
+def _refuse_future(body: LoadBody | ChangesBody, now: Instant) -> None:
+    """Refuse what would be so one day only: nobody would look at it again when its time comes.
+
+    Raises Problem 422 with every such time.
+    """
+    wrong = [
+        (("body", *place), f"{format_instant(at)} lies in the future: state what is so now")
+        for place, at in times_in(body)
+        if at > now + SKEW
+    ]
+    if wrong:
+        raise invalid_request(wrong)
 
 
 @router.get("/hubs/{eui64}", response_model_exclude_none=True, responses=problems(404))

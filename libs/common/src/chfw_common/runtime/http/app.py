@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from chfw_common.runtime.clock import stopwatch
@@ -12,6 +12,7 @@ from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.head import HeadIsGet, methods_at
 from chfw_common.runtime.http.problems import SCHEMA, SCHEMA_NAME, Problem, install_problems, problems
+from chfw_common.runtime.http.queries import known_query
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.settings import BODY_TIME
@@ -52,7 +53,15 @@ def create_app(
     body_time: timedelta = BODY_TIME,
 ) -> FastAPI:
     """Build the application. `ready` says why the service cannot work now, or None."""
-    app = _Application(title=f"chfw {service.name}", version="1", docs_url=None, redoc_url=None, responses=_ANYWHERE)
+    app = _Application(
+        title=f"chfw {service.name}",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses=_ANYWHERE,
+        # Here and nowhere else, so that no route can forget it.
+        dependencies=[Depends(known_query)],
+    )
     app.state.commands = commands
     app.state.verifier = verifier
     app.state.body_time = body_time

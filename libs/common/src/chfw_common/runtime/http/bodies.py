@@ -67,13 +67,15 @@ def media_type(request: Request, accepted: Collection[str]) -> str:
     """The media type of the body, one of those accepted and in UTF-8. Raises Problem 415 for any other."""
     name, *parameters = only_header(request, "Content-Type").split(";")
     name = name.strip().lower()
-    charsets = [value.strip().strip('"').lower() for key, _, value in (p.partition("=") for p in parameters)
-                if key.strip().lower() == "charset"]  # fmt: skip
-    if name not in accepted or any(charset not in _UTF8 for charset in charsets):
+    stated = [(key.strip().lower(), value.strip().strip('"').lower()) for key, _, value in
+              (parameter.partition("=") for parameter in parameters if parameter.strip())]  # fmt: skip
+    # Any other parameter would change how the body is read (`header=absent` of RFC 4180), and nobody here reads it.
+    in_utf8 = all(key == "charset" and value in _UTF8 for key, value in stated)
+    if name not in accepted or not in_utf8 or len(stated) > 1:
         raise Problem(
             415,
             "unsupported_media_type",
-            f"The body may be {', '.join(sorted(accepted))}, in UTF-8.",
+            f"The body may be {', '.join(sorted(accepted))}, in UTF-8, without a parameter but `charset`.",
             headers={"Accept": ", ".join(sorted(accepted))},
         )
     return name

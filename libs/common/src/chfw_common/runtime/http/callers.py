@@ -21,6 +21,7 @@ from joserfc.errors import (
 
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
+from chfw_common.kernel.texts import UnseenTextError, words
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.http.keys import ALGORITHM, KeyFile, NoKeysError
 from chfw_common.runtime.http.problems import Problem
@@ -111,11 +112,14 @@ def _caller_of(claims: Mapping[str, Any]) -> Caller:
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
-    """A claim that names somebody: text that can be stored, compared and printed."""
+    """A claim that names somebody: words that can be stored, compared and printed, with no blank round them."""
     value = claims[name]
-    if not isinstance(value, str) or not value.isprintable() or value.isspace() or len(value) > LONGEST_NAME:
-        raise InvalidClaimError(name)
-    return value
+    try:
+        if isinstance(value, str) and len(value) <= LONGEST_NAME and words(value) == value:
+            return value
+    except UnseenTextError as error:
+        raise InvalidClaimError(name) from error
+    raise InvalidClaimError(name)
 
 
 async def caller(request: Request) -> Caller:

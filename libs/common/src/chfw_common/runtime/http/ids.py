@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.ids import HubId, InvalidIdError, ReleaseId, hub_eui64, parse_hub_id
+from chfw_common.kernel.texts import shown
 from chfw_common.runtime.http.problems import Problem
 
 RELEASE_PATTERN = "^[A-Za-z0-9][A-Za-z0-9-]{2,39}$"
@@ -29,14 +30,24 @@ Eui64 = Annotated[HubId, PlainSerializer(hub_eui64, when_used="json")]
 """A hub in an answer."""
 
 
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*")
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ZONELESS = rf"{_DATE}[Tt ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]+)?"
+_AS_IN = "as in 2027-01-24T00:00:00Z"
 
 
 def _read_instant(value: object) -> object:
-    """Keep what is written as a time; of a number nobody knows whether it counts seconds or milliseconds."""
-    if isinstance(value, datetime) or (isinstance(value, str) and _INSTANT.fullmatch(value)):
+    """Keep what RFC 3339 calls a time; of a number nobody knows whether it counts seconds or milliseconds."""
+    if isinstance(value, datetime):
         return value
-    raise ValueError("a time is text, as in 2027-01-24T00:00:00Z")
+    if not isinstance(value, str):
+        raise ValueError(f"a time is text, {_AS_IN}")
+    if re.fullmatch(rf"{_ZONELESS}([Zz]|[+-][0-9]{{2}}:[0-9]{{2}})", value):
+        return value
+    if re.fullmatch(_DATE, value):
+        raise ValueError(f"`{value}` is a date: add the time of day and its zone, {_AS_IN}")
+    if re.fullmatch(_ZONELESS, value):
+        raise ValueError(f"`{value}` has no zone: add Z for UTC, {_AS_IN}")
+    raise ValueError(f"`{shown(value)}` is not written as a time: write date, time of day and zone, {_AS_IN}")
 
 
 def _not_empty(value: object) -> object:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from chfw_common.kernel.texts import RepeatedNameError, distinct
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body, without_mark
 from chfw_common.runtime.http.problems import problems
 
@@ -25,7 +26,7 @@ class _WholeBody(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = _parse(await self.body())
+            self._json = parse_json(await self.body())
         return self._json
 
 
@@ -49,10 +50,13 @@ class JsonRoute(APIRoute):
         return read
 
 
-def _parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
+    """The document of a body. Raises Problem 400 for what is not JSON, and for a name that an object has twice."""
     try:
         # As text, because of bytes the parser would also take UTF-16 and UTF-32.
-        return json.loads(without_mark(body).decode(), parse_constant=_refuse)
+        return json.loads(without_mark(body).decode(), parse_constant=_refuse, object_pairs_hook=distinct)
+    except RepeatedNameError as error:
+        raise malformed(f"The body cannot be read: {error}.") from error
     except json.JSONDecodeError as error:
         raise malformed(f"The body is not JSON: {error.msg}.", offset=_offset(body, error)) from error
     except RecursionError as error:

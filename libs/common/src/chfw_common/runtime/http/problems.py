@@ -92,6 +92,19 @@ def away(method: str) -> Problem:
     return Problem(503, "try_again", f"A server is away or busy.{unknown}", headers={"Retry-After": "2"})
 
 
+def malformed_parts(errors: Iterable[Any], *before: str) -> Problem:
+    """The refusal that pydantic's errors make, each at its place in the request, behind `before`.
+
+    A list whose entries are at fault is not at fault for having too few that are not.
+    """
+    found = [(tuple(error["loc"]), error) for error in errors]
+    return invalid_request(
+        ((*before, *place), error["msg"].removeprefix("Value error, "))
+        for place, error in found
+        if error["type"] != "too_short" or not any(place == other[: len(place)] for other, _ in found if other != place)
+    )
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of a route says of its refusals, by status."""
     return {status: _documented(status) for status in statuses}
@@ -133,7 +146,7 @@ def install_problems(app: FastAPI, methods_at: Callable[[Request], Sequence[str]
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return render(invalid_request((entry["loc"], entry["msg"]) for entry in error.errors()))
+        return render(malformed_parts(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

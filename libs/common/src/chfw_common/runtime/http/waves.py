@@ -10,9 +10,9 @@ from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.waves import MOST_WAVES, SHARES, Wave, WaveFault
 from chfw_common.runtime.http.ids import InstantText
-from chfw_common.runtime.http.shapes import Shape, Written
+from chfw_common.runtime.http.shapes import Shape, Words
 
-Name = Annotated[Written, Field(max_length=40)]
+Name = Annotated[str, Words(40)]
 Share = Annotated[int, Field(ge=0, le=SHARES, strict=True)]
 
 
@@ -22,7 +22,7 @@ class WaveBody(Shape):
     name: Name
     opens: InstantText
     automatic_date: InstantText
-    regions: Annotated[tuple[Annotated[Written, Field(max_length=200)], ...], Field(max_length=200)] = ()
+    regions: Annotated[tuple[Annotated[str, Words(200)], ...], Field(max_length=200)] = ()
     share_from: Share = 0
     share_below: Share = SHARES
 
