@@ -1,29 +1,28 @@
 """Gauges read from the truth every few seconds: totals are queries, never counters bumped in handlers."""
 
-import structlog
-
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Service, Tx
 from chfw_common.runtime.transient import transient_as_error
 from chfw_common.topology import LANES
-
-log = structlog.get_logger()
 
 EVERY = 15.0
 
 
 async def follow(service: Service, database: Database, clock: Clock, metrics: Metrics) -> None:
     """Read the gauges of the runtime and of the service until cancelled."""
+    waits = Repeated()
     while True:
         try:
             async with transient_as_error(), database.transaction() as tx:
                 await _read(tx, service, metrics, clock.now())
+            waits.over()
         except TransientError as error:
-            log.warning("gauges cannot be read now", action="gauges_wait", error=str(error))
+            waits.failed("gauges cannot be read now", action="gauges_wait", error=error)
         await clock.machine_sleep(EVERY)
 
 

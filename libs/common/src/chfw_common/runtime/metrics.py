@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from chfw_common.topology import LANES, Topic
 
 ALARMS = ("position",)
-"""What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on."""
+"""What `chfw_alarm` can be raised for: `position`, partitions that cannot be read on (`chfw_partition_stopped`)."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
@@ -35,6 +35,13 @@ class Metrics:
         self._lag_records = Gauge(
             "chfw_consumer_lag_records", "Records not yet settled", ("topic", "partition"), registry=registry
         )
+        self._stopped = Gauge(
+            "chfw_partition_stopped",
+            "1 for each partition that is not read on until a person has decided",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self._stopped_now: set[tuple[str, int]] = set()
         self._relayed = Counter("chfw_outbox_relayed_total", "Events relayed", ("lane",), registry=registry)
         self._ticks = Counter("chfw_tick_calls_total", "Calls of ticks", ("tick",), registry=registry)
         self._tick_seconds = Histogram("chfw_tick_seconds", "Machine seconds of one call", ("tick",), registry=registry)
@@ -79,6 +86,16 @@ class Metrics:
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def partition_stopped(self, topic: str, partition: int, *, on: bool) -> None:
+        """A partition is not read on, or is again: a series for each, and the alarm while there is one."""
+        if on:
+            self._stopped_now.add((topic, partition))
+            self._stopped.labels(topic, str(partition)).set(1)
+        elif (topic, partition) in self._stopped_now:
+            self._stopped_now.discard((topic, partition))
+            self._stopped.remove(topic, str(partition))
+        self.alarm("position", on=bool(self._stopped_now))
 
     def alarm(self, kind: str, *, on: bool) -> None:
         """Raise or clear an alarm. The kind is one of ALARMS."""
