@@ -49,6 +49,16 @@ class _Decoded:
         return self.received.event.weight if self.received else 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The range of a partition that a transaction has taken."""
+
+    topic: str
+    partition: int
+    incarnation: int
+    first: int
+
+
 class ConsumeCore:
     """Handles offers of records for one service. Stateless between calls: Postgres knows where we are."""
 
@@ -116,7 +126,11 @@ class ConsumeCore:
         if not new:
             return Settled(due, 0, 0, NO_LANES)
         source = f"{self._service.name}|{topic.name}|{partition}" + (f"|log {incarnation}" if incarnation else "")
-        parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
+        taken = _Taken(topic.name, partition, incarnation, due)
+        # Parked before anything later is handled: handlers may ask whether a record of the partition ever was.
+        parked = await self._park(
+            tx, taken, [(entry.record, "invalid", entry.error) for entry in new if entry.received is None], now
+        )
         good = [entry for entry in new if entry.received is not None]
         lanes = NO_LANES
         for part in [[entry] for entry in good] if isolate else [good] if good else []:
@@ -126,17 +140,11 @@ class ConsumeCore:
             except Exception as error:
                 if not isolate or is_transient(error):
                     raise
-                parked.append((part[0].record, "unexpected", f"{type(error).__name__}: {error}"))
-                continue
-            parked += refused
+                refused = [(part[0].record, "unexpected", f"{type(error).__name__}: {error}")]
+                wrote = NO_LANES
+            parked += await self._park(tx, taken, refused, now)
             lanes |= wrote
-        await self._park(tx, parked, incarnation, now)
-        beyond = due + len(new)
-        if parked:
-            await offsets.correct_range(
-                tx, topic.name, partition, incarnation=incarnation, first=due, parked=len(parked)
-            )
-        return Settled(beyond, len(new) - len(parked), len(parked), lanes)
+        return Settled(due + len(new), len(new) - parked, parked, lanes)
 
     async def _take(
         self, tx: Tx, topic: Topic, partition: int, offer: Sequence[_Decoded]
@@ -173,15 +181,20 @@ class ConsumeCore:
         refused = [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
         return refused, await write_outbox(tx, outcome.outgoing, f"{source}|{part[0].record.offset}", now())
 
-    async def _park(self, tx: Tx, parked: Sequence[tuple[Record, str, str]], incarnation: int, now: Now) -> None:
+    async def _park(self, tx: Tx, taken: _Taken, parked: Sequence[tuple[Record, str, str]], now: Now) -> int:
+        """Park records of the range that was taken; gives their number."""
         if not parked:
-            return
-        await offsets.park(tx, parked, incarnation, now())
+            return 0
+        await offsets.park(tx, parked, taken.incarnation, now())
+        await offsets.correct_range(
+            tx, taken.topic, taken.partition, incarnation=taken.incarnation, first=taken.first, parked=len(parked)
+        )
         for record, kind, error in parked:
             log.warning(
                 "a record was parked", action="parked", topic=record.topic, partition=record.partition,
                 offset=record.offset, kind=kind, error=error,
             )  # fmt: skip
+        return len(parked)
 
 
 def _decode(record: Record, topic: Topic) -> _Decoded:

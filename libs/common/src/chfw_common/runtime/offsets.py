@@ -52,9 +52,9 @@ async def take_range(tx: Tx, topic: str, partition: int, *, first: int, beyond: 
 
 
 async def correct_range(tx: Tx, topic: str, partition: int, *, incarnation: int, first: int, parked: int) -> None:
-    """Of the range that `take_range` recorded, so many records were parked."""
+    """Of the range that `take_range` recorded, so many more records were parked."""
     await tx.execute(
-        """update consumed_range set applied = applied - $5, parked = $5
+        """update consumed_range set applied = applied - $5, parked = parked + $5
            where topic = $1 and partition = $2 and incarnation = $3 and first = $4""",
         topic,
         partition,

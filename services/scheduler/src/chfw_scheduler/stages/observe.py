@@ -7,6 +7,7 @@ from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
 from chfw_common.kernel.applicability import inapplicable
 from chfw_common.kernel.hubs import HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId
+from chfw_common.published import smi
 from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.act import call_back
@@ -49,7 +50,7 @@ class Observe:
         newest = {item.hub: item for item in sorted(unknown, key=lambda item: item.smi_version)}
         strangers = [_record(item, part) for _, item in sorted(newest.items())]
         eligible = [hub for hub in strangers if not rollout.ended and inapplicable(rollout.image, hub) is None]
-        outgoing = await enrol(tx, rollout, eligible)
+        outgoing = await enrol(tx, rollout, await _as_they_are(tx, eligible))
         facts = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
         for item in items:
@@ -64,6 +65,15 @@ class Observe:
             at = now()
             outgoing = commands(rollout, call_back_again(facts, rollout, at), at) + outgoing
         return outgoing + await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
+
+
+async def _as_they_are(tx: Tx, strangers: Sequence[HubRecord]) -> list[HubRecord]:
+    """The hubs as the register has them. What was told may be old by now (a parked record that was handed in again), and
+    what was told later of a hub without a row has left no trace here."""
+    if not strangers:
+        return []
+    found = await smi.lookup(tx, [hub.hub for hub in strangers])
+    return [max(hub, found.get(hub.hub, hub), key=lambda one: one.smi_version) for hub in strangers]
 
 
 def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:

@@ -24,6 +24,8 @@ create table consumed_range (
     primary key (topic, partition, incarnation, first),
     check (applied + parked = beyond - first)
 );
+-- Whether a record of a partition was ever parked: from then on an older word may come after a newer one.
+create index consumed_range_parked on consumed_range (topic, partition) where parked > 0;
 
 -- Offsets [first, beyond) that were stepped over, because the log holds no record there or not any more: control
 -- records of transactions (the service itself saw them), or what a person has decided. Evidence for the same audit.
