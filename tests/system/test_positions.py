@@ -5,8 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from chfw_cli.commands import positions
 from chfw_cli.local.record import StackRecord
@@ -42,7 +41,9 @@ def stack(
 
 
 async def chfw(state: StateDir, *arguments: str) -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, app, ["positions", *arguments, "--state", str(state.root)])
+    return await asyncio.to_thread(
+        lambda: CliRunner().invoke(app, ["positions", *arguments, "--state", str(state.root)])
+    )
 
 
 async def readiness(service: Running) -> httpx2.Response:
@@ -55,13 +56,13 @@ async def test_what_is_stopped_is_named_and_a_person_decides(
 ) -> None:
     await create_topics(kafka_server.bootstrap)
     broker = RealKafka(kafka_server)
-    where = {"dsn": chfw_dsn.replace("postgres@", "chfw_smi@"), "bootstrap": kafka_server.bootstrap}
-    async with process_of("smi", keys=tmp_path, **where) as service:
+    dsn, bootstrap = chfw_dsn.replace("postgres@", "chfw_smi@"), kafka_server.bootstrap
+    async with process_of("smi", dsn=dsn, bootstrap=bootstrap, keys=tmp_path) as service:
         await service.ready()
     assert "0 of 64 positions cannot be read on" in (await chfw(stack, "show", "--service", "smi")).output
     await broker.recreate(CS06_ALERT)
     await broker.close()
-    async with process_of("smi", keys=tmp_path, **where) as service:
+    async with process_of("smi", dsn=dsn, bootstrap=bootstrap, keys=tmp_path) as service:
         await service.says("alarm")
 
         async def all_named() -> bool:

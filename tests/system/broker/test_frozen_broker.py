@@ -84,8 +84,8 @@ async def test_a_service_works_on_while_the_broker_hangs(
 ) -> None:
     """Its HTTP answers throughout, nothing starts again, its log does not fill, and then its outbox drains."""
     await create_topics(kafka_server.bootstrap)
-    where = {"dsn": chfw_dsn.replace("postgres@", "chfw_instruction@"), "bootstrap": kafka_server.bootstrap}
-    async with process_of("instruction", keys=tmp_path, **where) as service:
+    dsn = chfw_dsn.replace("postgres@", "chfw_instruction@")
+    async with process_of("instruction", dsn=dsn, bootstrap=kafka_server.bootstrap, keys=tmp_path) as service:
         await service.ready()
         await has_relayed(chfw_dsn)
         lines = len(service.written)

@@ -2,8 +2,9 @@
 
 Its consumer starts where `consumer_offset` says, whatever the group has committed. Any exception ends the process, and
 so does a hole of the client: seeking back in mid-flow is not safe, since Faust's own read offset drops what comes
-again; the next process reads it from the log. A hole of the log itself would be met again by every process, so it stops its
-partition alone, with an alarm. When a person has decided about a stopped position, the process ends once, to read on.
+again; the next process reads it from the log. A hole of the log itself would be met again by every process, so it stops
+its partition alone, with an alarm. When a person has decided about a stopped position, the process ends once, and the
+next one reads on.
 """
 
 import asyncio

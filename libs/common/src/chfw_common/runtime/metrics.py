@@ -6,14 +6,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position",)
-"""What `chfw_alarm` can be raised for: `position`, partitions that cannot be read on (`chfw_partition_stopped`)."""
+ALARMS = ("position", "instruction_waits")
+"""What `chfw_alarm` can be raised for: `position`, partitions that cannot be read on (`chfw_partition_stopped`);
+`instruction_waits`, an instruction has waited too long for the notice of its release
+(`chfw_instructions_waiting_seconds`)."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
     "chfw_outbox_age_seconds": ("Machine age of the oldest event that waits for the relay", ()),
     "chfw_parked_records": ("Records that wait for a person", ("topic",)),
     "chfw_jobs_open": ("Jobs that are not done", ()),
+    "chfw_instructions_waiting_seconds": (
+        "Machine age of the oldest instruction that waits for the notice of its release, per release",
+        ("rollout",),
+    ),
     "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),
     "chfw_rollout_anomalies": ("Facts that contradicted each other, per release", ("rollout",)),
 }

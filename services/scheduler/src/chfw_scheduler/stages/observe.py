@@ -68,8 +68,8 @@ class Observe:
 
 
 async def _as_they_are(tx: Tx, strangers: Sequence[HubRecord]) -> list[HubRecord]:
-    """The hubs as the register has them. What was told may be old by now (a parked record that was handed in again), and
-    what was told later of a hub without a row has left no trace here."""
+    """The hubs as the register has them. What was told may be old by now (a parked record that was handed in again),
+    and what was told later of a hub without a row has left no trace here."""
     if not strangers:
         return []
     found = await smi.lookup(tx, [hub.hub for hub in strangers])

@@ -9,10 +9,10 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.act import call_back, claim_if_due
-from chfw_scheduler.domain.facts import Facts, Shown
+from chfw_scheduler.domain.facts import Facts, Row, Shown
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import show
-from chfw_scheduler.stages.command import Commanded, commands
+from chfw_scheduler.stages.command import Commanded, commands, give_counters
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
 
@@ -32,15 +32,19 @@ class Respond:
         for release_id in sorted(by_release):
             # A cancel may have to go out again, so the release is shared as for a claim; locks come before rows.
             await releases.share_release(tx, release_id)
+        rows = {
+            release_id: await ledger.lock_rows(tx, release_id, batch.partition, sorted({item.hub for item in items}))
+            for release_id, items in sorted(by_release.items())
+        }
+        # All rows are locked: the counters that one release gives lock those of the others out, and come after rows.
         for release_id, items in sorted(by_release.items()):
-            outgoing += await self._take_in(tx, release_id, batch.partition, items, now)
+            outgoing += await self._take_in(tx, release_id, rows[release_id], items, now)
         return Outcome(outgoing)
 
     async def _take_in(
-        self, tx: Tx, release_id: ReleaseId, part: int, items: Sequence[ResponseItem], now: Now
+        self, tx: Tx, release_id: ReleaseId, rows: dict[HubId, Row], items: Sequence[ResponseItem], now: Now
     ) -> list[Outgoing]:
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
-        rows = await ledger.lock_rows(tx, release_id, part, sorted({item.hub for item in items}))
         at = now()
         facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
@@ -55,8 +59,9 @@ class Respond:
             return []
         again = call_back_again(facts, rollout, at)
         delivered, armed = _arm_at_once(facts, items, rollout, at)
+        decided = await give_counters(tx, facts, again + armed, at)
         outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
-        return commands(rollout, again + armed, at) + outgoing
+        return commands(rollout, decided, at) + outgoing
 
 
 def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:

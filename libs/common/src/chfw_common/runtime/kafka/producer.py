@@ -37,8 +37,8 @@ class KafkaProducer:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # The public stop() waits for a flush that may never come, and fails batches twice. So the parts are ended one by
-        # one: the sender takes nothing more, what is in flight fails with its connection, then the sender can end.
+        # The public stop() waits for a flush that may never come. So the parts are ended one by one: the sender takes
+        # nothing more, what is in flight fails with its connection, then the sender can end.
         producer._closed = True  # noqa: SLF001
         sender = producer._sender.sender_task  # noqa: SLF001
         if sender is not None:
