@@ -59,7 +59,11 @@ async def test_what_is_stopped_is_named_and_a_person_decides(
     dsn, bootstrap = chfw_dsn.replace("postgres@", "chfw_smi@"), kafka_server.bootstrap
     async with process_of("smi", dsn=dsn, bootstrap=bootstrap, keys=tmp_path) as service:
         await service.ready()
-    assert "0 of 64 positions cannot be read on" in (await chfw(stack, "show", "--service", "smi")).output
+
+        async def all_begun() -> bool:
+            return "0 of 64 positions cannot be read on" in (await chfw(stack, "show", "--service", "smi")).output
+
+        await eventually(all_begun)
     await broker.recreate(CS06_ALERT)
     await broker.close()
     async with process_of("smi", dsn=dsn, bootstrap=bootstrap, keys=tmp_path) as service:

@@ -41,7 +41,7 @@ async def kafka_stand(kafka_server: RunningKafka, toy_database: Database) -> Sta
 async def test_a_relay_outlives_a_frozen_broker_and_the_outbox_drains(
     kafka_stand: Stand, kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "SEND_TIMEOUT", timedelta(seconds=2))
+    monkeypatch.setitem(outbox.SEND_TIMEOUT, BULK_LANE, timedelta(seconds=2))
     monkeypatch.setattr(kafka_producer, "REQUEST_TIMEOUT_MS", 1_500)
     stand, failures = kafka_stand, 0
     producer = stand.broker.producer()

@@ -148,7 +148,8 @@ async def test_a_topic_made_anew_is_read_once_a_person_has_accepted_it(
     assert len(set(ids)) == len(ids), "an event of the new log has the id of one of the old"
     assert await findings(stand) == []
     kept = await stand.fetch(
-        "select next_before, next_after, incarnation_after, reason, decided_by from position_decision order by partition"
+        """select next_before, next_after, incarnation_after, reason, decided_by from position_decision
+           order by partition"""
     )
     assert kept == [(5, 0, 1, "the broker was set up anew", "Jo")] + [
         (0, 0, 1, "the broker was set up anew", "Jo") for _ in range(3)

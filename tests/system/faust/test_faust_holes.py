@@ -59,25 +59,29 @@ async def test_a_hole_of_the_log_stops_that_partition_alone_until_a_person_decid
     monkeypatch.setattr(faust_source, "LOOK_EVERY", 0.1)
     stand, topic = kafka_stand, kafka_stand.topic
     await create_with_hole(kafka_server.bootstrap, topic)
-    context = stand.context()
-
-    async def stopped() -> bool:
-        return context.stopped == {(topic.name, 0)}
-
     with pytest.raises(PositionDecidedError):
-        async with running(source(stand, kafka_server, context, topic).run()):
-            await eventually(stopped)
-            await stand.put([7], partition=2)
-            await stand.reached(1, 2)
-            assert (await stand.taken(0), await stand.next(0)) == ([0], 1)
-            await step_over(stand, kafka_server.bootstrap, topic)
-            await eventually(never)
+        await stops_until_decided(stand, kafka_server)
     async with running(source(stand, kafka_server, stand.context(), topic).run()):
         await stand.reached(4)
     await stand.broker.close()
     assert (await stand.taken(0))[-1] == 3
     async with stand.database.transaction() as tx:
         assert await audit(tx, "toy", topic.name) == []
+
+
+async def stops_until_decided(stand: Stand, kafka: "RunningKafka") -> None:
+    context, topic = stand.context(), stand.topic
+
+    async def stopped() -> bool:
+        return context.stopped == {(topic.name, 0)}
+
+    async with running(source(stand, kafka, context, topic).run()):
+        await eventually(stopped)
+        await stand.put([7], partition=2)
+        await stand.reached(1, 2)
+        assert (await stand.taken(0), await stand.next(0)) == ([0], 1)
+        await step_over(stand, kafka.bootstrap, topic)
+        await eventually(never)
 
 
 async def never() -> bool:

@@ -121,9 +121,10 @@ def test_contradictions_are_noted_in_either_order() -> None:
 
 
 ALL_FACTS: list[Fact] = [
-    ALERT_OK, ALERT_BAD, NO_IMAGE, BROKEN_IMAGE, ACCEPTED, REFUSED, CANCELLED, CANCEL_REFUSED, TOO_LATE, DELIVERED, NOT_DELIVERED,
-    HANDED_BACK, READ_OLD, READ_NEW, smi(2), smi(3, "NEW"), smi(4, "OTHER"), smi(5, status=DeviceStatus.WITHDRAWN),
-    answer(said(ELEC)), answer(said(GAS, "withdraw", None, 2)), answer(said(GAS, "decline", None)),
+    ALERT_OK, ALERT_BAD, NO_IMAGE, BROKEN_IMAGE, ACCEPTED, REFUSED, CANCELLED, CANCEL_REFUSED, TOO_LATE, DELIVERED,
+    NOT_DELIVERED, HANDED_BACK, READ_OLD, READ_NEW, smi(2), smi(3, "NEW"), smi(4, "OTHER"),
+    smi(5, status=DeviceStatus.WITHDRAWN), answer(said(ELEC)), answer(said(GAS, "withdraw", None, 2)),
+    answer(said(GAS, "decline", None)),
 ]  # fmt: skip
 STARTS = [BLANK, row(), row(delivery=SENT), row(delivery=FAILED), row(delivery=THERE), under(ARMING), under(ARMED),
           under(CALLED), under(CALLED_BY_STOP), ARMED_SILENT, row(delivery=SENT, silence=SILENT)]  # fmt: skip

@@ -55,8 +55,8 @@ class Delivery(NamedTuple):
 
 
 NEEDS_IMAGE = frozenset({1, 2})
-"""activateImageResponseCode after which the image has to be sent again: noImageHeld, and hashMismatch (what the hub holds
-is not the image of the CPL)."""
+"""activateImageResponseCode after which the image has to be sent again: noImageHeld, and hashMismatch (what the hub
+holds is not the image of the CPL)."""
 OUTCOME_NOT_APPLIED = -1
 """No alert came and the old version runs: stands where an activateImageResponseCode would."""
 
