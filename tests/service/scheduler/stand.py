@@ -146,10 +146,14 @@ class Stand:
             outcome = await self.service.consumes[topic].handler(tx, batch, self.clock)
             await write_outbox(tx, outcome.outgoing, "test", self.now)
 
-    async def hubs_say(
-        self, hubs: Iterable[HubId], kind: ResponseKind, release_id: ReleaseId = RELEASE, **fields: Any
-    ) -> None:
+    async def hubs_say(self, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any) -> None:
         """The same answer of hubs of one partition; a field may be a function of the hub."""
+        await self.hubs_of_release_say(RELEASE, hubs, kind, **fields)
+
+    async def hubs_of_release_say(
+        self, release_id: ReleaseId, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any
+    ) -> None:
+        """The same about any release."""
         items = [
             ResponseItem(
                 hub=hub,

@@ -24,7 +24,7 @@ async def delivered(stand: Stand, hubs: list[HubId]) -> None:
         run = decision(1, Mode.RUN, at=stand.now).model_copy(update={"release_id": release_id})
         await stand.decide_as(run)
         await stand.tick("claim")
-        await stand.hubs_say(hubs, ResponseKind.DELIVERED, release_id=release_id, epoch=1)
+        await stand.hubs_of_release_say(release_id, hubs, ResponseKind.DELIVERED, epoch=1)
     await stand.published(HubCommand)
 
 

@@ -83,5 +83,5 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clo
                 error=error,
             )  # fmt: skip
         except NoPaceError as error:
-            log.warning("the paced clock stands nowhere yet", action="clock_waits", server=place, error=str(error))
+            waits.failed("the paced clock stands nowhere yet", action="clock_waits", server=place, error=error)
         await backoff.wait()

@@ -58,14 +58,18 @@ async def carry_out(
 
 
 async def give_counters(
-    tx: Tx, facts: dict[HubId, Facts], decided: Sequence[Commanded], now: Instant
+    tx: Tx, facts: dict[HubId, Facts], decided: Sequence[Commanded], now: Instant, *, wait: bool = True
 ) -> list[Commanded]:
     """Give each command its originator counter, in `facts` too: one that no release has given to the hub, and above all
-    that were. After the rows are locked and before the outbox: the lock lasts until the transaction ends."""
+    that were. After the rows are locked and before the outbox: the lock lasts until the transaction ends.
+
+    `wait=False` is for a transaction that has written counts: counters that another gives raise an error of Postgres
+    that means "try again", since the other may be waiting for the counts.
+    """
     wanted = Counter(one.part for one in decided if needs_counter(one.action))
     if not wanted:
         return list(decided)
-    last = await counters.give(tx, wanted, milliseconds(now))
+    last = await counters.give(tx, wanted, milliseconds(now), wait=wait)
     following = {part: last[part] - wanted[part] for part in wanted}
     given = []
     for one in decided:
@@ -76,6 +80,11 @@ async def give_counters(
         else:
             given.append(one)
     return given
+
+
+def has_commands(outgoing: Sequence[Outgoing]) -> bool:
+    """Whether there are commands among the events: then their transaction holds counters, and waits for no row."""
+    return any(out.topic in {HUB_COMMAND, HUB_CANCEL} for out in outgoing)
 
 
 def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> list[Outgoing]:

@@ -14,7 +14,7 @@ from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Facts, Inventory, Row
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.stages.announce import enrol
-from chfw_scheduler.stages.command import commands
+from chfw_scheduler.stages.command import commands, give_counters, has_commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.stages.respond import call_back_again
 from chfw_scheduler.store import ledger, releases
@@ -32,7 +32,7 @@ class Observe:
         outgoing: list[Outgoing] = []
         hubs = sorted({item.hub for item in items})
         for release_id in await releases.known(tx):
-            rows = await ledger.lock_rows(tx, release_id, batch.partition, hubs)
+            rows = await ledger.lock_rows(tx, release_id, batch.partition, hubs, wait=not has_commands(outgoing))
             for rollout in await releases.read_rollouts(tx, self.pacing, [release_id]):
                 outgoing += await self._take_in(tx, rollout, batch.partition, rows, items, now)
         return Outcome(outgoing)
@@ -63,7 +63,8 @@ class Observe:
             # A cancel is a command, sent under the decision in force. Few batches have one, so few share the release.
             rollout = await releases.share_at_once(tx, rollout)
             at = now()
-            outgoing = commands(rollout, call_back_again(facts, rollout, at), at) + outgoing
+            again = await give_counters(tx, facts, call_back_again(facts, rollout, at), at, wait=False)
+            outgoing = commands(rollout, again, at) + outgoing
         return outgoing + await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
 
 

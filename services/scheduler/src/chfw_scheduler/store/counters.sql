@@ -1,3 +1,7 @@
+-- name: lock_nowait
+-- The lines of partitions, locked in order by a transaction that must not wait.
+select from originator_counter where part = any($1::smallint[]) order by part for update nowait;
+
 -- name: give
 -- Move the lines of partitions on by so many counters, in the order of the partitions; gives their new ends.
 insert into originator_counter as known (part, last)
