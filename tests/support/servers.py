@@ -5,7 +5,10 @@ that cannot start fails the test; nothing here skips.
 """
 
 import asyncio
+import contextlib
+import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
@@ -58,6 +61,17 @@ class _Running:
     def stop(self) -> None:
         """An orderly end. Start it again before the test ends."""
         self.loop.run(self.server.stop())
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP: its connections stay open and nothing answers. SIGCONT at the end of the block."""
+        pid = self.server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def start(self) -> None:
         """Start it again, with its data, on its port."""

@@ -134,6 +134,12 @@ class Stand:
         """(offset, kind, error) of what is parked."""
         return await self.fetch('select "offset", kind, error from parked_record order by topic, partition, "offset"')
 
+    def stopped_series(self) -> set[tuple[str, str]]:
+        """(topic, partition) of each series of the gauge of stopped partitions."""
+        samples = [s for family in self.metrics.registry.collect() for s in family.samples]
+        found = [s.labels for s in samples if s.name == "chfw_partition_stopped" and s.value == 1]
+        return {(labels["topic"], labels["partition"]) for labels in found}
+
     @property
     def alarmed(self) -> bool:
         """Whether the position alarm is on."""

@@ -89,9 +89,10 @@ def emitted(topic: Topic, n: int) -> Outgoing:
     return Outgoing(topic, key, partition_of_key(key, topic.partitions), topic.event.model_validate({"n": n}))
 
 
-def key_of(partition: int, partitions: int) -> bytes:
-    """The first number whose key belongs to the partition."""
-    return next(k for k in (str(i).encode() for i in range(10_000)) if partition_of_key(k, partitions) == partition)
+def key_of(partition: int, partitions: int, after: int = -1) -> bytes:
+    """The first number (beyond another) whose key belongs to the partition."""
+    keys = (str(i).encode() for i in range(after + 1, 10_000))
+    return next(key for key in keys if partition_of_key(key, partitions) == partition)
 
 
 def toy_headers(topic: Topic, ce_id: UUID) -> list[tuple[str, bytes]]:

@@ -245,3 +245,32 @@ async def test_children_are_no_part_of_the_terminal_session(state_dir: StateDir)
         pid = supervisor.pid("alone")
         assert pid is not None
         assert os.getsid(pid) == pid
+
+
+async def test_a_process_that_is_ready_no_more_is_shown_so_until_it_is_again(state_dir: StateDir) -> None:
+    works = True
+
+    async def ready() -> bool:
+        return works
+
+    async with Supervisor(state_dir) as supervisor:
+        await supervisor.start(python("one", FOREVER, ready=ready))
+        assert [process.ready for process in supervisor.status()] == [True]
+        works = False
+        await eventually(lambda: [process.ready for process in supervisor.status()] == [False])
+        works = True
+        await eventually(lambda: [process.ready for process in supervisor.status()] == [True])
+        assert [process.restarts for process in supervisor.status()] == [0]
+
+
+async def test_a_patient_start_goes_on_with_a_process_that_runs_but_is_not_ready(state_dir: StateDir) -> None:
+    async def never() -> bool:
+        return False
+
+    async with Supervisor(state_dir) as supervisor:
+        unready = python("one", FOREVER, ready=never, ready_timeout=0.5)
+        await supervisor.start_all([unready, python("two", FOREVER)], patient=True)
+        assert {process.name: process.ready for process in supervisor.status()} == {"one": False, "two": True}
+        ends = python("three", "raise SystemExit(1)", ready=never, ready_timeout=10)
+        with pytest.raises(StartError, match="ended"):
+            await supervisor.start_all([ends], patient=True)

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import pytest
+
 from chfw_common.events.command import CommandItem, CommandKind
 from chfw_common.kernel.ids import HubId
 from chfw_common.runtime.service import Outgoing, TickResult, Tx
@@ -23,6 +25,7 @@ from tests.service.device_sim.stand import (
     calls,
     command,
     decision,
+    devices,
     distribute,
     held,
     hubs_of_one_partition,
@@ -87,6 +90,23 @@ async def test_a_restarting_hub_raises_its_alert_and_answers_afterwards(tx: Tx) 
     heard = await run_hearing(tx, T0 + DAY + HOUR / 10)
     assert [item.kind for item in answers(heard)] == [KIND.VERSION_READ]
     assert [item.alert_counter for item in alerts(heard)] == [1]
+
+
+@pytest.mark.parametrize("trouble", ["hash_mismatch", "no_image_held"])
+async def test_an_image_that_a_hub_found_broken_or_missing_travels_anew(tx: Tx, trouble: str) -> None:
+    """It is not "held already": the next hand-over brings it, and then it can be activated."""
+    troubled = network(hash_mismatch=1.0) if trouble == "hash_mismatch" else network(no_image_held=1.0)
+    await held(tx, [A])
+    await obey(tx, arm(A, 1))
+    (item,) = alerts((await run_activations(tx, T0 + DAY, troubled)).outgoing)
+    assert item.outcome == {"hash_mismatch": 2, "no_image_held": 1}[trouble]
+    assert (await devices(tx))[A]["held_firmware"] is None
+    assert await distribute(tx, image(A)) == [], "it comes, and is not there at once"
+    assert [one.kind for one in answers((await deliver.tick(network(), tx, still(T0 + 2 * DAY))).outgoing)] == [
+        KIND.DELIVERED
+    ]
+    await obey(tx, arm(A, 2, at=T0 + 3 * DAY))
+    assert [one.outcome for one in alerts((await run_activations(tx, T0 + 3 * DAY)).outgoing)] == [0]
 
 
 async def queue_of(tx: Tx) -> list[tuple[object, ...]]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from chfw_common.events.base import Event
 from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
+from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.instruction import InstructionReceived
@@ -16,7 +17,7 @@ from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, Mode
@@ -147,6 +148,12 @@ class Stand:
 
     async def hubs_say(self, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any) -> None:
         """The same answer of hubs of one partition; a field may be a function of the hub."""
+        await self.hubs_of_release_say(RELEASE, hubs, kind, **fields)
+
+    async def hubs_of_release_say(
+        self, release_id: ReleaseId, hubs: Iterable[HubId], kind: ResponseKind, **fields: Any
+    ) -> None:
+        """The same about any release."""
         items = [
             ResponseItem(
                 hub=hub,
@@ -157,7 +164,7 @@ class Stand:
             for hub in hubs
         ]
         part = partition_of_hub(items[0].hub)
-        await self.consume(HUB_RESPONSE, HubResponse(release_id=RELEASE, items=tuple(items)), partition=part)
+        await self.consume(HUB_RESPONSE, HubResponse(release_id=release_id, items=tuple(items)), partition=part)
 
     async def smi_says(self, *items: SmiHub) -> None:
         """Records of hubs of one partition."""
@@ -177,6 +184,10 @@ class Stand:
     ) -> None:
         """A decision; `halt` is its min_epoch."""
         said = decision(epoch, mode, date, min_epoch=halt, at=self.now, waves=waves)
+        await self.decide_as(said)
+
+    async def decide_as(self, said: RolloutDecision) -> None:
+        """A decision of any release."""
         await self.consume(ROLLOUT_DECISION, said)
 
     async def edge_obeys(self, edge: str, epoch: int) -> None:

@@ -1,15 +1,23 @@
 """Instructions on a real Postgres: order, repeats, enrolment, changes of Supplier, answers that come too late."""
 
+import asyncio
+
 import pytest
 
+from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.response import ResponseKind
 from chfw_common.kernel.hubs import DeviceStatus
+from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import AnswerKind, HubState, Mode
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.gauges import read_all
+from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.topology import HUB_PARTITIONS
 from tests.service.scheduler.stand import HOUR, Stand, T, hubs_of, instruction, record
 from tests.support.release import DAY, NOW, RELEASE
 
+OTHER = ReleaseId("CH-9-1")
 LEDGER = "select * from ledger order by release_id, part, hub"
 
 
@@ -46,10 +54,55 @@ async def test_redelivery_changes_nothing(stand: Stand) -> None:
     assert await stand.told() == {}
 
 
-async def test_an_instruction_before_the_notice_waits(stand: Stand) -> None:
-    await stand.load_hubs(hubs_of(3, 1))
-    with pytest.raises(TransientError):
-        await stand.instruct(instruction("elec", hubs_of(3, 1)))
+async def test_an_instruction_before_the_notice_waits_and_holds_up_nobody(stand: Stand) -> None:
+    """The notice may have been parked: other releases of the partition go on, and nothing vanishes (I1)."""
+    hubs = hubs_of(3, 2)
+    await stand.enrolled(hubs[:1])
+    await stand.load_hubs(hubs[1:], parties=("elec", None))
+    early = [instruction("elec", hubs[1:], seq=n).model_copy(update={"release_id": OTHER}) for n in (2, 3)]
+    await stand.instruct(early[0], instruction("elec", hubs[:1]), early[1])
+    await stand.instruct(early[0])
+    assert (await stand.told())[hubs[0]].state is HubState.SCHEDULED
+    assert await stand.fetch("select count(*) from waiting_instruction") == [(3,)]
+    waiting, alarms = Metrics("scheduler", ()), Repeated()
+    async with stand.database.transaction() as tx:
+        await tx.execute("update waiting_instruction set kept_at = kept_at - interval '10 minutes'")
+        await read_all(tx, stand.service, waiting, stand.now, alarms)
+    assert waiting.registry.get_sample_value("chfw_alarm", {"kind": "instruction_waits"}) == 1
+    age = waiting.registry.get_sample_value("chfw_instructions_waiting_seconds", {"rollout": OTHER})
+    assert age is not None
+    assert age > 600
+    await stand.announce(release_id=OTHER)
+    await stand.tick("jobs")
+    assert await stand.fetch("select count(*) from waiting_instruction") == [(0,)]
+    assert await stand.fetch("select release_id, hub, state from ledger where hub = $1", hubs[1]) == [
+        (OTHER, hubs[1], "scheduled")
+    ]  # fmt: skip
+    async with stand.database.transaction() as tx:
+        await read_all(tx, stand.service, waiting, stand.now, alarms)
+    assert waiting.registry.get_sample_value("chfw_alarm", {"kind": "instruction_waits"}) == 0
+
+
+async def test_a_notice_and_an_instruction_at_the_same_moment_meet(stand: Stand) -> None:
+    """Whichever commits first: the instruction is merged, at once or by the job."""
+    hubs = hubs_of(3, 1)
+    await stand.load_hubs(hubs, parties=("elec", None))
+    for n in range(8):
+        release_id = ReleaseId(f"CH-{n}-0")
+        event = instruction("elec", hubs, seq=n + 1).model_copy(update={"release_id": release_id})
+
+        async def instructed(event: InstructionReceived = event) -> None:
+            for _ in range(100):
+                try:
+                    return await stand.instruct(event)
+                except TransientError:
+                    await asyncio.sleep(0)
+            raise AssertionError("the notice is being stored for ever")
+
+        await asyncio.gather(instructed(), stand.announce(release_id=release_id))
+    await stand.tick("jobs")
+    assert await stand.fetch("select count(*) from ledger where answers::text <> '[]'") == [(8,)]
+    assert await stand.fetch("select count(*) from waiting_instruction") == [(0,)]
 
 
 async def test_an_instruction_before_enrolment_enrols(stand: Stand) -> None:

@@ -63,6 +63,7 @@ def learn(start: Facts, facts: Sequence[Fact]) -> tuple[Facts, list[str]]:
 ALERT_OK: Fact = lambda f: hear.outcome(f, 10, 0, T)  # noqa: E731 - one line a fact reads best
 ALERT_BAD: Fact = lambda f: hear.outcome(f, 10, 3, T)  # noqa: E731
 NO_IMAGE: Fact = lambda f: hear.outcome(f, 10, 1, T)  # noqa: E731
+BROKEN_IMAGE: Fact = lambda f: hear.outcome(f, 10, 2, T)  # noqa: E731
 ACCEPTED: Fact = lambda f: hear.armed(f, 10, T - DAY)  # noqa: E731
 REFUSED: Fact = lambda f: hear.command_refused(f, 10, T - DAY, "permit_expired")  # noqa: E731
 CANCELLED: Fact = lambda f: hear.cancelled(f, 11, T - HOUR)  # noqa: E731
@@ -89,6 +90,8 @@ ENDS_ALIKE: list[tuple[str, Facts, list[Fact], HubState]] = [
     ("too late, and it had failed", under(CALLED), [TOO_LATE, ALERT_BAD], S.ACTIVATION_FAILED),
     ("delivered, and a failure of the same try", row(delivery=SENT), [DELIVERED, NOT_DELIVERED], S.DELIVERED),
     ("no image held, and its late delivery report", row(delivery=SENT, arming=ARMED), [NO_IMAGE, DELIVERED],
+     S.SCHEDULED),
+    ("a broken image, and its late delivery report", row(delivery=SENT, arming=ARMED), [BROKEN_IMAGE, DELIVERED],
      S.SCHEDULED),
     ("the answers of two Parties", BLANK, [answer(said(ELEC)), answer(said(GAS)), answer(said(GAS, seq=2, at=D))],
      S.SCHEDULED),
@@ -118,9 +121,10 @@ def test_contradictions_are_noted_in_either_order() -> None:
 
 
 ALL_FACTS: list[Fact] = [
-    ALERT_OK, ALERT_BAD, NO_IMAGE, ACCEPTED, REFUSED, CANCELLED, CANCEL_REFUSED, TOO_LATE, DELIVERED, NOT_DELIVERED,
-    HANDED_BACK, READ_OLD, READ_NEW, smi(2), smi(3, "NEW"), smi(4, "OTHER"), smi(5, status=DeviceStatus.WITHDRAWN),
-    answer(said(ELEC)), answer(said(GAS, "withdraw", None, 2)), answer(said(GAS, "decline", None)),
+    ALERT_OK, ALERT_BAD, NO_IMAGE, BROKEN_IMAGE, ACCEPTED, REFUSED, CANCELLED, CANCEL_REFUSED, TOO_LATE, DELIVERED,
+    NOT_DELIVERED, HANDED_BACK, READ_OLD, READ_NEW, smi(2), smi(3, "NEW"), smi(4, "OTHER"),
+    smi(5, status=DeviceStatus.WITHDRAWN), answer(said(ELEC)), answer(said(GAS, "withdraw", None, 2)),
+    answer(said(GAS, "decline", None)),
 ]  # fmt: skip
 STARTS = [BLANK, row(), row(delivery=SENT), row(delivery=FAILED), row(delivery=THERE), under(ARMING), under(ARMED),
           under(CALLED), under(CALLED_BY_STOP), ARMED_SILENT, row(delivery=SENT, silence=SILENT)]  # fmt: skip
@@ -222,9 +226,10 @@ def test_a_late_word_revives_an_unreachable_hub() -> None:
     assert show(hear.delivered(waiting, T - DAY)[0], ROLLOUT).state is S.DELIVERED
 
 
-def test_an_image_that_was_lost_counts_again_once_it_is_handed_over_again() -> None:
+@pytest.mark.parametrize("found", [NO_IMAGE, BROKEN_IMAGE])
+def test_an_image_that_was_lost_or_broken_counts_again_once_it_is_handed_over_again(found: Fact) -> None:
     """Even in the same instant: a hub may say at once that it holds it."""
-    lost, _ = NO_IMAGE(row(delivery=THERE, arming=ARMED))
+    lost, _ = found(row(delivery=THERE, arming=ARMED))
     assert show(lost, ROLLOUT).state is S.SCHEDULED
     sent = lost._replace(delivery=lost.delivery._replace(at=T, tries=2))
     assert show(hear.delivered(sent, T - DAY)[0], ROLLOUT).state is S.DISTRIBUTING

@@ -115,6 +115,8 @@ STANDINGS: list[tuple[str, Facts, HubState, str | None]] = [
      S.FAILED_FINAL, "cs06_3"),
     ("no image held", row(delivery={**SENT, "at": None}, arming={**ARMED, "outcome": 1, "tries": 1}), S.SCHEDULED,
      None),
+    ("a broken image", row(delivery={**SENT, "at": None}, arming={**ARMED, "outcome": 2, "tries": 1}), S.SCHEDULED,
+     None),
     ("no image held, sent again", row(delivery=THERE, arming={**ARMED, "outcome": 1, "tries": 1, "reason": "cs06_1"}),
      S.ACTIVATION_FAILED, "cs06_1"),
     ("the old version runs", under({**ARMED, "outcome": -1, "tries": 1, "reason": "not_applied"}), S.NOT_APPLIED,

@@ -56,7 +56,8 @@ async def find(connection: Any, choice: Choice) -> list[ParkedRecord]:
 async def retry(connection: Any, bootstrap: str, records: Sequence[ParkedRecord]) -> None:
     """Publish the records again, unchanged, on their own partitions; each is dropped once the broker has it.
 
-    Ended in between, the next call publishes some a second time, which every handler absorbs.
+    Ended in between, the next call publishes some a second time. Both come after newer records: handlers take an older
+    version for what it is, also where the newer one left no row (docs/architecture.md, After parking).
     """
     producer = KafkaProducer(bootstrap, "chfw-parked")
     try:

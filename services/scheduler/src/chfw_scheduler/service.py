@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.jobs import jobs_tick
 from chfw_common.runtime.service import Consume, Gauge, Service, Source, Tx
 from chfw_common.topology import (
@@ -23,7 +24,10 @@ from chfw_scheduler.stages.observe import Observe
 from chfw_scheduler.stages.report import Report
 from chfw_scheduler.stages.respond import Respond
 from chfw_scheduler.stages.watch import Watch
-from chfw_scheduler.store import counts, releases
+from chfw_scheduler.store import counts, releases, waiting
+
+WAITS_TOO_LONG = 300.0
+"""Machine seconds after which an instruction that waits for the notice of its release is an alarm."""
 
 Rows = Sequence[tuple[tuple[str, ...], float]]
 
@@ -33,12 +37,13 @@ def build(settings: Settings) -> Service:
     pacing = settings.pacing()
     announce = Announce(pacing)
     decide = Decide(pacing, settings.edges, settings.max_skew, settings.forward_within)
-    urgent, patient = [decide.urgent()], [announce.job(), decide.patient()]
+    merge = Merge(pacing)
+    urgent, patient = [decide.urgent()], [announce.job(), merge.job(), decide.patient()]
     return Service(
         name="scheduler",
         consumes={
             RELEASE_NOTIFIED: Consume(announce.handle),
-            INSTRUCTION_RECEIVED: Consume(Merge(pacing).handle, Source.FAUST),
+            INSTRUCTION_RECEIVED: Consume(merge.handle, Source.FAUST),
             HUB_RESPONSE: Consume(Respond(pacing).handle),
             SMI_UPDATED: Consume(Observe(pacing).handle),
             ROLLOUT_DECISION: Consume(decide.handle, Source.CONTROL),
@@ -53,7 +58,11 @@ def build(settings: Settings) -> Service:
             jobs_tick(patient),
         ],
         jobs=[*urgent, *patient],
-        gauges=[Gauge("chfw_rollout_hubs", _hubs), Gauge("chfw_rollout_anomalies", _anomalies)],
+        gauges=[
+            Gauge("chfw_rollout_hubs", _hubs),
+            Gauge("chfw_rollout_anomalies", _anomalies),
+            Gauge("chfw_instructions_waiting_seconds", _waiting, alarm="instruction_waits", alarm_above=WAITS_TOO_LONG),
+        ],
     )
 
 
@@ -64,3 +73,8 @@ async def _hubs(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a 
 async def _anomalies(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge
     rows = await tx.fetch(releases.SQL["count_anomalies"])
     return [((row["release_id"],), float(row["n"])) for row in rows]
+
+
+async def _waiting(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge
+    at = machine_now()
+    return [((release_id,), (at - since).total_seconds()) for release_id, since in await waiting.oldest(tx)]

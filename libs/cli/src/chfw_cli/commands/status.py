@@ -1,9 +1,11 @@
 """`chfw status`: how the processes of the running stack do."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -12,6 +14,7 @@ from rich.table import Table
 from chfw_cli.commands.errors import TOLD
 from chfw_cli.commands.options import StateOption, chosen_state
 from chfw_cli.local import proc
+from chfw_cli.local.probes import why_not_ready
 from chfw_cli.local.record import StackRecord, read_processes
 from chfw_cli.local.supervisor import ProcessStatus
 
@@ -36,10 +39,13 @@ def status(
     processes = read_processes(directory)
     missing = missing_of(record, processes)
     if as_json:
-        listed = [_shown(process) for process in processes]
+        reasons = asyncio.run(_reasons(processes, record))
+        listed = [{**_shown(process), "why": reasons.get(process.name)} for process in processes]
         typer.echo(json.dumps({"up": True, **asdict(record), "processes": listed, "missing": missing}, indent=2))
     else:
         print_whole(_table(processes, missing, record), Console())
+        for name, reason in asyncio.run(_reasons(processes, record)).items():
+            typer.echo(f"not ready: {name}: {reason}")
     if missing or not all(process.ready and is_up(process) for process in processes):
         raise typer.Exit(1)
 
@@ -61,6 +67,13 @@ def print_whole(table: Table, console: Console) -> None:
 def is_up(process: ProcessStatus) -> bool:
     """Whether the process runs at this moment."""
     return process.pid is not None and proc.alive(process.pid)
+
+
+async def _reasons(processes: tuple[ProcessStatus, ...], record: StackRecord) -> dict[str, str]:
+    """Process -> the reason that it gives for not being ready."""
+    ports = {p.name: urlsplit(record.urls[p.name]).port for p in processes if not p.ready and p.name in record.urls}
+    told = await asyncio.gather(*(why_not_ready(port) for port in ports.values() if port))
+    return {name: reason for name, reason in zip(ports, told, strict=True) if reason}
 
 
 def _shown(process: ProcessStatus) -> dict[str, object]:

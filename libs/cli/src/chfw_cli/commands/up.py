@@ -11,6 +11,7 @@ import typer
 from chfw_cli.commands.errors import TOLD
 from chfw_cli.commands.options import StateOption, chosen_state
 from chfw_cli.local.output import stderr_echo
+from chfw_cli.local.probes import why_not_ready
 from chfw_cli.local.services import SERVICES, ClockName
 from chfw_cli.local.stack import Stack
 from chfw_cli.local.state import StateDir
@@ -31,6 +32,7 @@ def up(
             services=() if servers_only else SERVICES,
             prepare=_nothing if servers_only else None,
             echo=stderr_echo(colour=sys.stderr.isatty()),
+            patient=True,
         )
         asyncio.run(run_until_asked(stack))
     except TOLD as error:
@@ -58,6 +60,7 @@ async def run_until_asked(stack: Stack) -> None:
         try:
             await starting
             _tell_up(stack, time.monotonic() - began)
+            await _tell_unready(stack)
             await waiting
         finally:
             waiting.cancel()
@@ -77,6 +80,13 @@ def _tell_up(stack: Stack, took: float) -> None:
         typer.echo(f"  {name:<11} {url}")
     if stack.clock == "paced":
         typer.echo("  clock     paced: it stands at `hold_at` of the row chfw_clock.pace until that is moved")
+
+
+async def _tell_unready(stack: Stack) -> None:
+    for process in stack.status():
+        if not process.ready and process.name in stack.urls:
+            reason = await why_not_ready(stack.state.port(process.name))
+            typer.echo(f"  not ready: {process.name}: {reason or 'see its log'}", err=True)
 
 
 async def _nothing(_dsn: str, _bootstrap: str, _state: StateDir) -> None:

@@ -1,6 +1,7 @@
 """Is it ready? One look each, that answers within about a second."""
 
 import asyncio
+import json
 
 import asyncpg
 from aiokafka.client import AIOKafkaClient
@@ -42,16 +43,32 @@ async def postgres_ready(port: int, user: str) -> bool:
 async def http_ready(port: int, path: str = "/readyz") -> bool:
     """Whether a GET of the path answers 200."""
     try:
-        async with asyncio.timeout(_LIMIT):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-                return b" 200 " in await reader.readline()
-            finally:
-                writer.close()
-                await writer.wait_closed()
+        status, _ = await _get(port, path)
     except (OSError, ValueError, TimeoutError):
         return False
+    return b" 200 " in status
+
+
+async def why_not_ready(port: int) -> str:
+    """The reason that a service gives at `/readyz` for not being ready; empty when it is, or does not answer."""
+    try:
+        status, body = await _get(port, "/readyz")
+        return "" if b" 200 " in status else str(json.loads(body).get("detail", ""))
+    except (OSError, ValueError, TimeoutError, AttributeError):
+        return ""
+
+
+async def _get(port: int, path: str) -> tuple[bytes, bytes]:
+    """The status line and the body."""
+    async with asyncio.timeout(_LIMIT):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            return head.partition(b"\r\n")[0], body
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def _listens(port: int) -> bool:

@@ -12,12 +12,19 @@ from chfw_cli.local.spec import Probe, ProcessSpec
 from chfw_cli.local.state import StateDir, write_text
 
 _PROBE_INTERVAL = 0.05
+_LOOK_AGAIN = 2.0
+_GROWTH = 1.02
+_REFUSED = 2
 _FIRST_STARTS = 3
 _OUTSIDE = (-signal.SIGKILL,)
 
 
 class StartError(Exception):
     """A process did not become ready; the text has its last lines."""
+
+
+class NotReadyError(StartError):
+    """It runs, but does not say that it is ready."""
 
 
 class Slot:
@@ -41,7 +48,8 @@ class Slot:
         return self.child.pid if self.child else None
 
     async def wait_ready(self, limit: float) -> None:
-        """Return once the process that runs now is ready. Raises StartError when it is given up, or at the limit."""
+        """Return once the process that runs now is ready. Raises StartError when it is given up, NotReadyError at the
+        limit."""
         waiter = asyncio.create_task(self.ready.wait())
         try:
             await asyncio.wait({waiter, self._life}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -51,8 +59,9 @@ class Slot:
             return
         if self._life.done() and not self._life.cancelled() and (error := self._life.exception()):
             raise error
-        why = "ended" if self._life.done() else f"not ready after {limit:.0f} s"
-        raise StartError(f"{self.spec.name}: {why}; its last lines:\n{self._sink.recent()}")
+        if self._life.done():
+            raise StartError(f"{self.spec.name}: ended; its last lines:\n{self._sink.recent()}")
+        raise NotReadyError(f"{self.spec.name}: not ready after {limit:.0f} s; its last lines:\n{self._sink.recent()}")
 
     def send(self, number: int) -> None:
         """Send a signal; SIGKILL also hits everything the process started. From then on it counts as not ready."""
@@ -115,10 +124,17 @@ class Slot:
             self._pid_file.unlink(missing_ok=True)
 
     async def _watch(self, probe: Probe | None) -> None:
+        """Until the process ends: ready once the probe says so, and not ready when it has said no twice since."""
+        refused, pause = 0, _PROBE_INTERVAL
         while probe is not None:
-            if await probe():
-                break
-            await asyncio.sleep(_PROBE_INTERVAL)
+            refused = 0 if await probe() else refused + 1
+            if refused == 0:
+                self._was_ready = True
+                self.ready.set()
+            elif refused >= _REFUSED:
+                self.ready.clear()
+            pause = _LOOK_AGAIN if self.ready.is_set() else min(pause * _GROWTH, _LOOK_AGAIN)
+            await asyncio.sleep(pause)
         self._was_ready = True
         self.ready.set()
 

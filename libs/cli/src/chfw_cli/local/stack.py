@@ -41,6 +41,7 @@ class Stack:
         profile: Profile = DEMO,
         extra_env: Mapping[str, str] | None = None,
         echo: Echo = silent,
+        patient: bool = False,
     ) -> None:
         self.state = state.create()
         self.postgres = PostgresServer(state, profile=profile)
@@ -49,7 +50,7 @@ class Stack:
         self.urls = {name: service_url(name, state) for name in services}
         self.clock: ClockName = clock
         self._services, self._prepare = tuple(services), prepare
-        self._extra_env = extra_env
+        self._extra_env, self._patient = extra_env, patient
         self._reporter: asyncio.Task[None] | None = None
 
     @property
@@ -63,8 +64,9 @@ class Stack:
         return self.kafka.bootstrap
 
     async def start(self) -> None:
-        """Return when everything is ready. Raises AlreadyUpError, StartError or what says why a server cannot run;
-        then nothing is left running."""
+        """Return when everything is ready; a `patient` stack also when a service runs and is not ready in time, for a
+        person may have to mend that with the stack up. Raises AlreadyUpError, StartError or what says why a server
+        cannot run; then nothing is left running."""
         self._claim()
         try:
             self._reporter = asyncio.create_task(self._report_for_ever(), name="report processes")
@@ -77,7 +79,8 @@ class Stack:
                 clock=self.clock,
                 extra_env=self._extra_env,
             )
-            await self.supervisor.start_all(service_spec(name, given) for name in self._services)
+            specs = [service_spec(name, given) for name in self._services]
+            await self.supervisor.start_all(specs, patient=self._patient)
             record.write_processes(self.state, self.supervisor.status())
         except BaseException:
             await self.stop()

@@ -12,7 +12,7 @@ from typing import Self
 
 from chfw_cli.local import proc
 from chfw_cli.local.output import Echo, LineSink, silent
-from chfw_cli.local.slot import Slot, StartError
+from chfw_cli.local.slot import NotReadyError, Slot, StartError
 from chfw_cli.local.spec import ProcessSpec
 from chfw_cli.local.state import StateDir
 
@@ -55,9 +55,10 @@ class Supervisor:
     ) -> None:
         await self.stop_all()
 
-    async def start_all(self, specs: Iterable[ProcessSpec]) -> None:
+    async def start_all(self, specs: Iterable[ProcessSpec], *, patient: bool = False) -> None:
         """Start all in order of `after`, side by side where it allows. Raises StartError; what runs, runs on.
 
+        When `patient`, a process that runs but is not ready in time is no error: `status` tells it.
         A name in `after` may also be of an earlier call. Raises graphlib.CycleError for a ring.
         """
         by_name = {spec.name: spec for spec in specs}
@@ -69,8 +70,12 @@ class Supervisor:
         order.prepare()
         while order.is_active():
             wave = order.get_ready()
-            await together(*(self.start(by_name[name]) for name in wave))
+            await together(*(self._start_one(by_name[name], patient=patient) for name in wave))
             order.done(*wave)
+
+    async def _start_one(self, spec: ProcessSpec, *, patient: bool) -> None:
+        with contextlib.suppress(*((NotReadyError,) if patient else ())):
+            await self.start(spec)
 
     async def start(self, spec: ProcessSpec) -> None:
         """Start one process and return when it is ready. Raises StartError when it is not in time."""

@@ -1,10 +1,12 @@
-"""The contiguity audit: every offset below `next` was settled by exactly one transaction, and nothing besides.
+"""The contiguity audit: every offset below `next` was settled by one transaction, or stepped over with a reason.
 
 It reads what the transactions themselves wrote down, so it finds any record that a source has lost (invariant I15).
+A partition whose log was exchanged (a person accepted another one) is audited log by log.
 """
 
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from chfw_common.runtime.service import Tx
 
@@ -24,52 +26,70 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
+class _Log:
     topic: str
     partition: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Offsets [first, beyond) that were settled, so many of them `applied` or `parked`, or stepped over."""
+
     first: int
     beyond: int
-    applied: int
-    parked: int
+    accounted: int
+
+
+_POSITIONS = """
+select topic, partition, incarnation, next as beyond from consumer_offset where topic = $1 or $1 is null
+union all
+select topic, partition, incarnation_before, next_before from position_decision
+where incarnation_after > incarnation_before and (topic = $1 or $1 is null)
+order by topic, partition, incarnation
+"""
+_RANGES = """
+select topic, partition, incarnation, first, beyond, applied::bigint + parked as accounted from consumed_range
+where topic = $1 or $1 is null
+union all
+select topic, partition, incarnation, first, beyond, beyond - first from stepped_over where topic = $1 or $1 is null
+order by topic, partition, incarnation, first
+"""
 
 
 async def audit(tx: Tx, service: str, topic: str | None = None) -> list[Finding]:
     """What is wrong with the positions of a service, in one of its topics or in all; nothing when all is well."""
-    positions = await tx.fetch(
-        "select topic, partition, next from consumer_offset where topic = $1 or $1 is null order by topic, partition",
-        topic,
-    )
-    rows = await tx.fetch(
-        """select topic, partition, first, beyond, applied, parked from consumed_range
-           where topic = $1 or $1 is null order by topic, partition, first""",
-        topic,
-    )
+    ends = {_log(row): row["beyond"] for row in await tx.fetch(_POSITIONS, topic)}
     ranges = {
-        key: list(found)
-        for key, found in groupby((_Range(**dict(row)) for row in rows), lambda r: (r.topic, r.partition))
+        log: [_Range(row["first"], row["beyond"], row["accounted"]) for row in rows]
+        for log, rows in groupby(await tx.fetch(_RANGES, topic), _log)
     }
-    known = {(row["topic"], row["partition"]): row["next"] for row in positions}
     findings = [
-        Finding(service, *key, found[0].first, "a range of a partition that has no position")
-        for key, found in ranges.items()
-        if key not in known
+        Finding(service, log.topic, log.partition, found[0].first, "a range of a partition that has no position")
+        for log, found in ranges.items()
+        if log not in ends
     ]
-    for (name, partition), beyond in known.items():
-        findings += _check(service, name, partition, ranges.get((name, partition), []), beyond)
+    for log, beyond in ends.items():
+        for offset, message in _breaches(ranges.get(log, []), beyond):
+            findings.append(Finding(service, log.topic, log.partition, offset, message))
     return findings
 
 
-def _check(service: str, topic: str, partition: int, ranges: list[_Range], beyond: int) -> list[Finding]:
-    findings = []
+def _log(row: Any) -> _Log:
+    return _Log(row["topic"], row["partition"], row["incarnation"])
+
+
+def _breaches(ranges: list[_Range], beyond: int) -> list[tuple[int, str]]:
+    found = []
     expected = 0
-    for found in ranges:
-        if found.first > expected:
-            findings.append(Finding(service, topic, partition, expected, f"settled by nobody, up to {found.first}"))
-        if found.first < expected:
-            findings.append(Finding(service, topic, partition, found.first, f"settled twice, up to {expected}"))
-        if found.applied + found.parked != found.beyond - found.first:
-            findings.append(Finding(service, topic, partition, found.first, "applied and parked are not its records"))
-        expected = max(expected, found.beyond)
+    for one in ranges:
+        if one.first > expected:
+            found.append((expected, f"settled by nobody, up to {one.first}"))
+        if one.first < expected:
+            found.append((one.first, f"settled twice, up to {expected}"))
+        if one.accounted != one.beyond - one.first:
+            found.append((one.first, "applied and parked are not its records"))
+        expected = max(expected, one.beyond)
     if expected != beyond:
-        findings.append(Finding(service, topic, partition, expected, f"the ranges end here, {beyond} is due"))
-    return findings
+        found.append((expected, f"the ranges end here, {beyond} is due"))
+    return found

@@ -49,6 +49,16 @@ class _Decoded:
         return self.received.event.weight if self.received else 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The range of a partition that a transaction has taken."""
+
+    topic: str
+    partition: int
+    incarnation: int
+    first: int
+
+
 class ConsumeCore:
     """Handles offers of records for one service. Stateless between calls: Postgres knows where we are."""
 
@@ -112,63 +122,79 @@ class ConsumeCore:
         *,
         isolate: bool,
     ) -> Settled:
-        due, new = await self._take(tx, topic, partition, offer)
+        due, new, incarnation = await self._take(tx, topic, partition, offer)
         if not new:
             return Settled(due, 0, 0, NO_LANES)
-        parked = [(entry.record, "invalid", entry.error) for entry in new if entry.received is None]
+        source = f"{self._service.name}|{topic.name}|{partition}" + (f"|log {incarnation}" if incarnation else "")
+        taken = _Taken(topic.name, partition, incarnation, due)
+        # Parked before anything later is handled: handlers may ask whether a record of the partition ever was.
+        parked = await self._park(
+            tx, taken, [(entry.record, "invalid", entry.error) for entry in new if entry.received is None], now
+        )
         good = [entry for entry in new if entry.received is not None]
         lanes = NO_LANES
         for part in [[entry] for entry in good] if isolate else [good] if good else []:
             try:
                 async with tx.transaction() if isolate else contextlib.nullcontext():
-                    refused, wrote = await self._handle(tx, topic, partition, part, consume, now)
+                    refused, wrote = await self._handle(tx, topic, partition, part, consume, source, now)
             except Exception as error:
                 if not isolate or is_transient(error):
                     raise
-                parked.append((part[0].record, "unexpected", f"{type(error).__name__}: {error}"))
-                continue
-            parked += refused
+                refused = [(part[0].record, "unexpected", f"{type(error).__name__}: {error}")]
+                wrote = NO_LANES
+            parked += await self._park(tx, taken, refused, now)
             lanes |= wrote
-        await self._park(tx, parked, now)
-        beyond = due + len(new)
-        if parked:
-            await offsets.correct_range(tx, topic.name, partition, first=due, parked=len(parked))
-        return Settled(beyond, len(new) - len(parked), len(parked), lanes)
+        return Settled(due + len(new), len(new) - parked, parked, lanes)
 
     async def _take(
         self, tx: Tx, topic: Topic, partition: int, offer: Sequence[_Decoded]
-    ) -> tuple[int, list[_Decoded]]:
-        """The offset that is due and the new records from it on, with the position moved over them. As a rule the offer
-        begins with the one that is due, and a single statement does."""
+    ) -> tuple[int, list[_Decoded], int]:
+        """The offset that is due, the new records from it on, with the position moved over them, and the incarnation of
+        the log. As a rule the offer begins with the one that is due, and a single statement does."""
         first = offer[0].record.offset
         new = _due(first, offer)
-        if await offsets.take_range(tx, topic.name, partition, first=first, beyond=first + len(new)):
-            return first, new
-        due = await offsets.lock_next(tx, topic.name, partition)
-        new = _due(due, offer)
+        incarnation = await offsets.take_range(tx, topic.name, partition, first=first, beyond=first + len(new))
+        if incarnation is not None:
+            return first, new, incarnation
+        due = await offsets.lock_position(tx, topic.name, partition)
+        new = _due(due.next, offer)
         if new:
-            await offsets.take_range(tx, topic.name, partition, first=due, beyond=due + len(new))
-        return due, new
+            await offsets.take_range(tx, topic.name, partition, first=due.next, beyond=due.next + len(new))
+        return due.next, new, due.incarnation
 
     async def _handle(
-        self, tx: Tx, topic: Topic, partition: int, part: Sequence[_Decoded], consume: Consume, now: Now
+        self,
+        tx: Tx,
+        topic: Topic,
+        partition: int,
+        part: Sequence[_Decoded],
+        consume: Consume,
+        source: str,
+        now: Now,
     ) -> tuple[list[tuple[Record, str, str]], frozenset[int]]:
-        """Call the handler and write its events: the rows to park, and the lanes of the events."""
+        """Call the handler and write its events: the rows to park, and the lanes of the events.
+
+        `source` names the log: with an offset of it, the cause of the events.
+        """
         outcome = await consume.handler(tx, _batch(topic, partition, part), now)
         by_offset = {entry.record.offset: entry.record for entry in part}
         refused = [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
-        cause = f"{self._service.name}|{topic.name}|{partition}|{part[0].record.offset}"
-        return refused, await write_outbox(tx, outcome.outgoing, cause, now())
+        return refused, await write_outbox(tx, outcome.outgoing, f"{source}|{part[0].record.offset}", now())
 
-    async def _park(self, tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Now) -> None:
+    async def _park(self, tx: Tx, taken: _Taken, parked: Sequence[tuple[Record, str, str]], now: Now) -> int:
+        """Park records of the range that was taken; gives their number."""
         if not parked:
-            return
-        await offsets.park(tx, parked, now())
+            return 0
+        await offsets.park(tx, parked, taken.incarnation, now())
+        await offsets.correct_range(
+            tx, taken.topic, taken.partition, incarnation=taken.incarnation, first=taken.first, parked=len(parked)
+        )
         for record, kind, error in parked:
             log.warning(
                 "a record was parked", action="parked", topic=record.topic, partition=record.partition,
                 offset=record.offset, kind=kind, error=error,
             )  # fmt: skip
+        return len(parked)
 
 
 def _decode(record: Record, topic: Topic) -> _Decoded:

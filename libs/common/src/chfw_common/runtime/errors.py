@@ -23,10 +23,14 @@ class InvalidMessageError(ValueError):
 
 
 class PositionError(Exception):
-    """A partition cannot be read from where it must go on (another topic id, or a log that starts beyond `next`).
+    """A partition cannot be read on from the offset `due`: another topic id, a log that does not hold it, a hole.
 
-    Records may be lost: the partition stops and alarms, and a person decides.
+    Records may be lost: the partition stops and alarms, and a person decides (`chfw positions`).
     """
+
+    def __init__(self, message: str, due: int) -> None:
+        super().__init__(message)
+        self.due = due
 
 
 class SchemaMissingError(Exception):

@@ -1,10 +1,14 @@
 """The Faust agent as a source of records (ADR 0004): it yields raw records, the consume core does the rest.
 
-Its consumer starts where `consumer_offset` says, whatever the group has committed. A hole or any exception ends the
-process: seeking back in mid-flow is not safe, since Faust's own read offset drops what comes again.
+Its consumer starts where `consumer_offset` says, whatever the group has committed. Any exception ends the process, and
+so does a hole of the client: seeking back in mid-flow is not safe, since Faust's own read offset drops what comes
+again; the next process reads it from the log. A hole of the log itself would be met again by every process, so it stops
+its partition alone, with an alarm. When a person has decided about a stopped position, the process ends once, and the
+next one reads on.
 """
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +19,16 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from chfw_common.runtime.backoff import Backoff
-from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.clock import stopwatch
+from chfw_common.runtime.errors import PositionError, TransientError
+from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import SourceContext
+from chfw_common.runtime.stops import LOOK_EVERY
 from chfw_common.topology import Topic
 
 log = structlog.get_logger()
@@ -28,6 +36,10 @@ log = structlog.get_logger()
 LANE_RECORDS = 200
 """Records a partition may have waiting: a full lane stops the agent, and so the fetching."""
 STOP_LIMIT = 2.0
+
+
+class PositionDecidedError(Exception):
+    """A person has decided about a stopped position: the process ends, and the next one reads on from there."""
 
 
 class FaustSource:
@@ -51,6 +63,8 @@ class FaustSource:
         self._lanes: dict[int, asyncio.Queue[Record]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] | None = None
+        self._waits, self._looked_at = Repeated(), stopwatch()
+        self._waiting: set[int] = set()
         # The last two parameters exist for the control runs alone: each is shown to lose records or be refused.
         self._app = self._make_app(bootstrap, instance, positions_from_group=positions_from_group)
         channel = self._app.topic(
@@ -70,12 +84,26 @@ class FaustSource:
                 if self._app.crashed:
                     raise RuntimeError("the Faust application crashed") from self._app.crash_reason
                 self._context.progressed(self._group)
+                await self._look_for_decisions()
                 await asyncio.wait([self._failed], timeout=0.5)
             self._failed.result()
         finally:
             for worker in self._workers.values():
                 worker.cancel()
             await self._stop()
+
+    async def _look_for_decisions(self) -> None:
+        """Raise PositionDecidedError when a person has changed a position at which a partition is stopped."""
+        if not self._context.stopped or stopwatch() - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = stopwatch()
+        try:
+            changed = await self._context.decided(self._topic)
+        except TransientError as error:
+            self._waits.failed("positions cannot be read now", action="assign_waits", error=error)
+            return
+        if changed:
+            raise PositionDecidedError(f"{self._topic.name}: partitions {changed} are read on from where was decided")
 
     async def _stop(self) -> None:
         """Stop Faust within a limit: with a blocked agent it can take minutes, and the process is to end."""
@@ -127,12 +155,15 @@ class FaustSource:
     async def _positions(self, consumer: Any) -> dict[TP, int]:
         """Where each assigned partition goes on; retried until the servers answer."""
         partitions = sorted(tp.partition for tp in consumer.assignment() if tp.topic == self._topic.name)
-        backoff = Backoff(self._context.clock)
+        backoff, waits = Backoff(self._context.clock), Repeated()
+        self._context.let_go(self._topic, [p for name, p in self._context.stopped if name == self._topic.name])
         while partitions:
             try:
-                return await self._start_positions(consumer, partitions)
+                found = await self._start_positions(consumer, partitions)
+                waits.over(group=self._group)
+                return found
             except (TransientError, KafkaError) as error:
-                log.warning("positions cannot be read now", action="assign_waits", error=str(error))
+                waits.failed("positions cannot be read now", action="assign_waits", error=error, group=self._group)
                 await backoff.wait()
         return {}
 
@@ -162,7 +193,7 @@ class FaustSource:
             raise
 
     async def _enqueue(self, record: Record) -> None:
-        if (record.topic, record.partition) in self._context.stopped:
+        if self._stopped(record.partition):
             return
         lane = self._lanes.get(record.partition)
         if lane is None:
@@ -170,25 +201,44 @@ class FaustSource:
             self._workers[record.partition] = asyncio.create_task(self._work(record.partition, lane))
         await lane.put(record)
 
+    def _stopped(self, partition: int) -> bool:
+        return (self._topic.name, partition) in self._context.stopped
+
     async def _work(self, partition: int, lane: asyncio.Queue[Record]) -> None:
         try:
             while True:
                 offer = [await lane.get()]
                 while not lane.empty():
                     offer.append(lane.get_nowait())
-                await self._settle(partition, offer)
+                if not self._stopped(partition):
+                    await self._settle(partition, offer)
         except Exception as error:  # noqa: BLE001 - handed to run(), which ends the process
             self._fail(error)
 
     async def _settle(self, partition: int, offer: list[Record]) -> None:
         backoff = Backoff(self._context.clock)
+        look = functools.partial(read_held, self._bootstrap, self._topic.name, partition)
         while True:
             try:
-                await self._context.settle(self._topic, partition, offer)
+                await self._context.settle_past_controls(self._topic, partition, offer, look)
+                self._waits_no_more(partition)
+                return
+            except PositionError as error:
+                self._context.stop_partition(self._topic, partition, error)
+                self._waits_no_more(partition)
                 return
             except TransientError as error:
-                log.warning("a partition waits", action="partition_waits", partition=partition, error=str(error))
+                self._waiting.add(partition)
+                self._waits.failed(
+                    "a partition waits", action="partition_waits", error=error, topic=self._topic.name,
+                    partition=partition,
+                )  # fmt: skip
                 await backoff.wait()
+
+    def _waits_no_more(self, partition: int) -> None:
+        self._waiting.discard(partition)
+        if not self._waiting:
+            self._waits.over(group=self._group)
 
     def _fail(self, error: BaseException) -> None:
         if self._failed is not None and not self._failed.done():

@@ -1,33 +1,33 @@
 """Gauges read from the truth every few seconds: totals are queries, never counters bumped in handlers."""
 
-import structlog
-
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Service, Tx
 from chfw_common.runtime.transient import transient_as_error
 from chfw_common.topology import LANES
-
-log = structlog.get_logger()
 
 EVERY = 15.0
 
 
 async def follow(service: Service, database: Database, clock: Clock, metrics: Metrics) -> None:
     """Read the gauges of the runtime and of the service until cancelled."""
+    waits, alarms = Repeated(), Repeated()
     while True:
         try:
             async with transient_as_error(), database.transaction() as tx:
-                await _read(tx, service, metrics, clock.now())
+                await read_all(tx, service, metrics, clock.now(), alarms)
+            waits.over()
         except TransientError as error:
-            log.warning("gauges cannot be read now", action="gauges_wait", error=str(error))
+            waits.failed("gauges cannot be read now", action="gauges_wait", error=error)
         await clock.machine_sleep(EVERY)
 
 
-async def _read(tx: Tx, service: Service, metrics: Metrics, now: Instant) -> None:
+async def read_all(tx: Tx, service: Service, metrics: Metrics, now: Instant, alarms: Repeated) -> None:
+    """Read every gauge once, and raise or clear the alarms that hang on them; `alarms` counts their lines."""
     rows = await tx.fetch(
         "select lane, count(*) as n, min(written_at) as oldest from outbox group by lane order by lane"
     )
@@ -40,5 +40,15 @@ async def _read(tx: Tx, service: Service, metrics: Metrics, now: Instant) -> Non
     found = {row["topic"]: row["n"] for row in parked}
     metrics.read("chfw_parked_records", [((t.name,), found.get(t.name, 0)) for t in service.consumes])
     metrics.read("chfw_jobs_open", [((), await tx.fetchval("select count(*) from job where state = 'open'"))])
+    raised = False
     for gauge in service.gauges:
-        metrics.read(gauge.name, await gauge.read(tx, now))
+        series = await gauge.read(tx, now)
+        metrics.read(gauge.name, series)
+        if gauge.alarm is not None:
+            above = [labels for labels, value in series if value > gauge.alarm_above]
+            metrics.alarm(gauge.alarm, on=bool(above))
+            if above:
+                raised = True
+                alarms.failed("a value is above its limit", action="alarm", error=above, kind=gauge.alarm)
+    if not raised:
+        alarms.over()

@@ -173,8 +173,11 @@ class LiveService:
         for context in self._contexts:
             if not context.progress:
                 return "a source has not polled yet"
-            if stopwatch() - max(context.progress.values()) > STALE_AFTER:
+            if stopwatch() - min(context.progress.values()) > STALE_AFTER:
                 return "a source makes no progress"
+            stopped = context.stops.told()
+            if stopped is not None:
+                return stopped
         try:
             async with asyncio.timeout(2.0), self._database.transaction() as tx:
                 await require_current(tx, self._service.name)

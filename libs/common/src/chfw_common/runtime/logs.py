@@ -6,6 +6,10 @@ from typing import Literal
 
 import structlog
 
+from chfw_common.runtime.repeats import RepeatFilter
+
+LIBRARIES = ("aiokafka", "faust", "mode", "uvicorn.access")
+
 
 def configure_logs(service: str, style: Literal["json", "console"], level: str) -> None:
     """Send structlog and the standard library's loggers to standard error in one style."""
@@ -29,8 +33,9 @@ def configure_logs(service: str, style: Literal["json", "console"], level: str) 
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Harmless at every rebalance (the group coordinator moves); our own alarms say when something is wrong.
-    for noisy in ("aiokafka", "faust", "mode", "uvicorn.access"):
+    for noisy in LIBRARIES:
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    handler.addFilter(_LibraryRepeats())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
@@ -38,3 +43,11 @@ def configure_logs(service: str, style: Literal["json", "console"], level: str) 
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+class _LibraryRepeats(RepeatFilter):
+    """Our own lines are all written: those of waiting loops are counted where they are made."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is to be written."""
+        return not record.name.startswith(LIBRARIES) or super().filter(record)

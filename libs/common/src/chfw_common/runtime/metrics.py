@@ -6,14 +6,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position",)
-"""What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on."""
+ALARMS = ("position", "instruction_waits")
+"""What `chfw_alarm` can be raised for: `position`, partitions that cannot be read on (`chfw_partition_stopped`);
+`instruction_waits`, an instruction has waited too long for the notice of its release
+(`chfw_instructions_waiting_seconds`)."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
     "chfw_outbox_age_seconds": ("Machine age of the oldest event that waits for the relay", ()),
     "chfw_parked_records": ("Records that wait for a person", ("topic",)),
     "chfw_jobs_open": ("Jobs that are not done", ()),
+    "chfw_instructions_waiting_seconds": (
+        "Machine age of the oldest instruction that waits for the notice of its release, per release",
+        ("rollout",),
+    ),
     "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),
     "chfw_rollout_anomalies": ("Facts that contradicted each other, per release", ("rollout",)),
 }
@@ -35,6 +41,13 @@ class Metrics:
         self._lag_records = Gauge(
             "chfw_consumer_lag_records", "Records not yet settled", ("topic", "partition"), registry=registry
         )
+        self._stopped = Gauge(
+            "chfw_partition_stopped",
+            "1 for each partition that is not read on until a person has decided",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self._stopped_now: set[tuple[str, int]] = set()
         self._relayed = Counter("chfw_outbox_relayed_total", "Events relayed", ("lane",), registry=registry)
         self._ticks = Counter("chfw_tick_calls_total", "Calls of ticks", ("tick",), registry=registry)
         self._tick_seconds = Histogram("chfw_tick_seconds", "Machine seconds of one call", ("tick",), registry=registry)
@@ -79,6 +92,16 @@ class Metrics:
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def partition_stopped(self, topic: str, partition: int, *, on: bool) -> None:
+        """A partition is not read on, or is again: a series for each, and the alarm while there is one."""
+        if on:
+            self._stopped_now.add((topic, partition))
+            self._stopped.labels(topic, str(partition)).set(1)
+        elif (topic, partition) in self._stopped_now:
+            self._stopped_now.discard((topic, partition))
+            self._stopped.remove(topic, str(partition))
+        self.alarm("position", on=bool(self._stopped_now))
 
     def alarm(self, kind: str, *, on: bool) -> None:
         """Raise or clear an alarm. The kind is one of ALARMS."""

@@ -1,52 +1,86 @@
 """Positions, ranges, parked records and failures of a consumer: the SQL of the consume core."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.kept import keep_error, keep_headers
 from chfw_common.runtime.service import Record, Tx
 
 
-async def lock_next(tx: Tx, topic: str, partition: int) -> int:
-    """The offset that is due, locked until the transaction ends. First in the lock order."""
-    value = await tx.fetchval(
-        "select next from consumer_offset where topic = $1 and partition = $2 for update", topic, partition
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a service stands in a partition: in which log, and the offset that is due in it."""
+
+    topic_id: str
+    incarnation: int
+    next: int
+
+
+async def lock_position(tx: Tx, topic: str, partition: int) -> Position:
+    """The position, locked until the transaction ends. First in the lock order."""
+    row = await tx.fetchrow(
+        "select topic_id, incarnation, next from consumer_offset where topic = $1 and partition = $2 for update",
+        topic,
+        partition,
     )
-    if value is None:
+    if row is None:
         raise LookupError(f"{topic}/{partition} was never assigned here")
-    return int(value)
+    return Position(**dict(row))
 
 
-async def take_range(tx: Tx, topic: str, partition: int, *, first: int, beyond: int) -> bool:
-    """Move the position from `first` to `beyond` and record the range as applied; False when `first` is not due.
+async def take_range(tx: Tx, topic: str, partition: int, *, first: int, beyond: int) -> int | None:
+    """Move the position from `first` to `beyond` and record the range as applied: the incarnation of the log.
 
-    Locks the position until the transaction ends, as `lock_next` does. What is parked is told to `correct_range`.
+    None when `first` is not due. Locks the position until the transaction ends, as `lock_position` does. What is parked
+    is told to `correct_range`.
     """
-    taken = await tx.fetchval(
+    incarnation: int | None = await tx.fetchval(
         """with moved as (
-               update consumer_offset set next = $4 where topic = $1 and partition = $2 and next = $3 returning next
+               update consumer_offset set next = $4 where topic = $1 and partition = $2 and next = $3
+               returning incarnation
            )
-           insert into consumed_range (topic, partition, first, beyond, applied, parked)
-           select $1, $2, $3, $4, $5, 0 from moved returning true""",
+           insert into consumed_range (topic, partition, incarnation, first, beyond, applied, parked)
+           select $1, $2, incarnation, $3, $4, $5, 0 from moved returning incarnation""",
         topic,
         partition,
         first,
         beyond,
         beyond - first,
     )
-    return taken is not None
+    return incarnation
 
 
-async def correct_range(tx: Tx, topic: str, partition: int, *, first: int, parked: int) -> None:
-    """Of the range that `take_range` recorded, so many records were parked."""
+async def correct_range(tx: Tx, topic: str, partition: int, *, incarnation: int, first: int, parked: int) -> None:
+    """Of the range that `take_range` recorded, so many more records were parked."""
     await tx.execute(
-        """update consumed_range set applied = applied - $4, parked = $4
-           where topic = $1 and partition = $2 and first = $3""",
+        """update consumed_range set applied = applied - $5, parked = parked + $5
+           where topic = $1 and partition = $2 and incarnation = $3 and first = $4""",
         topic,
         partition,
+        incarnation,
         first,
         parked,
     )
+
+
+async def step_over_controls(tx: Tx, topic: str, partition: int, *, first: int, beyond: int, now: Instant) -> bool:
+    """Move the position over control records of transactions and record them; False when `first` is not due."""
+    stepped = await tx.fetchval(
+        """with moved as (
+               update consumer_offset set next = $4 where topic = $1 and partition = $2 and next = $3
+               returning incarnation
+           )
+           insert into stepped_over (topic, partition, incarnation, first, beyond, kind, reason, at)
+           select $1, $2, incarnation, $3, $4, 'control', 'control records of transactions', $5 from moved
+           returning true""",
+        topic,
+        partition,
+        first,
+        beyond,
+        now,
+    )
+    return stepped is not None
 
 
 async def read_next(tx: Tx, topic: str) -> dict[int, tuple[int, str]]:
@@ -68,15 +102,17 @@ async def begin_at_zero(tx: Tx, topic: str, topic_id: str, partitions: Sequence[
     )
 
 
-async def park(tx: Tx, parked: Sequence[tuple[Record, str, str]], now: Instant) -> None:
-    """Keep records that cannot be handled: (record, kind, error)."""
+async def park(tx: Tx, parked: Sequence[tuple[Record, str, str]], incarnation: int, now: Instant) -> None:
+    """Keep records of one log that cannot be handled: (record, kind, error)."""
     await tx.executemany(
-        """insert into parked_record (topic, partition, "offset", key, value, headers, kind, error, parked_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+        """insert into parked_record (
+               topic, partition, incarnation, "offset", key, value, headers, kind, error, parked_at
+           ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
         [
             (
                 record.topic,
                 record.partition,
+                incarnation,
                 record.offset,
                 record.key,
                 record.value,

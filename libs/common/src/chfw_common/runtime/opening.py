@@ -5,16 +5,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
-import structlog
 
 from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock, NoPaceError, Pace, read_pace
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.errors import SchemaMissingError, TransientError
 from chfw_common.runtime.migrations import require_current
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.transient import transient_as_error
-
-log = structlog.get_logger()
 
 FIRST = 0.2
 """Seconds between the first two tries."""
@@ -69,19 +67,21 @@ async def pace_when_there(database: Database, dsn: str, clock: Clock) -> Pace:
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clock) -> T:
-    backoff = Backoff(clock, FIRST)
+    backoff, waits = Backoff(clock, FIRST), Repeated()
     while True:
         try:
-            return await attempt()
+            found = await attempt()
+            waits.over(server=place)
+            return found
         except asyncpg.InvalidPasswordError:
             raise
         except TransientError as error:
-            log.warning("Postgres is not there yet", action="database_waits", server=place, error=str(error))
+            waits.failed("Postgres is not there yet", action="database_waits", server=place, error=error)
         except (SchemaMissingError, *_NOT_INSTALLED) as error:
-            log.warning(
+            waits.failed(
                 "Postgres is there, but not installed for this service yet", action="schema_waits", server=place,
-                error=str(error),
+                error=error,
             )  # fmt: skip
         except NoPaceError as error:
-            log.warning("the paced clock stands nowhere yet", action="clock_waits", server=place, error=str(error))
+            waits.failed("the paced clock stands nowhere yet", action="clock_waits", server=place, error=error)
         await backoff.wait()

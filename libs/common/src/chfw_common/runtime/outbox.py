@@ -11,7 +11,6 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import Any, Protocol
 
-import structlog
 from aiokafka.errors import KafkaError
 
 from chfw_common.kernel.instants import Instant
@@ -24,11 +23,10 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Outgoing, Tx
 from chfw_common.runtime.transient import transient_as_error
 from chfw_common.topology import BULK_LANE, CONTROL_LANE, LANES
-
-log = structlog.get_logger()
 
 RELAY_ROWS = 500
 SEND_TIMEOUT = {CONTROL_LANE: timedelta(seconds=4), BULK_LANE: timedelta(seconds=20)}
@@ -157,14 +155,15 @@ async def run_relay(relay: Relay, wake: asyncio.Event, clock: Clock, idle: timed
 
     A server that is away is waited out; anything else ends the process.
     """
-    backoff = Backoff(clock)
+    backoff, waits = Backoff(clock), Repeated()
     while True:
         wake.clear()
         try:
             moved = await relay.relay_once()
             backoff.reset()
+            waits.over()
         except (TransientError, KafkaError, OSError) as error:
-            log.warning("the outbox relay failed, rows stay", action="relay_failed", error=str(error))
+            waits.failed("the outbox relay failed, rows stay", action="relay_failed", error=error)
             await backoff.wait()
             continue
         if moved < RELAY_ROWS:

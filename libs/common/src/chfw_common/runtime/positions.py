@@ -23,22 +23,39 @@ Look = Callable[[], Awaitable[Mapping[int, LogState]]]
 """Asks the broker for the state of partitions."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a log holds from an offset on: control records up to `controls` (exclusive; the offset itself when there are
+    none), then the first record at `record` (None: none was found)."""
+
+    controls: int
+    record: int | None = None
+
+
+LookAtLog = Callable[[int, int], Awaitable[Held]]
+"""Reads in the log itself what it holds from the first offset on; the search ends at the second."""
+
+
 def check_position(topic: str, partition: int, next_offset: int, topic_id: str, log: LogState) -> None:
     """Raise PositionError unless the same topic still holds `next_offset`, or it is just past its end."""
     if topic_id != log.topic_id:
-        raise PositionError(f"{topic}/{partition}: counted on topic {topic_id}, the cluster has {log.topic_id}")
+        raise PositionError(
+            f"{topic}/{partition}: counted on topic {topic_id}, the cluster has {log.topic_id}", next_offset
+        )
     if not log.begin <= next_offset <= log.end:
         raise PositionError(
-            f"{topic}/{partition}: offset {next_offset} is due, the log holds {log.begin} up to {log.end}"
+            f"{topic}/{partition}: offset {next_offset} is due, the log holds {log.begin} up to {log.end}", next_offset
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Partition -> the offset to read from, or why it must not be read; and what the broker said of each."""
+    """Partition -> the offset to read from, or why it must not be read; what the broker said of each; and the topic
+    that each position was counted on."""
 
     found: Mapping[int, int | PositionError]
     logs: Mapping[int, LogState]
+    counted_on: Mapping[int, str]
 
 
 async def start_positions(database: Database, topic: Topic, partitions: Sequence[int], look: Look) -> Starts:
@@ -47,12 +64,12 @@ async def start_positions(database: Database, topic: Topic, partitions: Sequence
     The log is looked at after the position is read: who had the partition before may still settle records, and these
     must not seem to lie beyond its end.
     """
-    known = await _known(database, topic)
+    known = await known_positions(database, topic)
     if not known.keys() >= set(partitions):
         topic_id = next(iter((await look()).values())).topic_id
         async with transient_as_error(), database.transaction() as tx:
             await offsets.begin_at_zero(tx, topic.name, topic_id, partitions)
-        known = await _known(database, topic)
+        known = await known_positions(database, topic)
     logs = await look()
     result: dict[int, int | PositionError] = {}
     for partition in partitions:
@@ -62,9 +79,10 @@ async def start_positions(database: Database, topic: Topic, partitions: Sequence
             result[partition] = next_offset
         except PositionError as error:
             result[partition] = error
-    return Starts(result, logs)
+    return Starts(result, logs, {partition: known[partition][1] for partition in partitions})
 
 
-async def _known(database: Database, topic: Topic) -> dict[int, tuple[int, str]]:
+async def known_positions(database: Database, topic: Topic) -> dict[int, tuple[int, str]]:
+    """Partition -> (offset that is due, topic id it was counted on)."""
     async with transient_as_error(), database.transaction() as tx:
         return await offsets.read_next(tx, topic.name)

@@ -171,10 +171,15 @@ class JobKind:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A number read from the truth: rows of (label values..., value) by one query, every few seconds."""
+    """A number read from the truth: rows of (label values..., value) by one query, every few seconds.
+
+    Where `alarm` names one (metrics.ALARMS), it is raised while a value is above `alarm_above`.
+    """
 
     name: str
     read: Callable[[Tx, Instant], Awaitable[Sequence[tuple[tuple[str, ...], float]]]]
+    alarm: str | None = None
+    alarm_above: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

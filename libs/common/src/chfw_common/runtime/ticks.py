@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import structlog
-
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.advisory import lock_key
 from chfw_common.runtime.clock import Clock, stopwatch
@@ -11,10 +9,9 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import NO_LANES, Wake, write_outbox
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Now, Service, Tick, Tx
 from chfw_common.runtime.transient import transient_as_error
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +82,14 @@ async def run_tick(runner: TickRunner, tick: Tick, clock: Clock, wake: Wake) -> 
     A server that is away is waited out; anything else ends the process.
     """
     pause = tick.every.total_seconds()
-    more, written = False, NO_LANES
+    more, written, waits = False, NO_LANES, Repeated()
     while True:
         try:
             done = await runner.call(tick, clock.now, expected=more)
+            waits.over(tick=tick.name)
         except TransientError as error:
             more = False
-            log.warning("a tick waits for its server", action="tick_waits", tick=tick.name, error=str(error))
+            waits.failed("a tick waits for its server", action="tick_waits", tick=tick.name, error=error)
             await clock.machine_sleep(1.0)
             continue
         written |= done.lanes

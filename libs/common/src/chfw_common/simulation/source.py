@@ -105,7 +105,7 @@ class LocalSource:
             records = self._broker.read(topic.name, partition, at, limit)
         except LookupError as error:
             self._fetch_at[topic.name, partition] = -1
-            self._context.stop_partition(topic, partition, PositionError(str(error)))
+            self._context.stop_partition(topic, partition, PositionError(str(error), at))
             return 0
         if not records:
             return 0

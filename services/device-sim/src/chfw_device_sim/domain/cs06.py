@@ -166,10 +166,15 @@ class Due(NamedTuple):
 
 
 class Executed(NamedTuple):
-    """An activation done: what runs now, and when its alert gets through. A lost alert uses up its counter."""
+    """An activation done: what runs now, and when its alert gets through. A lost alert uses up its counter.
+
+    `keeps_image` is false when the hub has none, or found it broken and discards it: the next one travels anew. An
+    image that is only another one than the command names is kept.
+    """
 
     hub: HubId
     outcome: int
+    keeps_image: bool
     firmware: str
     attempt: int
     alert_counter: int
@@ -191,6 +196,7 @@ def execute(due: Due, fate: Fate, now: Instant) -> Executed:
     return Executed(
         hub=due.hub,
         outcome=outcome,
+        keeps_image=outcome not in {NO_IMAGE_HELD, HASH_MISMATCH} or due.held_hash not in {None, due.armed_hash},
         firmware=due.held_firmware if outcome == SUCCESS and due.held_firmware is not None else due.firmware,
         attempt=attempt,
         alert_counter=due.alert_counter + 1,

@@ -56,7 +56,8 @@ async def end_activations(tx: Tx, executed: Sequence[Executed], now: Instant) ->
         (entry.hub, entry.outcome == SUCCESS, entry.firmware, entry.alert_counter, entry.attempt, entry.restarts_until)
         for entry in executed
     )
-    await tx.execute(_SQL["end_activations"], *columns(rows), now)
+    keeps_image = [entry.keeps_image for entry in executed]
+    await tx.execute(_SQL["end_activations"], *columns(rows), now, keeps_image)
 
 
 def _hub(row: asyncpg.Record) -> Hub:

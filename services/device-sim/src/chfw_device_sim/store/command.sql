@@ -50,7 +50,9 @@ update device set
         when device.activated_release = device.armed_release then device.activations + 1
         else 1
     end,
+    held_firmware = case when u.keeps_image then device.held_firmware end,
+    held_hash = case when u.keeps_image then device.held_hash end,
     armed_release = null, armed_hash = null, armed_counter = null, activate_at = null
-from unnest($1::bigint[], $2::boolean[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[])
-    u(hub, done, firmware, alert_counter, attempt, restarts_until)
+from unnest($1::bigint[], $2::boolean[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[], $8::boolean[])
+    u(hub, done, firmware, alert_counter, attempt, restarts_until, keeps_image)
 where device.hub = u.hub;

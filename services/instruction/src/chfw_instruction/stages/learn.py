@@ -36,5 +36,5 @@ async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Now) -> Outc
             shown = showings(item.too_late or item.answers, item.proposed_at)
             words += (Told(hub, version, state, shown=shown) for hub, version in item.hubs.items())
     for release_id, words in sorted(told.items()):
-        await standings.keep(tx, release_id, newest(words))
+        await standings.keep(tx, release_id, newest(words), batch.topic, batch.partition)
     return Outcome()

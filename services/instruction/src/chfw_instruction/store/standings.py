@@ -12,12 +12,12 @@ from chfw_instruction.domain.standing import StateClass, Told, showing
 SQL = load_queries("chfw_instruction.store", "standings.sql")
 
 
-async def keep(tx: Tx, release_id: ReleaseId, told: Sequence[Told]) -> None:
-    """Keep what was told of hubs of a release, each once, unless something newer is known."""
+async def keep(tx: Tx, release_id: ReleaseId, told: Sequence[Told], topic: str, partition: int) -> None:
+    """Keep what one partition told of hubs of a release, each once, unless something newer is known."""
     # Hubs of a request were shown the same: it is said once.
     numbers = {shown: n for n, shown in enumerate(sorted({one.shown for one in told if one.shown}))}
     rows = ((one.hub, one.version, one.state, one.moved, numbers.get(one.shown)) for one in told)
-    await tx.execute(SQL["keep"], release_id, *columns(rows), list(numbers))
+    await tx.execute(SQL["keep"], release_id, *columns(rows), list(numbers), topic, partition)
 
 
 async def of_hubs(tx: Tx, hubs: Sequence[HubId]) -> dict[HubId, list[tuple[ReleaseId, StateClass]]]:

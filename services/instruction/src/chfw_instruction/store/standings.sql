@@ -1,14 +1,18 @@
 -- name: keep
 -- Keep what the ledger told, by the highest version. A hub that no release has held yet, and for which no time was
 -- proposed, gets no row; a class that has not changed is not written again: a repeat of anything between could only say
--- the same. $7 are the showings that occur, `n` is the place of one in it (null: none); what was shown once stays. Where a batch itself told
--- of more than one class (`moved`), its last version must be kept, or a repeat of one of the others would count.
+-- the same. $7 are the showings that occur, `n` is the place of one in it (null: none); what was shown once stays.
+-- Where a batch itself told of more than one class (`moved`), its last version must be kept, or a repeat of one of the
+-- others would count. Once a record of the partition was parked, every version is kept: handed in again, it comes after
+-- newer words on its hubs.
 -- Two of three words are on hubs that have a row: to update those plainly takes half the time of an insert that
 -- conflicts. The words on a hub come through one partition, so no two transactions have the same hub. Each row is looked
 -- up by itself: left to join, Postgres reads every row of the release as long as it believes that there are few.
-with told as (
-    select u.*, $7::jsonb -> u.n as shows
-    from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::int[]) u(hub, version, class, moved, n)
+with parked as materialized (
+    select exists (select from consumed_range where topic = $8 and partition = $9 and parked > 0) as ever
+), told as (
+    select u.hub, u.version, u.class, u.moved or parked.ever as moved, $7::jsonb -> u.n as shows
+    from parked, unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::int[]) u(hub, version, class, moved, n)
 ), known as materialized (
     select u.*, s.row, coalesce(s.before < u.version and (u.moved or s.was <> u.class), false) as turns,
            u.shows is not null and not coalesce(s.shown @> u.shows, false) as shows_more

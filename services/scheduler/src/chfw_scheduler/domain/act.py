@@ -1,6 +1,6 @@
 """What to do with a hub that is due: hand over the image, arm it, call it back, note that time has passed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
@@ -45,8 +45,35 @@ _EXPECTED_TO_SPEAK = frozenset(
 
 
 def next_counter(facts: Facts, now: Instant) -> int:
-    """A GBCS originator counter: milliseconds of the epoch, and always above the last one of this hub."""
-    return max(facts.last_counter + 1, int(now.timestamp() * 1000))
+    """A GBCS originator counter above the last one of this row. Other releases command the hub as well, so `numbered`
+    puts the one that is given under the lock of all releases in its place."""
+    return max(facts.last_counter + 1, milliseconds(now))
+
+
+def milliseconds(now: Instant) -> int:
+    """Milliseconds of the epoch: counters are at least these."""
+    return int(now.timestamp() * 1000)
+
+
+def needs_counter(action: Action | None) -> bool:
+    """Whether the action is a command to the hub."""
+    return isinstance(action, Arm | Cancel | Read)
+
+
+def numbered(facts: Facts, action: Action, counter: int) -> tuple[Facts, Action]:
+    """The command just decided, and the row that knows of it, with another counter."""
+    match action:
+        case Arm():
+            return facts._replace(arming=facts.arming._replace(counter=counter)), replace(action, counter=counter)
+        case Cancel():
+            return facts._replace(arming=facts.arming._replace(cancel_counter=counter)), replace(
+                action, counter=counter
+            )
+        case Read():
+            return facts._replace(silence=facts.silence._replace(read_counter=counter)), replace(
+                action, counter=counter
+            )
+    return facts, action
 
 
 def claim_if_due(facts: Facts, shown: Shown, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:

@@ -54,7 +54,9 @@ class Delivery(NamedTuple):
         return self.failed_at is not None and self.at is not None and self.failed_at >= self.at
 
 
-OUTCOME_NO_IMAGE = 1
+NEEDS_IMAGE = frozenset({1, 2})
+"""activateImageResponseCode after which the image has to be sent again: noImageHeld, and hashMismatch (what the hub
+holds is not the image of the CPL)."""
 OUTCOME_NOT_APPLIED = -1
 """No alert came and the old version runs: stands where an activateImageResponseCode would."""
 

@@ -7,7 +7,7 @@ from chfw_common.kernel.catalogue import cs06_reason
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
 from chfw_scheduler.domain.facts import (
-    OUTCOME_NO_IMAGE,
+    NEEDS_IMAGE,
     OUTCOME_NOT_APPLIED,
     Arming,
     ArmResult,
@@ -65,11 +65,12 @@ def takes_no_answer(facts: Facts, state: HubState) -> bool:
 
 
 def delivered(facts: Facts, at: Instant) -> Learnt:
-    """The image is on the hub. Once the hub was found to hold none, only a report of a later hand-over counts."""
+    """The image is on the hub. Once the hub was found to hold none, or a broken one, only a report of a later hand-over
+    counts."""
     delivery, arming = facts.delivery, facts.arming
     anomaly = Anomaly("delivered_unasked", "delivery") if delivery.epoch == 0 else None
     known = delivery.delivered_at
-    lost = arming.outcome == OUTCOME_NO_IMAGE and (delivery.at is None or at < delivery.at)
+    lost = arming.outcome in NEEDS_IMAGE and (delivery.at is None or at < delivery.at)
     if lost or (known is not None and known <= at):
         return heard(facts, at), anomaly
     return heard(facts._replace(delivery=delivery._replace(delivered_at=at, reason=None)), at), anomaly
@@ -185,7 +186,7 @@ def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt
     )
     anomaly = Anomaly("cancelled_and_carried_out", str(counter)) if arming.ended is ArmResult.CANCELLED else None
     delivery = facts.delivery
-    if code == OUTCOME_NO_IMAGE and (delivery.delivered_at is None or delivery.delivered_at <= at):
+    if code in NEEDS_IMAGE and (delivery.delivered_at is None or delivery.delivered_at <= at):
         delivery = delivery._replace(delivered_at=None, at=None)
     return facts._replace(arming=known, delivery=delivery), anomaly
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
-from chfw_scheduler.domain.facts import OUTCOME_NO_IMAGE, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
+from chfw_scheduler.domain.facts import NEEDS_IMAGE, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.totals import OUT
@@ -100,7 +100,7 @@ def _after_outcome(facts: Facts, rollout: Rollout) -> Standing | None:
         return Standing(HubState.ACTIVATED)
     if arming.tries >= rollout.pacing.retries:
         return Standing(HubState.FAILED_FINAL, arming.reason)
-    if arming.outcome == OUTCOME_NO_IMAGE and facts.delivery.delivered_at is None:
+    if arming.outcome in NEEDS_IMAGE and facts.delivery.delivered_at is None:
         return None
     unheard = arming.outcome == OUTCOME_NOT_APPLIED
     return Standing(HubState.NOT_APPLIED if unheard else HubState.ACTIVATION_FAILED, arming.reason)

@@ -43,6 +43,24 @@ create table fence (
     primary key (release_id, edge)
 );
 
+-- The highest originator counter that was given to a hub of a partition, whatever the release. Its row is the lock under
+-- which counters are given, so they grow for every hub in the order in which commands are published.
+create table originator_counter (
+    part smallint primary key,
+    last bigint not null
+);
+
+-- Instructions whose release is not known yet: its notice was parked, or has not come. Merged when it comes.
+create table waiting_instruction (
+    id bigint generated always as identity primary key,
+    release_id text not null,
+    part smallint not null,
+    payload bytea not null,
+    -- Machine time: what waits too long is an alarm.
+    kept_at timestamptz not null
+);
+create index waiting_instruction_release on waiting_instruction (release_id, id);
+
 -- One row per (release, hub): facts, and behind them what they amount to. Neighbours in a partition lie together.
 create table ledger (
     release_id text not null,

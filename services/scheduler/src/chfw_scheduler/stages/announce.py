@@ -15,10 +15,11 @@ from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.stages.progress import progressed, telling
-from chfw_scheduler.store import counts, ledger, releases
+from chfw_scheduler.store import counts, ledger, releases, waiting
 
 ENROL = "enrol"
 REDATE = "redate"
+MERGE_WAITING = "merge_waiting"
 PAGE = CHUNK
 
 
@@ -29,7 +30,8 @@ class Announce:
     pacing: Pacing
 
     async def handle(self, tx: Tx, batch: Batch[ReleaseNotified], now: Now) -> Outcome:
-        """Store notices. The first of a release starts its enrolment; so does one that changes what the image fits."""
+        """Store notices. The first of a release starts its enrolment, and the merging of the instructions that waited
+        for it. One that changes what the image fits starts the enrolment again."""
         for notice in batch.events:
             release_id = notice.release_id
             await releases.own_release(tx, release_id)
@@ -41,6 +43,8 @@ class Announce:
             if after is not None and (before is None or before.image != after.image):
                 args = {"release_id": release_id}
                 await start_job(tx, ENROL, f"{release_id}:{notice.version}", args, at)
+                if before is None and await waiting.any_for(tx, release_id):
+                    await start_job(tx, MERGE_WAITING, release_id, args, at)
                 if before is not None:
                     await start_job(tx, REDATE, f"{release_id}:notice:{notice.version}", args, at)
         return Outcome()

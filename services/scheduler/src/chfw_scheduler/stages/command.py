@@ -1,6 +1,7 @@
 """Decided actions as events: what goes to the edges, under the epoch and permit of the decision in force."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,20 @@ from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
 from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND
-from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, Read
+from chfw_scheduler.domain.act import (
+    Action,
+    Arm,
+    Cancel,
+    Distribute,
+    Read,
+    milliseconds,
+    needs_counter,
+    numbered,
+)
 from chfw_scheduler.domain.facts import Facts, Row
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.stages.progress import write_back
+from chfw_scheduler.store import counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +45,46 @@ async def carry_out(
     now: Instant,
 ) -> list[Outgoing]:
     """Decide on locked rows one by one, write them back, and send what was decided: commands first."""
-    changed: list[tuple[Row, Facts]] = []
+    changed: dict[HubId, Facts] = {}
     decided = []
     for row in rows:
         facts, action = decide(row.facts)
-        changed.append((row, facts))
+        changed[facts.hub] = facts
         if action is not None:
             decided.append(Commanded(facts.part, facts.hub, action))
-    told = await write_back(tx, rollout, changed)
+    decided = await give_counters(tx, changed, decided, now)
+    told = await write_back(tx, rollout, [(row, changed[row.facts.hub]) for row in rows])
     return commands(rollout, decided, now) + told
+
+
+async def give_counters(
+    tx: Tx, facts: dict[HubId, Facts], decided: Sequence[Commanded], now: Instant, *, wait: bool = True
+) -> list[Commanded]:
+    """Give each command its originator counter, in `facts` too: one that no release has given to the hub, and above all
+    that were. After the rows are locked and before the outbox: the lock lasts until the transaction ends.
+
+    `wait=False` is for a transaction that has written counts: counters that another gives raise an error of Postgres
+    that means "try again", since the other may be waiting for the counts.
+    """
+    wanted = Counter(one.part for one in decided if needs_counter(one.action))
+    if not wanted:
+        return list(decided)
+    last = await counters.give(tx, wanted, milliseconds(now), wait=wait)
+    following = {part: last[part] - wanted[part] for part in wanted}
+    given = []
+    for one in decided:
+        if needs_counter(one.action):
+            following[one.part] += 1
+            facts[one.hub], action = numbered(facts[one.hub], one.action, following[one.part])
+            given.append(Commanded(one.part, one.hub, action))
+        else:
+            given.append(one)
+    return given
+
+
+def has_commands(outgoing: Sequence[Outgoing]) -> bool:
+    """Whether there are commands among the events: then their transaction holds counters, and waits for no row."""
+    return any(out.topic in {HUB_COMMAND, HUB_CANCEL} for out in outgoing)
 
 
 def commands(rollout: Rollout, decided: Sequence[Commanded], now: Instant) -> list[Outgoing]:

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.published import smi
+from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
+from chfw_common.runtime.service import Batch, JobKind, JobStep, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain.facts import Facts, Row, Shown
 from chfw_scheduler.domain.hear import Anomaly, is_news, party_says, takes_no_answer
 from chfw_scheduler.domain.merge import Answer
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import consented
-from chfw_scheduler.stages.announce import enrol
+from chfw_scheduler.stages.announce import MERGE_WAITING, enrol
 from chfw_scheduler.stages.progress import Telling, progressed, telling, write_back
-from chfw_scheduler.store import ledger, releases
+from chfw_scheduler.store import ledger, releases, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,35 @@ class Merge:
             outgoing += await self._merge(tx, release_id, batch.partition, events, now)
         return Outcome(outgoing)
 
+    async def _keep_unless_known(
+        self, tx: Tx, release_id: ReleaseId, part: int, events: Sequence[InstructionReceived]
+    ) -> Rollout | None:
+        """Keep the instructions of a release whose notice has not come: the rest of the partition goes on, and the
+        notice starts a job that merges them. Gives the release when its notice has come meanwhile.
+
+        Under the shared lock of the release no notice is stored, so none can miss what is kept here. Raises
+        TransientError while one is being stored (rows may be locked already, so nobody waits here).
+        """
+        if not await releases.try_share_release(tx, release_id):
+            raise TransientError(f"the notice of {release_id} is being stored")
+        known = await releases.read_rollout(tx, self.pacing, release_id)
+        if known is None:
+            await waiting.keep(tx, release_id, part, events, machine_now())
+        return known
+
+    async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:  # noqa: ARG002
+        """Merge the next instruction that waited for the notice."""
+        release_id = ReleaseId(args["release_id"])
+        taken = await waiting.take(tx, release_id)
+        if taken is None:
+            return JobStep(None)
+        part, event = taken
+        return JobStep({}, await self._merge(tx, release_id, part, [event], now))
+
+    def job(self) -> JobKind:
+        """The job that a notice starts."""
+        return JobKind(MERGE_WAITING, self.step)
+
     async def _merge(
         self, tx: Tx, release_id: ReleaseId, part: int, events: Sequence[InstructionReceived], now: Now
     ) -> list[Outgoing]:
@@ -41,8 +72,9 @@ class Merge:
         rows = await ledger.lock_rows(tx, release_id, part, wanted)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
-            # Another topic brings the notice; the instruction was judged with it, so it will come.
-            raise TransientError(f"the notice of {release_id} has not come yet")
+            rollout = await self._keep_unless_known(tx, release_id, part, events)
+            if rollout is None:
+                return []
         at = now()
         outgoing: list[Outgoing] = []
         missing = [hub for hub in wanted if hub not in rows]

@@ -7,13 +7,14 @@ from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
 from chfw_common.kernel.applicability import inapplicable
 from chfw_common.kernel.hubs import HubRecord, Responsibility
 from chfw_common.kernel.ids import HubId
+from chfw_common.published import smi
 from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Facts, Inventory, Row
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.stages.announce import enrol
-from chfw_scheduler.stages.command import commands
+from chfw_scheduler.stages.command import commands, give_counters, has_commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.stages.respond import call_back_again
 from chfw_scheduler.store import ledger, releases
@@ -31,7 +32,7 @@ class Observe:
         outgoing: list[Outgoing] = []
         hubs = sorted({item.hub for item in items})
         for release_id in await releases.known(tx):
-            rows = await ledger.lock_rows(tx, release_id, batch.partition, hubs)
+            rows = await ledger.lock_rows(tx, release_id, batch.partition, hubs, wait=not has_commands(outgoing))
             for rollout in await releases.read_rollouts(tx, self.pacing, [release_id]):
                 outgoing += await self._take_in(tx, rollout, batch.partition, rows, items, now)
         return Outcome(outgoing)
@@ -49,7 +50,7 @@ class Observe:
         newest = {item.hub: item for item in sorted(unknown, key=lambda item: item.smi_version)}
         strangers = [_record(item, part) for _, item in sorted(newest.items())]
         eligible = [hub for hub in strangers if not rollout.ended and inapplicable(rollout.image, hub) is None]
-        outgoing = await enrol(tx, rollout, eligible)
+        outgoing = await enrol(tx, rollout, await _as_they_are(tx, eligible))
         facts = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
         for item in items:
@@ -62,8 +63,18 @@ class Observe:
             # A cancel is a command, sent under the decision in force. Few batches have one, so few share the release.
             rollout = await releases.share_at_once(tx, rollout)
             at = now()
-            outgoing = commands(rollout, call_back_again(facts, rollout, at), at) + outgoing
+            again = await give_counters(tx, facts, call_back_again(facts, rollout, at), at, wait=False)
+            outgoing = commands(rollout, again, at) + outgoing
         return outgoing + await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
+
+
+async def _as_they_are(tx: Tx, strangers: Sequence[HubRecord]) -> list[HubRecord]:
+    """The hubs as the register has them. What was told may be old by now (a parked record that was handed in again),
+    and what was told later of a hub without a row has left no trace here."""
+    if not strangers:
+        return []
+    found = await smi.lookup(tx, [hub.hub for hub in strangers])
+    return [max(hub, found.get(hub.hub, hub), key=lambda one: one.smi_version) for hub in strangers]
 
 
 def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:

@@ -9,10 +9,10 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Now, Outcome, Outgoing, Tx
 from chfw_scheduler.domain import hear
 from chfw_scheduler.domain.act import call_back, claim_if_due
-from chfw_scheduler.domain.facts import Facts, Shown
+from chfw_scheduler.domain.facts import Facts, Row, Shown
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import show
-from chfw_scheduler.stages.command import Commanded, commands
+from chfw_scheduler.stages.command import Commanded, commands, give_counters, has_commands
 from chfw_scheduler.stages.progress import write_back
 from chfw_scheduler.store import ledger, releases
 
@@ -32,15 +32,24 @@ class Respond:
         for release_id in sorted(by_release):
             # A cancel may have to go out again, so the release is shared as for a claim; locks come before rows.
             await releases.share_release(tx, release_id)
-        for release_id, items in sorted(by_release.items()):
-            outgoing += await self._take_in(tx, release_id, batch.partition, items, now)
+        for number, (release_id, items) in enumerate(sorted(by_release.items())):
+            hubs = sorted({item.hub for item in items})
+            rows = await ledger.lock_rows(tx, release_id, batch.partition, hubs, wait=not has_commands(outgoing))
+            outgoing += await self._take_in(tx, release_id, rows, items, now, first=number == 0)
         return Outcome(outgoing)
 
     async def _take_in(
-        self, tx: Tx, release_id: ReleaseId, part: int, items: Sequence[ResponseItem], now: Now
+        self,
+        tx: Tx,
+        release_id: ReleaseId,
+        rows: dict[HubId, Row],
+        items: Sequence[ResponseItem],
+        now: Now,
+        *,
+        first: bool,
     ) -> list[Outgoing]:
+        """Take in the answers of one release; `first`: no counts of another were written in this transaction."""
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
-        rows = await ledger.lock_rows(tx, release_id, part, sorted({item.hub for item in items}))
         at = now()
         facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
@@ -55,8 +64,9 @@ class Respond:
             return []
         again = call_back_again(facts, rollout, at)
         delivered, armed = _arm_at_once(facts, items, rollout, at)
+        decided = await give_counters(tx, facts, again + armed, at, wait=first)
         outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
-        return commands(rollout, again + armed, at) + outgoing
+        return commands(rollout, decided, at) + outgoing
 
 
 def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:

@@ -1,12 +1,15 @@
-"""Where the logs end: how far behind a consumer is, seen from outside."""
+"""Where the logs begin and end: how far behind a consumer is, and whether it can go on, seen from outside."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.closing import ended
+from chfw_common.runtime.kafka.identity import topic_ids
+from chfw_common.runtime.positions import LogState
 from chfw_common.topology import Topic
 
 LIMIT = 10.0
@@ -29,10 +32,24 @@ class EndOffsets:
             raise TransientError(f"the broker cannot be asked: {error}") from error
         return {(tp.topic, tp.partition): end for tp, end in found.items()}
 
+    async def logs(self, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], LogState]:
+        """(topic, partition) -> its log, for the partitions that the cluster has. Raises TransientError."""
+        try:
+            async with asyncio.timeout(LIMIT):
+                consumer = await self._connected()
+                ids = await topic_ids(consumer._client, sorted(wanted))  # noqa: SLF001 - no public way
+                there = [
+                    TopicPartition(t, p) for t, found in wanted.items() if t in ids for p in found if p < ids[t][1]
+                ]
+                begins, ends = await consumer.beginning_offsets(there), await consumer.end_offsets(there)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise TransientError(f"the broker cannot be asked: {error}") from error
+        return {(tp.topic, tp.partition): LogState(ids[tp.topic][0], begins[tp], ends[tp]) for tp in there}
+
     async def close(self) -> None:
         """Close the connection."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await ended(self._consumer.stop())
             self._consumer = None
 
     async def _connected(self) -> AIOKafkaConsumer:
@@ -41,7 +58,7 @@ class EndOffsets:
             try:
                 await consumer.start()
             except BaseException:
-                await consumer.stop()
+                await ended(consumer.stop())
                 raise
             self._consumer = consumer
         return self._consumer

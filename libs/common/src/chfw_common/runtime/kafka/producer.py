@@ -1,14 +1,16 @@
 """The producer behind the outbox: idempotent, acks=all, thrown away after any failure."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kept import Headers
 
 BATCH_BYTES = 128 * 1024
+REQUEST_TIMEOUT_MS = 15_000
+"""How long one request may take: less than the relay waits for a batch."""
 
 
 class KafkaProducer:
@@ -28,18 +30,22 @@ class KafkaProducer:
         return await self._producer.send(topic, value, key, partition=partition, headers=list(headers))  # type: ignore[no-any-return]
 
     async def discard(self) -> None:
-        """Throw the producer away with all it has in flight: what became of that is unknown, the rows stay."""
+        """Throw the producer away with all it has in flight: what became of that is unknown, the rows stay.
+
+        Returns within seconds, also when the broker hangs, and raises nothing of the producer.
+        """
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # The public stop() waits for a flush that may never come, so the sender goes first.
+        # The public stop() waits for a flush that may never come. So the parts are ended one by one: the sender takes
+        # nothing more, what is in flight fails with its connection, then the sender can end.
+        producer._closed = True  # noqa: SLF001
         sender = producer._sender.sender_task  # noqa: SLF001
         if sender is not None:
             sender.cancel()
-            producer._message_accumulator.fail_all(ConnectionError("discarded"))  # noqa: SLF001
-        with contextlib.suppress(TimeoutError, OSError):
-            async with asyncio.timeout(2.0):
-                await producer.stop()
+        await ended(producer.client.close())
+        if sender is not None:
+            await ended(sender)
 
     async def stop(self) -> None:
         """Flush and close."""
@@ -56,11 +62,11 @@ class KafkaProducer:
             max_batch_size=BATCH_BYTES,
             max_request_size=4 * 1024 * 1024,
             linger_ms=2,
-            request_timeout_ms=15_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
             await producer.start()
         except BaseException:
-            await producer.stop()
+            await ended(producer.stop())
             raise
         return producer

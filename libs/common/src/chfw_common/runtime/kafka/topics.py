@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -10,10 +9,10 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.identity import topic_ids
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.topology import TOPICS, Topic
-
-log = structlog.get_logger()
 
 FIRST = 0.2
 """Seconds between the first two tries."""
@@ -61,19 +60,18 @@ async def topics_when_there(bootstrap: str, topics: Iterable[Topic], clock: Cloc
 
     A consumer would not: without its topics it polls for ever and looks well. Raises TopicMismatchError.
     """
-    wanted, backoff = list(topics), Backoff(clock, FIRST)
+    wanted, backoff, waits = list(topics), Backoff(clock, FIRST), Repeated()
     while True:
         client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
             await client.bootstrap()
             await require_topics(client, wanted)
+            waits.over(server=bootstrap)
             return
         except TopicMissingError as error:
-            log.warning(
-                "Kafka is there, but a topic is not yet", action="topics_wait", server=bootstrap, error=str(error)
-            )
+            waits.failed("Kafka is there, but a topic is not yet", action="topics_wait", server=bootstrap, error=error)
         except (KafkaError, OSError) as error:
-            log.warning("Kafka is not there yet", action="broker_waits", server=bootstrap, error=str(error))
+            waits.failed("Kafka is not there yet", action="broker_waits", server=bootstrap, error=error)
         finally:
-            await client.close()
+            await ended(client.close())
         await backoff.wait()

@@ -1,11 +1,14 @@
 -- What the runtime keeps in every service's own schema: positions, outbox, parked records, jobs.
 
 -- The position of this service in each partition it reads: the only one that counts (Kafka's is for lag tools).
+-- `incarnation` counts the logs of a partition: 0, and one more each time a person has accepted another log, whose
+-- offsets count something else.
 create table consumer_offset (
     topic text not null,
     partition int not null,
     topic_id text not null,
     next bigint not null check (next >= 0),
+    incarnation int not null default 0,
     primary key (topic, partition)
 );
 
@@ -13,12 +16,48 @@ create table consumer_offset (
 create table consumed_range (
     topic text not null,
     partition int not null,
+    incarnation int not null default 0,
     first bigint not null,
     beyond bigint not null check (beyond > first),
     applied int not null check (applied >= 0),
     parked int not null check (parked >= 0),
-    primary key (topic, partition, first),
+    primary key (topic, partition, incarnation, first),
     check (applied + parked = beyond - first)
+);
+-- Whether a record of a partition was ever parked: from then on an older word may come after a newer one.
+create index consumed_range_parked on consumed_range (topic, partition) where parked > 0;
+
+-- Offsets [first, beyond) that were stepped over, because the log holds no record there or not any more: control
+-- records of transactions (the service itself saw them), or what a person has decided. Evidence for the same audit.
+create table stepped_over (
+    topic text not null,
+    partition int not null,
+    incarnation int not null,
+    first bigint not null,
+    beyond bigint not null check (beyond > first),
+    kind text not null check (kind in ('control', 'decided')),
+    reason text not null,
+    decided_by text,
+    at timestamptz not null,
+    primary key (topic, partition, incarnation, first),
+    check ((kind = 'decided') = (decided_by is not null))
+);
+
+-- Each decision of a person on a position that could not be read on: what it was, what it became, who, why.
+create table position_decision (
+    id bigint generated always as identity primary key,
+    topic text not null,
+    partition int not null,
+    incarnation_before int not null,
+    topic_id_before text not null,
+    next_before bigint not null,
+    incarnation_after int not null,
+    topic_id_after text not null,
+    next_after bigint not null,
+    found text not null,
+    reason text not null,
+    decided_by text not null,
+    decided_at timestamptz not null
 );
 
 -- How often handling has failed unexpectedly with this offset due; written outside the failed transaction.
@@ -36,6 +75,7 @@ create table parked_record (
     id bigint generated always as identity primary key,
     topic text not null,
     partition int not null,
+    incarnation int not null default 0,
     "offset" bigint not null,
     key bytea,
     value bytea,
@@ -43,7 +83,7 @@ create table parked_record (
     kind text not null check (kind in ('invalid', 'unexpected')),
     error text not null,
     parked_at timestamptz not null,
-    unique (topic, partition, "offset")
+    unique (topic, partition, incarnation, "offset")
 );
 
 -- Events of committed transactions that wait for the relay. Lane 0 is control traffic.
