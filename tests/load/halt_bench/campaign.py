@@ -11,8 +11,8 @@ from tests.load.halt_bench.sabotage import Control
 from tests.load.halt_bench.stand import MAX_SKEW, forwarded_by, standing
 
 Say = Callable[[str], None]
-_BEFORE = 0.2
-"""Seconds before a halt at which a control freezes device-sim: CS06 are then on their way to the edges."""
+_AFTER = 0.05
+"""Seconds from the moment at which a control freezes device-sim to the halt."""
 
 
 async def carry_out(
@@ -58,8 +58,9 @@ def _plain(plan: Plan) -> Plan:
 
 
 def _frozen(plan: Plan, frozen: float) -> Plan:
-    harm_at = max(plan.halt_at - _BEFORE, 0.0)
-    return Plan(plan.number, plan.mode, plan.halt_at, Process.FREEZE_DEVICE_SIM, harm_at, frozen, Edge.CUT_OFF)
+    """Device-sim stands still as soon as the first CS06 has passed an edge: others are then in the middle of it."""
+    process, edge = Process.FREEZE_DEVICE_SIM, Edge.CUT_OFF
+    return Plan(plan.number, plan.mode, _AFTER, process, frozen=frozen, edge=edge, forwarding=True)
 
 
 def told(ran: Ran) -> str:

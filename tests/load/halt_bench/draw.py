@@ -58,7 +58,7 @@ class Edge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. Seconds count from the first claim of a CS06.
+    """One run. Seconds count from the first claim of a CS06, or from the first CS06 that passes an edge (`forwarding`).
 
     `harm_at` may lie before `halt_at` or shortly after it; `frozen` is how long a frozen process stands still.
     """
@@ -71,6 +71,7 @@ class Plan:
     frozen: float = 0.0
     edge: Edge = Edge.SOUND
     region: str = REGIONS[0][0]
+    forwarding: bool = False
 
     @property
     def release_id(self) -> str:

@@ -105,5 +105,6 @@ async def instruct(client: Client, plan: Plan, hubs: Sequence[EstateHub], activa
 
 async def decide(client: Client, plan: Plan, mode: str) -> None:
     """The DCC decides about the release of a run."""
-    body = {"mode": mode, "reason": "The halt campaign.", "confirmed_by": "SEC Panel"}
+    untried = "The halt campaign has no pilot." if mode == "run" else None
+    body = {"mode": mode, "reason": "The campaign.", "confirmed_by": "SEC Panel", "without_pilot": untried}
     await client.post("governance", f"/v1/releases/{plan.release_id}/decisions", body, key=f"{mode}-{plan.release_id}")

@@ -21,6 +21,7 @@ EFFECTIVE_LIMIT = 60.0
 SETTLE_LIMIT = 120.0
 
 _CLAIMED = "select exists (select from scheduler.ledger where release_id = $1 and arm_at is not null)"
+_FORWARDED = "select exists (select from device_sim.device where receipt_release = $1)"
 _EFFECTIVE = "select exists (select from scheduler.decision where release_id = $1 and effective_at is not null)"
 _OPEN = """
 select (select count(*) from device_sim.device where armed_release = $1 or coming_release = $1)
@@ -71,7 +72,8 @@ def contradiction(seen: Observed, heard: Heard) -> str | None:
 
 async def _halt(stand: Stand, plan: Plan) -> None:
     await stand.let_go(plan)
-    await eventually(functools.partial(_holds, stand, _CLAIMED, plan), CLAIM_LIMIT)
+    begins = _FORWARDED if plan.forwarding else _CLAIMED
+    await eventually(functools.partial(_holds, stand, begins, plan), CLAIM_LIMIT)
     begun = time.monotonic()
 
     async def halt() -> None:
