@@ -85,7 +85,7 @@ async def test_nothing_stops_for_good_on_the_word_of_a_blank(published: Publishe
     for blank in BLANKS:
         for mode in ("stop", "run"):
             body = {"mode": mode, "reason": "so it is", "confirmed_by": blank}
-            answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f"{mode}-1"})
+            answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f'"{mode}-1"'})
             assert answer.json()["code"] == "invalid_request", blank
     rows = await published.stand.fetch("select confirmed_by from decision where release_id = $1", RELEASE)
     assert rows == [("the Panel",)]

@@ -28,7 +28,7 @@ async def ask(published: Published, route: str, query: list[tuple[str, str]]) ->
     """Call a route as its plain use does, with another query."""
     use = USES[published.name][route]
     method, _, path = route.partition(" ")
-    headers = {"Authorization": f"Bearer {published.token(use.role)}", "Idempotency-Key": "another"}
+    headers = {"Authorization": f"Bearer {published.token(use.role)}", "Idempotency-Key": '"another"'}
     url = path.format_map(published.known)
     params = httpx2.QueryParams([*query])
     answer = await published.stand.client.request(method, url, params=params, json=use.body, headers=headers)
