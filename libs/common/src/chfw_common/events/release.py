@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from chfw_common.events.base import Code, Event, Part, UtcInstant
 from chfw_common.events.waves import StatedWaves
+from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 
@@ -25,6 +26,18 @@ class CplEntry(Part):
     predecessors: tuple[Code, ...] = ()
     gbcs_versions: tuple[str, ...] = ()
     state: CplState = "Active"
+
+    @property
+    def image(self) -> Image:
+        """What of it hubs are compared with."""
+        return Image(
+            manufacturer=self.manufacturer,
+            model=self.model,
+            hardware=frozenset(self.hardware),
+            firmware=self.firmware,
+            predecessors=frozenset(self.predecessors),
+            gbcs_versions=frozenset(self.gbcs_versions),
+        )
 
 
 class ReleaseNotified(Event):

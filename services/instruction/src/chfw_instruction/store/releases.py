@@ -19,20 +19,12 @@ _ACTIVE = "Active"
 async def save_notice(tx: Tx, notice: ReleaseNotified) -> None:
     """Keep a notice unless a newer version is known."""
     cpl = notice.cpl
-    image = Image(
-        manufacturer=cpl.manufacturer,
-        model=cpl.model,
-        hardware=frozenset(cpl.hardware),
-        firmware=cpl.firmware,
-        predecessors=frozenset(cpl.predecessors),
-        gbcs_versions=frozenset(cpl.gbcs_versions),
-    )
     active = cpl.state == _ACTIVE
     await tx.execute(
         SQL["save_notice"],
         notice.release_id,
         notice.version,
-        image_to_json(image),
+        image_to_json(cpl.image),
         active,
         notice.rule,
         notice.automatic_date,

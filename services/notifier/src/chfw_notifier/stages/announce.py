@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from chfw_common.events.release import CplEntry, Priority, ReleaseKind, ReleaseNotified, Severity
-from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import Mode, Rule
@@ -112,15 +111,7 @@ async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answ
 
 async def _fit(tx: Tx, cpl: CplEntry) -> Fit:
     """How many hubs an entry of the CPL fits, as the inventory is now."""
-    image = Image(
-        manufacturer=cpl.manufacturer,
-        model=cpl.model,
-        hardware=frozenset(cpl.hardware),
-        firmware=cpl.firmware,
-        predecessors=frozenset(cpl.predecessors),
-        gbcs_versions=frozenset(cpl.gbcs_versions),
-    )
-    return fit(image, await smi.kinds_of_model(tx, image.manufacturer, image.model))
+    return fit(cpl.image, await smi.kinds_of_model(tx, cpl.manufacturer, cpl.model))
 
 
 def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:
