@@ -21,13 +21,14 @@ async def follow(service: Service, database: Database, clock: Clock, metrics: Me
     while True:
         try:
             async with transient_as_error(), database.transaction() as tx:
-                await _read(tx, service, metrics, clock.now())
+                await read(tx, service, metrics, clock.now())
         except TransientError as error:
             log.warning("gauges cannot be read now", action="gauges_wait", error=str(error))
         await clock.machine_sleep(EVERY)
 
 
-async def _read(tx: Tx, service: Service, metrics: Metrics, now: Instant) -> None:
+async def read(tx: Tx, service: Service, metrics: Metrics, now: Instant) -> None:
+    """Set the gauges and alarms of the runtime and of the service to what Postgres says."""
     rows = await tx.fetch(
         "select lane, count(*) as n, min(written_at) as oldest from outbox group by lane order by lane"
     )
@@ -36,6 +37,12 @@ async def _read(tx: Tx, service: Service, metrics: Metrics, now: Instant) -> Non
     oldest = min((row["oldest"] for row in rows), default=None)
     age = (machine_now() - oldest).total_seconds() if oldest else 0.0
     metrics.read("chfw_outbox_age_seconds", [((), age)])
+    held = dict(await tx.fetch("select lane, count(*) from held_partition group by lane"))
+    metrics.read("chfw_held_partitions", [((str(lane),), held.get(lane, 0)) for lane in LANES])
+    metrics.alarm("held_partition", on=bool(held))
+    unsent = await tx.fetchval("select count(*) from parked_event")
+    metrics.read("chfw_parked_events", [((), unsent)])
+    metrics.alarm("parked_event", on=unsent > 0)
     parked = await tx.fetch("select topic, count(*) as n from parked_record group by topic order by topic")
     found = {row["topic"]: row["n"] for row in parked}
     metrics.read("chfw_parked_records", [((t.name,), found.get(t.name, 0)) for t in service.consumes])

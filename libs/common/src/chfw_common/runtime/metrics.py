@@ -6,12 +6,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position",)
-"""What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on."""
+ALARMS = ("position", "parked_event", "held_partition")
+"""What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on; `parked_event`, an event that the
+broker refuses; `held_partition`, a partition that cannot be written."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
     "chfw_outbox_age_seconds": ("Machine age of the oldest event that waits for the relay", ()),
+    "chfw_parked_events": ("Events that the broker refuses and that wait for a person", ()),
+    "chfw_held_partitions": ("Partitions that cannot be written, per lane", ("lane",)),
     "chfw_parked_records": ("Records that wait for a person", ("topic",)),
     "chfw_jobs_open": ("Jobs that are not done", ()),
     "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),

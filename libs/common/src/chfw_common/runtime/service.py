@@ -67,15 +67,24 @@ class Batch(Generic[EventT]):
         return tuple(message.event for message in self.messages)
 
 
+EVENT_BYTES = 1_000_000
+"""The most bytes of an event as JSON. A broker takes 1,048,588 for a record with its key and headers, unless it is told
+otherwise (`message.max.bytes`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event to be published when the transaction commits; `lane` only where it is not the topic's own."""
+    """An event to be published when the transaction commits.
+
+    `lane` only where it is not the topic's own; `payload` only when the event has been written as JSON already.
+    """
 
     topic: Topic
     key: bytes
     partition: int
     event: Event
     lane: int | None = None
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +211,27 @@ def hub_events(
 ) -> list[Outgoing]:
     """Chunks of at most 500 hubs of one partition. A row is (partition, hub, what the event says of the hub).
 
-    Rows keep their order within a partition; the key of a chunk is that of its first hub.
+    Rows keep their order within a partition; the key of a chunk is that of its first hub. A chunk whose event would be
+    too large is cut in halves.
     """
     by_partition: dict[int, list[tuple[HubId, ItemT]]] = {}
     for partition, hub, item in rows:
         by_partition.setdefault(partition, []).append((hub, item))
     return [
-        Outgoing(topic, hub_key(chunk[0][0]), partition, make(tuple(item for _, item in chunk)), lane)
+        Outgoing(topic, hub_key(part[0][0]), partition, event, lane, payload)
         for partition, items in sorted(by_partition.items(), key=lambda entry: entry[0])
         for chunk in in_chunks(items)
+        for part, event, payload in _small_enough(chunk, make)
     ]
+
+
+def _small_enough(
+    chunk: Sequence[tuple[HubId, ItemT]], make: Callable[[tuple[ItemT, ...]], Event]
+) -> list[tuple[Sequence[tuple[HubId, ItemT]], Event, bytes]]:
+    """The event of a chunk with its JSON, or the events of its halves."""
+    event = make(tuple(item for _, item in chunk))
+    payload = event.model_dump_json().encode()
+    if len(payload) <= EVENT_BYTES or len(chunk) == 1:
+        return [(chunk, event, payload)]
+    middle = len(chunk) // 2
+    return _small_enough(chunk[:middle], make) + _small_enough(chunk[middle:], make)

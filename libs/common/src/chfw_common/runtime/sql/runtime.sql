@@ -63,6 +63,36 @@ create table outbox (
 alter table outbox alter column payload set storage external;
 create index outbox_lane on outbox (lane, id);
 
+-- Events that the broker refuses, whole, until a person sends them again or drops them. Later events of the key go on.
+create table parked_event (
+    id bigint generated always as identity primary key,
+    lane smallint not null,
+    topic text not null,
+    partition int not null,
+    key bytea not null,
+    event_id uuid not null,
+    event_type text not null,
+    event_time timestamptz not null,
+    payload bytea not null,
+    written_at timestamptz not null,
+    error text not null,
+    parked_at timestamptz not null
+);
+
+-- Partitions that could not be written: the lane passes them by, and their events are tried apart from it.
+create table held_partition (
+    id bigint generated always as identity primary key,
+    lane smallint not null,
+    topic text not null,
+    partition int not null,
+    error text not null,
+    refused boolean not null,
+    tries int not null,
+    held_at timestamptz not null,
+    next_try_at timestamptz not null,
+    unique (lane, topic, partition)
+);
+
 -- Counts the calls of each tick, so that the ids of the events of a call are its own.
 create table tick_call (
     tick text primary key,
