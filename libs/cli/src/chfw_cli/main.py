@@ -2,7 +2,7 @@
 
 import typer
 
-from chfw_cli.commands import parked
+from chfw_cli.commands import parked, unsent
 from chfw_cli.commands.demo import demo
 from chfw_cli.commands.doctor import doctor
 from chfw_cli.commands.down import down
@@ -32,6 +32,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(parked.app, name="parked")
+app.add_typer(unsent.app, name="unsent")
 
 if __name__ == "__main__":
     app()
