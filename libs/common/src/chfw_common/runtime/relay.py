@@ -72,6 +72,11 @@ class Relay:
         self.held = asyncio.Event()
         """Set when a partition was held: it may be a matter of a moment."""
 
+    @property
+    def floor(self) -> int:
+        """The id from which on the relay looks."""
+        return self._floor.id
+
     async def relay_once(self, sent_at: Instant | None = None) -> int:
         """Take out up to 500 events in the order of their ids and send them; says how many left.
 

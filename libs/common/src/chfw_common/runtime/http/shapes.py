@@ -11,5 +11,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+REGION_LENGTH = 60
+"""The most characters of the name of a region, wherever it is stated."""
 Written = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 """Text without the NUL that Postgres cannot hold. Each use says how long it may be."""
