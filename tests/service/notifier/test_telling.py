@@ -139,9 +139,9 @@ async def test_refusals_of_a_notice(stand: Stand) -> None:
 
 async def test_the_longest_notice_is_an_event_that_may_be_sent(stand: Stand) -> None:
     text, texts = "\x01" * 200, ["\x01" * 200] * 200
-    cpl = {name: text for name in ("manufacturer", "model", "firmware")} | {
-        name: texts for name in ("hardware", "predecessors", "gbcs_versions")
-    }
+    cpl = dict.fromkeys(("manufacturer", "model", "firmware"), text) | dict.fromkeys(
+        ("hardware", "predecessors", "gbcs_versions"), texts
+    )
     answer = await announce(stand, cpl={**BODY["cpl"], **cpl}, note_reference=text, waves=longest_waves())
     assert answer.status_code == 201
     ((size,),) = await stand.fetch("select length(payload) from outbox")

@@ -106,9 +106,7 @@ def of_partition(topic: Topic, partition: int, numbers: Iterable[int]) -> list[i
 
 
 async def both_run(stand: "Stand", relay: Relay, apart: HeldPartitions) -> None:
-    await asyncio.gather(
-        run_relay(relay, asyncio.Event(), RealClock(), IDLE), run_held(apart, relay.held, RealClock())
-    )
+    await asyncio.gather(run_relay(relay, asyncio.Event(), RealClock(), IDLE), run_held(apart, relay.held, RealClock()))
 
 
 @pytest.mark.parametrize("blocks", [False, True])
@@ -166,9 +164,7 @@ async def test_a_backlog_of_a_partition_that_is_away_hides_no_other(
     assert list(dict.fromkeys(await numbers_in(stand, stand.topic, 2))) == backlog
 
 
-async def test_a_broker_that_is_away_altogether_holds_nothing(
-    stand: "Stand", monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_broker_that_is_away_altogether_holds_nothing(stand: "Stand", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "GRACE", timedelta(milliseconds=50))
     monkeypatch.setattr(sending, "SEND_TIMEOUT", timedelta(milliseconds=100))
     producer = Meddler(stand.broker.producer(), range(4))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from chfw_common.runtime.clock import stopwatch
 
-LOOK_BACK = 60.0
+LOOK_BACK = 600.0
 """Seconds after which a relay looks from the beginning: what it passed by by some mistake waits no longer."""
 
 

@@ -43,6 +43,9 @@ async def read(tx: Tx, service: Service, metrics: Metrics, now: Instant) -> None
     unsent = await tx.fetchval("select count(*) from parked_event")
     metrics.read("chfw_parked_events", [((), unsent)])
     metrics.alarm("parked_event", on=unsent > 0)
+    aside = await tx.fetch("select tick, count(*) as n from set_aside group by tick order by tick")
+    metrics.read("chfw_set_aside", [((row["tick"],), row["n"]) for row in aside])
+    metrics.alarm("set_aside", on=bool(aside))
     parked = await tx.fetch("select topic, count(*) as n from parked_record group by topic order by topic")
     found = {row["topic"]: row["n"] for row in parked}
     metrics.read("chfw_parked_records", [((t.name,), found.get(t.name, 0)) for t in service.consumes])

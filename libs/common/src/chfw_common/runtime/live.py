@@ -32,6 +32,7 @@ from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
 from chfw_common.runtime.opening import current_when_there, open_when_there, pace_when_there, place_of
 from chfw_common.runtime.outbox import Wake
+from chfw_common.runtime.pieces import follow_wishes
 from chfw_common.runtime.process import run_process
 from chfw_common.runtime.relay import Relay, run_relay
 from chfw_common.runtime.service import Service, Source
@@ -127,6 +128,7 @@ class LiveService:
         runners = {urgent: TickRunner(service, control if urgent else bulk, self._metrics) for urgent in (False, True)}
         for tick in service.ticks:
             self._spawn(f"tick {tick.name}", run_tick(runners[tick.urgent], tick, clock, self._wake))
+        self._spawn("set aside", follow_wishes(bulk, service.ticks, clock))
         self._spawn("gauges", gauges.follow(service, bulk, clock, self._metrics))
         self._spawn("http", self._serve(bulk, clock))
 

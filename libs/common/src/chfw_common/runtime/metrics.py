@@ -6,9 +6,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position", "parked_event", "held_partition")
+ALARMS = ("position", "parked_event", "held_partition", "tick", "set_aside")
 """What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on; `parked_event`, an event that the
-broker refuses; `held_partition`, a partition that cannot be written."""
+broker refuses; `held_partition`, a partition that cannot be written; `tick`, a tick that fails; `set_aside`, work that
+failed again and again."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
@@ -16,6 +17,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_parked_events": ("Events that the broker refuses and that wait for a person", ()),
     "chfw_held_partitions": ("Partitions that cannot be written, per lane", ("lane",)),
     "chfw_parked_records": ("Records that wait for a person", ("topic",)),
+    "chfw_set_aside": ("Work that failed again and again and waits for a person, per tick", ("tick",)),
     "chfw_jobs_open": ("Jobs that are not done", ()),
     "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),
     "chfw_rollout_anomalies": ("Facts that contradicted each other, per release", ("rollout",)),
@@ -48,6 +50,7 @@ class Metrics:
         self._info = Gauge("chfw_service_info", "Always 1", ("service",), registry=registry)
         self._gauges = {name: Gauge(name, text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
         self._info.labels(service).set(1)
+        self._failing: set[str] = set()
         for name in names:
             for outcome in ("applied", "parked"):
                 self._records.labels(name, outcome)
@@ -78,6 +81,12 @@ class Metrics:
         """A tick was called."""
         self._ticks.labels(tick).inc()
         self._tick_seconds.labels(tick).observe(seconds)
+
+    def tick_fails(self, tick: str, *, on: bool) -> None:
+        """A tick fails unexpectedly, or does no longer. The alarm is on while any does."""
+        if on != (tick in self._failing):
+            (self._failing.add if on else self._failing.discard)(tick)
+            self.alarm("tick", on=bool(self._failing))
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

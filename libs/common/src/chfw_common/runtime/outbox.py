@@ -49,7 +49,7 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
             out.key,
             envelope.event_id(cause, out.topic.name, out.key, ordinal),
             out.event.TYPE,
-            _payload(out),
+            payload_of(out),
         )
         for ordinal, (lane, out) in enumerate(zip(lanes, outgoing, strict=True))
     )
@@ -57,7 +57,8 @@ async def write_outbox(tx: Tx, outgoing: Sequence[Outgoing], cause: str, now: In
     return frozenset(lanes)
 
 
-def _payload(out: Outgoing) -> bytes:
+def payload_of(out: Outgoing) -> bytes:
+    """The event as JSON. Raises EventTooLargeError."""
     payload = out.payload or out.event.model_dump_json().encode()
     if len(payload) > EVENT_BYTES:
         raise EventTooLargeError(

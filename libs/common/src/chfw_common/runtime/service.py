@@ -17,7 +17,7 @@ from chfw_common.events.base import Event
 from chfw_common.kernel.ids import HubId, ReleaseId, hub_key
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.kept import Headers
-from chfw_common.topology import Topic, in_chunks, partition_of_release
+from chfw_common.topology import CHUNK, Topic, in_chunks, partition_of_release
 
 Tx: TypeAlias = "asyncpg.Connection[Any]"
 """An open transaction of the service's own database role."""
@@ -143,13 +143,39 @@ class Consume:
     max_weight: int = 2_000
 
 
+Work: TypeAlias = dict[str, Any]
+"""What a piece of a tick's work is found by: a release and a hub, a job. JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Work that is due and was taken, locked: each piece by name, and what is to be done with all of them."""
+
+    work: Sequence[Work]
+    act: Callable[[], Awaitable[Sequence[Outgoing]]]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A tick in pieces. `take` takes at most so many that are due; None: there is nothing.
+
+    `put_off` moves the instant at which a piece is due: far away when it is set aside, to now when a person wants it
+    tried again. A piece that is no longer there, or has nothing due, is left as it is.
+    """
+
+    take: Callable[[Tx, Now, int], Awaitable[Taken | None]]
+    put_off: Callable[[Tx, Work, Instant], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
 
     One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. A call that asks for more is
     followed by another without a look, and after a look another process may be quicker: `run` does nothing where
-    nothing is due. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
+    nothing is due. `pieces`: how to run it piece by piece when a piece fails again and again; `due_tick` makes such a
+    tick. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
     calls that follow each other at once, so that what they lead to elsewhere does not slow them down; its own look,
     four times a second, bounds the delay. `urgent`: it runs on the connections of control traffic.
     """
@@ -160,6 +186,25 @@ class Tick:
     every: timedelta = timedelta(milliseconds=100)
     relays_last: bool = False
     urgent: bool = False
+    pieces: "Pieces | None" = None
+
+
+def due_tick(
+    name: str,
+    pieces: Pieces,
+    next_due: Callable[[Tx, Instant], Awaitable[Instant | None]],
+    *,
+    limit: int = CHUNK,
+    relays_last: bool = False,
+    urgent: bool = False,
+) -> Tick:
+    """A tick that takes what is due, at most `limit` pieces a call, and can do with one that fails again and again."""
+
+    async def run(tx: Tx, now: Now) -> TickResult:
+        taken = await pieces.take(tx, now, limit)
+        return TickResult() if taken is None else TickResult(await taken.act(), taken.more)
+
+    return Tick(name, run, next_due, relays_last=relays_last, urgent=urgent, pieces=pieces)
 
 
 @dataclass(frozen=True, slots=True)

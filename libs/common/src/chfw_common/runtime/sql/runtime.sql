@@ -106,13 +106,32 @@ create table job (
     name text not null,
     args jsonb not null,
     cursor jsonb not null,
-    state text not null check (state in ('open', 'done')),
+    state text not null check (state in ('open', 'done', 'set_aside')),
     steps int not null default 0,
     created_at timestamptz not null,
     done_at timestamptz,
     unique (kind, name)
 );
 create index job_open on job (id) where state = 'open';
+
+-- How often a tick has failed unexpectedly since it last succeeded; written outside the failed transaction.
+create table tick_failure (
+    tick text primary key,
+    failures int not null,
+    error text not null
+);
+
+-- Work that fails again and again and was put off, so that the rest of its tick goes on: a hub of a tick, a job. A person
+-- mends the reason and asks for a retry.
+create table set_aside (
+    id bigint generated always as identity primary key,
+    tick text not null,
+    work jsonb not null,
+    error text not null,
+    set_aside_at timestamptz not null,
+    retry boolean not null default false,
+    unique (tick, work)
+);
 
 -- How the schema came to be: the baseline and each migration, with the checksum of its text.
 create table schema_migration (
