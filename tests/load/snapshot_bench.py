@@ -2,8 +2,8 @@
 
 usage: python -m tests.load.snapshot_bench [--minutes 10] [--rate 1000]
 
-A Postgres of its own with durable commits. Events are written and relayed at the rate all the time; every tenth batch is
-taken by a relay that looks from the beginning of the lane, as it did before it had a floor.
+A Postgres of its own with durable commits. Events are written and relayed at the rate all the time. A relay that looks
+from the beginning of the lane, as it did before it had a floor, takes every tenth batch.
 """
 
 import argparse

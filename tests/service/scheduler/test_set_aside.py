@@ -6,6 +6,7 @@ import pytest
 
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.pieces import try_again
+from chfw_scheduler.domain.act import claim_if_due, pass_time
 from chfw_scheduler.stages import claim, decide, watch
 from tests.service.scheduler.stand import HOUR, Stand, hubs_of, instruction
 from tests.support.release import DAY, RELEASE
@@ -29,7 +30,7 @@ async def test_a_hub_that_cannot_be_claimed(stand: Stand, monkeypatch: pytest.Mo
     await stand.enrolled(hubs)
     await stand.instruct(instruction("elec", hubs))
     await stand.decide(1, Mode.RUN)
-    rule = claim.claim_if_due
+    rule = claim_if_due
 
     def broken(facts: Any, *rest: Any) -> Any:
         if facts.hub == hubs[2]:
@@ -54,7 +55,7 @@ async def test_a_hub_that_cannot_be_claimed(stand: Stand, monkeypatch: pytest.Mo
 async def test_a_hub_for_which_time_cannot_pass(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     hubs = hubs_of(3, 5)
     await stand.armed(hubs)
-    rule = watch.pass_time
+    rule = pass_time
 
     def broken(facts: Any, *rest: Any) -> Any:
         if facts.hub == hubs[0]:
@@ -67,9 +68,7 @@ async def test_a_hub_for_which_time_cannot_pass(stand: Stand, monkeypatch: pytes
     await stand.tick("watch")
     states = dict(await stand.fetch("select hub, state from ledger"))
     assert {hub for hub, state in states.items() if state == "silent"} == {*hubs} - {hubs[0]}
-    assert await stand.fetch("select work from set_aside") == [
-        ({"release_id": RELEASE, "part": 3, "hub": hubs[0]},)
-    ]
+    assert await stand.fetch("select work from set_aside") == [({"release_id": RELEASE, "part": 3, "hub": hubs[0]},)]
     monkeypatch.setattr(watch, "pass_time", rule)
     await wanted_again(stand)
     await stand.tick("watch")
@@ -116,4 +115,3 @@ async def test_what_is_new_of_a_hub_that_was_set_aside_makes_it_due_again(
     await stand.instruct(instruction("elec", hubs, seq=2))
     await stand.tick("claim")
     assert await stand.distributed() == [hub]
-

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
-from chfw_common.runtime import sending
+from chfw_common.runtime import gauges, sending
 from chfw_common.runtime.clock import RealClock, machine_now
 from chfw_common.runtime.errors import EventTooLargeError, TransientError
 from chfw_common.runtime.held import HeldPartitions, run_held
@@ -17,7 +17,7 @@ from chfw_common.runtime.kept import Headers
 from chfw_common.runtime.outbox import write_outbox
 from chfw_common.runtime.relay import Relay, run_relay
 from chfw_common.runtime.sending import Producer
-from chfw_common.runtime.service import EVENT_BYTES, Outgoing
+from chfw_common.runtime.service import EVENT_BYTES, Outgoing, Service
 from chfw_common.topology import BULK_LANE, CONTROL_LANE, Topic
 from tests.support.toy import NAME, ToyHappened, emitted, key_of
 from tests.support.waiting import eventually, running
@@ -60,6 +60,10 @@ class Meddler:
     async def discard(self) -> None:
         """Pass on."""
         await self._producer.discard()
+
+
+def wait_less(monkeypatch: pytest.MonkeyPatch, *, timeout: timedelta, grace: timedelta) -> None:
+    monkeypatch.setitem(sending.PATIENCE, BULK_LANE, sending.Patience(timeout, grace))
 
 
 def held(stand: "Stand", producer: Producer, lane: int = BULK_LANE) -> HeldPartitions:
@@ -105,7 +109,7 @@ def of_partition(topic: Topic, partition: int, numbers: Iterable[int]) -> list[i
     return [n for n in numbers if emitted(topic, n).partition == partition]
 
 
-async def both_run(stand: "Stand", relay: Relay, apart: HeldPartitions) -> None:
+async def both_run(relay: Relay, apart: HeldPartitions) -> None:
     await asyncio.gather(run_relay(relay, asyncio.Event(), RealClock(), IDLE), run_held(apart, relay.held, RealClock()))
 
 
@@ -114,8 +118,7 @@ async def test_a_partition_that_cannot_be_written_stops_no_other(
     stand: "Stand", monkeypatch: pytest.MonkeyPatch, blocks: bool
 ) -> None:
     """The others of its lane go on, what was written meanwhile too; then its own events come, each in its order."""
-    monkeypatch.setattr(sending, "GRACE", timedelta(seconds=1))
-    monkeypatch.setattr(sending, "SEND_TIMEOUT", timedelta(seconds=3))
+    wait_less(monkeypatch, timeout=timedelta(seconds=3), grace=timedelta(seconds=1))
     first, second = (Meddler(stand.broker.producer(), {2}, blocks=blocks) for _ in range(2))
     relay, apart = stand.relay(BULK_LANE, first), held(stand, second)
     before, during = range(100), range(100, 700)
@@ -127,7 +130,7 @@ async def test_a_partition_that_cannot_be_written_stops_no_other(
             of_partition(stand.topic, 1, [*before, *during])
         )
 
-    async with running(both_run(stand, relay, apart)):
+    async with running(both_run(relay, apart)):
         await write(stand, during)
         await eventually(only_the_held_wait)
         assert await stand.fetch("select topic, partition from held_partition") == [(stand.topic.name, 2)]
@@ -146,8 +149,7 @@ async def test_a_backlog_of_a_partition_that_is_away_hides_no_other(
     stand: "Stand", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More events of it wait than one batch takes, so nothing in the batch shows that the broker is there."""
-    monkeypatch.setattr(sending, "GRACE", timedelta(milliseconds=100))
-    monkeypatch.setattr(sending, "SEND_TIMEOUT", timedelta(milliseconds=200))
+    wait_less(monkeypatch, timeout=timedelta(milliseconds=200), grace=timedelta(milliseconds=100))
     producer = Meddler(stand.broker.producer(), {2})
     relay = stand.relay(BULK_LANE, producer)
     backlog, others = of_partition(stand.topic, 2, range(4_000))[:700], of_partition(stand.topic, 1, range(100))
@@ -157,7 +159,7 @@ async def test_a_backlog_of_a_partition_that_is_away_hides_no_other(
     async def others_are_out() -> bool:
         return len(await numbers_in(stand, stand.topic, 1)) == len(others)
 
-    async with running(both_run(stand, relay, held(stand, producer))):
+    async with running(both_run(relay, held(stand, producer))):
         await eventually(others_are_out)
         producer.away.clear()
         await eventually(lambda: empty(stand))
@@ -165,8 +167,7 @@ async def test_a_backlog_of_a_partition_that_is_away_hides_no_other(
 
 
 async def test_a_broker_that_is_away_altogether_holds_nothing(stand: "Stand", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "GRACE", timedelta(milliseconds=50))
-    monkeypatch.setattr(sending, "SEND_TIMEOUT", timedelta(milliseconds=100))
+    wait_less(monkeypatch, timeout=timedelta(milliseconds=100), grace=timedelta(milliseconds=50))
     producer = Meddler(stand.broker.producer(), range(4))
     relay = stand.relay(BULK_LANE, producer)
     await write(stand, range(40))
@@ -191,7 +192,7 @@ async def test_an_event_too_large_for_the_broker_is_parked_and_later_ones_leave(
     await write(stand, range(20), control)
     await write_raw(stand, control, 20, 1_200_000)
     await write(stand, range(20, 40), control)
-    async with running(both_run(stand, relay, apart)):
+    async with running(both_run(relay, apart)):
         await eventually(lambda: empty(stand))
         await write(stand, range(40, 60), control)
         await eventually(lambda: empty(stand))
@@ -210,7 +211,7 @@ async def test_an_event_that_cannot_be_handed_over_is_parked_after_three_tries(s
     relay, apart = stand.relay(BULK_LANE, producer), held(stand, stand.broker.producer())
     await write(stand, range(10))
     await write_raw(stand, stand.topic, 10, 10, partition=17)
-    async with running(both_run(stand, relay, apart)):
+    async with running(both_run(relay, apart)):
         await eventually(lambda: empty(stand))
     assert await stand.fetch("select partition from parked_event") == [(17,)]
     found = [n for partition in range(4) for n in await numbers_in(stand, stand.topic, partition)]
@@ -223,11 +224,14 @@ async def test_an_event_beyond_the_limit_is_never_written(stand: "Stand") -> Non
     class Wordy(ToyHappened):
         text: str
 
-    big = Wordy(n=1, text="x" * EVENT_BYTES)
-    with pytest.raises(EventTooLargeError):
+    async def happen() -> None:
         async with stand.database.transaction() as tx:
             await tx.execute("insert into tally values (1, 1)")
+            big = Wordy(n=1, text="x" * EVENT_BYTES)
             await write_outbox(tx, [Outgoing(stand.topic, key_of(0, 4), 0, big)], "a test", machine_now())
+
+    with pytest.raises(EventTooLargeError):
+        await happen()
     assert await waiting(stand) == 0
     assert await stand.tally() == {}
 
@@ -240,9 +244,6 @@ async def test_the_largest_event_that_is_allowed_leaves(stand: "Stand") -> None:
 
 
 async def test_alarms_say_what_waits_for_a_person(stand: "Stand") -> None:
-    from chfw_common.runtime import gauges  # noqa: PLC0415
-    from chfw_common.runtime.service import Service  # noqa: PLC0415
-
     def alarms() -> list[float | None]:
         return [
             stand.metrics.registry.get_sample_value("chfw_alarm", {"kind": kind})

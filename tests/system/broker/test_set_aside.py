@@ -104,7 +104,7 @@ async def test_the_hub_that_fails_is_set_aside_and_the_others_act(toy_database: 
     await make_due(toy_database, range(130))
 
     async def rest_acted() -> bool:
-        return (await fetch(toy_database, "select count(*) from due where at < '9999-01-01'"))[0][0] == 0
+        return await fetch(toy_database, "select count(*) from due where at < '9999-01-01'") == [(0,)]
 
     async with running(run_tick(runner(toy_database, hubs.tick), hubs.tick, RealClock(), Wake())):
         await eventually(rest_acted)
@@ -136,7 +136,7 @@ async def test_what_is_set_aside_acts_once_a_person_wants_it(toy_database: Datab
     tick = hubs.tick
 
     async def acted(numbers: int) -> bool:
-        return (await fetch(toy_database, "select count(*) from tally"))[0][0] == numbers
+        return await fetch(toy_database, "select count(*) from tally") == [(numbers,)]
 
     async with running(run_tick(runner(toy_database, tick), tick, RealClock(), Wake())):
         await eventually(lambda: acted(9))

@@ -1,6 +1,6 @@
 """Records that services have parked: look at them, hand them in again, drop them.
 
-Several services may have parked one record. It is one record all the same: what is published again, all its readers get.
+Several services may have parked one record. It is one record all the same: all its readers get what is published again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -93,14 +93,12 @@ async def retry(connection: Any, bootstrap: str, records: Sequence[ParkedRecord]
     next call publishes one a second time, which every handler absorbs.
     """
     producer = KafkaProducer(bootstrap, "chfw-parked")
-    published = []
     try:
-        for record in records:
-            if record.may_be_published and await _publish(connection, producer, record):
-                published.append(record)
+        return [
+            record for record in records if record.may_be_published and await _publish(connection, producer, record)
+        ]
     finally:
         await producer.stop()
-    return published
 
 
 async def drop(connection: Any, records: Sequence[ParkedRecord]) -> None:
@@ -134,16 +132,20 @@ def _records(copies: Iterable[tuple[str, Any]], chosen: set[tuple[str, str, int,
     for service, row in copies:
         what = (row["topic"], row["partition"], row["offset"], row["key"], row["value"], row["headers"])
         found.setdefault(what, []).append((service, row))
-    records = [
-        ParkedRecord(
-            *what[:5],
-            headers=kept_headers(orjson.loads(what[5])),
-            copies=tuple(
-                Copy(service, row["id"], row["kind"], row["error"], row["parked_at"], (service, *what[:3]) in chosen)
-                for service, row in rows
-            ),
+    records = []
+    for (topic, partition, offset, key, value, headers), rows in found.items():
+        copies_of = tuple(
+            Copy(
+                service=service,
+                id=row["id"],
+                kind=row["kind"],
+                error=row["error"],
+                parked_at=row["parked_at"],
+                chosen=(service, topic, partition, offset) in chosen,
+            )
+            for service, row in rows
         )
-        for what, rows in found.items()
-    ]
+        kept = kept_headers(orjson.loads(headers))
+        records.append(ParkedRecord(topic, partition, offset, key, value, kept, copies_of))
     records.sort(key=lambda record: (min(copy.parked_at for copy in record.copies), record.offset))
     return [record for record in records if any(copy.chosen for copy in record.copies)]

@@ -1,7 +1,7 @@
 """Held partitions: those that could not be written while others could. Their events are tried apart from the lane.
 
-An event that is refused, alone, is parked with the reason: in Postgres, until a person sends it again or drops it. Later
-events go on, those of its key too: a stop must not wait for a mistake.
+An event that is refused when it is sent alone is parked with the reason: in Postgres, until a person sends it again or
+drops it. Later events go on, those of its key too: a stop must not wait for a mistake.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""What a record may carry and Postgres cannot keep as it stands: NUL in a text, headers without a value, names of headers
-that are not UTF-8."""
+"""What a record may carry and Postgres cannot keep as it stands: NUL in a text, headers without a value, names that are
+not UTF-8."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias

@@ -120,7 +120,7 @@ class LiveService:
         return bulk, control, paced
 
     def _start_all(self, bulk: Database, control: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
-        service, settings = self._service, self._settings
+        service = self._service
         for lane in LANES:
             self._start_relay(lane, control if lane == CONTROL_LANE else bulk, clock, stack)
         for kind, database in ((Source.BULK, bulk), (Source.CONTROL, control), (Source.FAUST, bulk)):

@@ -7,9 +7,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from chfw_common.topology import LANES, Topic
 
 ALARMS = ("position", "parked_event", "held_partition", "tick", "set_aside")
-"""What `chfw_alarm` can be raised for: `position`, a partition that cannot be read on; `parked_event`, an event that the
-broker refuses; `held_partition`, a partition that cannot be written; `tick`, a tick that fails; `set_aside`, work that
-failed again and again."""
+"""What `chfw_alarm` can be raised for.
+
+`position`: a partition that cannot be read on. `parked_event`: an event that the broker refuses. `held_partition`: a
+partition that cannot be written. `tick`: a tick that fails. `set_aside`: work that failed again and again.
+"""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),

@@ -16,11 +16,10 @@ from chfw_common.runtime.transient import is_transient
 from chfw_common.topology import BULK_LANE, CONTROL_LANE
 
 
-
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a batch waits: `timeout` for a broker that acknowledges nothing, `grace` for the partitions that are late
-    when others have been acknowledged."""
+    """How long a batch waits: `timeout` for a broker that acknowledges nothing, `grace` for late partitions when others
+    have been acknowledged."""
 
     timeout: timedelta
     grace: timedelta

@@ -71,11 +71,11 @@ class AnyHeaderNames:
 
     def size_in_bytes(self) -> int:
         """The bytes fetched."""
-        return self._records.size_in_bytes()
+        return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
         """Whether another whole batch is there."""
-        return self._records.has_next()
+        return bool(self._records.has_next())
 
     def next_batch(self) -> _Batch:
         """The next batch."""
