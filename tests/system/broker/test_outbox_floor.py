@@ -98,6 +98,8 @@ async def test_under_an_open_snapshot_the_relay_steps_over_nothing_it_sent(local
     connection = await local.database.pool.acquire()
     snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
     await snapshot.start()
+    # A dump is no session of a service, and not bound to its limits.
+    await connection.execute("set local idle_in_transaction_session_timeout = 0")
     await connection.fetchval("select count(*) from outbox")
     for first in range(0, 20_000, 500):
         await write(local, range(first, first + 500))

@@ -49,7 +49,8 @@ SHUTDOWN_LIMIT = 8.0
 RELAY_IDLE = timedelta(milliseconds=250)
 STALE_AFTER = 30.0
 """Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
-CONTROL_CONNECTIONS = 4
+CONTROL_CONNECTIONS = 6
+"""The relay, the tries of held partitions, the source, two urgent ticks, and one to spare."""
 
 
 class _Server(uvicorn.Server):

@@ -29,10 +29,12 @@ LOOK_EVERY = 5.0
 async def run_in_pieces(tx: Tx, tick: str, pieces: Pieces, now: Now) -> tuple[TickResult, int]:
     """Take pieces one by one, each under a savepoint; says what came of them, and how many were set aside.
 
-    Raises what came when no piece could be taken at all, and any transient failure.
+    Raises what came when no piece could be taken at all, or when every one of 50 failed: then the tick is at fault, not
+    the work. Raises any transient failure.
     """
     outgoing: list[Outgoing] = []
     aside = 0
+    last: Exception | None = None
     for _ in range(AT_ONCE):
         taken: Taken | None = None
         try:
@@ -50,6 +52,9 @@ async def run_in_pieces(tx: Tx, tick: str, pieces: Pieces, now: Now) -> tuple[Ti
                 raise
             await _set_aside(tx, tick, pieces, taken, error, now)
             aside += 1
+            last = error
+    if last is not None and aside == AT_ONCE:
+        raise last
     return TickResult(outgoing, more=True), aside
 
 
