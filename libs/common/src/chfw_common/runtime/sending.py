@@ -135,4 +135,6 @@ class Sender:
 def _failure(task: "asyncio.Future[None]") -> BaseException | None:
     if not task.done():
         return TimeoutError("not acknowledged in time")
+    if task.cancelled():
+        return ConnectionError("given up by the client")
     return task.exception()
