@@ -41,7 +41,7 @@ class KafkaProducer:
         if sender is not None:
             sender.cancel()
             producer._message_accumulator.fail_all(ConnectionError("discarded"))  # noqa: SLF001
-            # Its cancellation is not ours: a sender in the middle of a request would pass it on to who stops the producer.
+            # A sender in the middle of a request would pass its cancellation on to the one that stops the producer.
             await asyncio.wait([sender], timeout=2.0)
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(2.0):
