@@ -12,7 +12,7 @@ from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.kept import Headers
-from chfw_common.runtime.outbox import Producer
+from chfw_common.runtime.sending import Producer
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import SourceContext
 from chfw_common.simulation.broker import LocalBroker, LocalProducer

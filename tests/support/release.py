@@ -100,3 +100,17 @@ async def put_hubs(
 def euis(hubs: Iterable[int]) -> list[str]:
     """Hubs as Suppliers write them."""
     return [hub_eui64(HubId(hub)) for hub in hubs]
+
+
+def longest_waves(*, region: int = 60, regions: int = 500) -> list[dict[str, Any]]:
+    """Waves that say as much as a request may: 100 of them, all open, with so many regions in all. Of all characters, a
+    control character takes the most bytes in JSON."""
+    return [
+        {
+            "name": f"{number:03d}".ljust(40, "\x01"),
+            "opens": "2026-09-01T00:00:00Z",
+            "automatic_date": "2027-01-31T00:00:00Z",
+            "regions": [f"{each:03d}".ljust(region, "\x01") for each in range(regions // 100)],
+        }
+        for number in range(100)
+    ]

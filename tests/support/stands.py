@@ -11,8 +11,10 @@ from chfw_common.runtime.clock import RealClock
 from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import Producer, Relay, Wake
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.positions import LogState, Look
+from chfw_common.runtime.relay import Relay
+from chfw_common.runtime.sending import Producer
 from chfw_common.runtime.service import Record, Service
 from chfw_common.runtime.source import SourceContext
 from chfw_common.topology import Topic

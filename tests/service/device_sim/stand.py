@@ -141,11 +141,11 @@ async def calls(tick: Callable[P, Awaitable[TickResult]], *arguments: P.args, **
 async def held(tx: Tx, hubs: Sequence[HubId] = HUBS, on: Network = SURE) -> None:
     await load_devices(tx, hubs)
     await distribute(tx, image(*hubs), on=on)
-    await calls(deliver.tick, on, tx, still(T0 + HOUR))
+    await calls(deliver.tick(on).run, tx, still(T0 + HOUR))
 
 
 async def run_activations(tx: Tx, now: datetime, on: Network = SURE) -> TickResult:
-    return TickResult([event for done in await calls(activate.tick, on, tx, still(now)) for event in done.outgoing])
+    return TickResult([event for done in await calls(activate.tick(on).run, tx, still(now)) for event in done.outgoing])
 
 
 async def devices(tx: Tx) -> dict[HubId, dict[str, object]]:

@@ -39,7 +39,7 @@ from tests.support.times import still
 
 
 async def run_hearing(tx: Tx, now: datetime) -> list[Outgoing]:
-    return [event for done in await calls(hear.tick, tx, still(now)) for event in done.outgoing]
+    return [event for done in await calls(hear.tick().run, tx, still(now)) for event in done.outgoing]
 
 
 async def test_a_delivery_fails_for_the_reason_that_was_drawn(tx: Tx) -> None:
@@ -49,7 +49,7 @@ async def test_a_delivery_fails_for_the_reason_that_was_drawn(tx: Tx) -> None:
     ):
         await load_devices(tx, [A])
         await distribute(tx, image(A))
-        (item,) = answers((await deliver.tick(failing, tx, still(T0 + HOUR))).outgoing)
+        (item,) = answers((await deliver.tick(failing).run(tx, still(T0 + HOUR))).outgoing)
         assert (item.kind, item.reason) == (KIND.DELIVERY_FAILED, reason)
 
 
@@ -59,7 +59,7 @@ async def test_a_late_alert_is_heard_later_and_a_repeated_one_twice(tx: Tx) -> N
     await obey(tx, arm(A, 1))
     assert (await run_activations(tx, T0 + DAY, late)).outgoing == []
     assert await hear.next_due(tx, T0) == T0 + DAY + 5 * HOUR
-    assert await hear.tick(tx, still(T0 + DAY)) == TickResult()
+    assert await hear.tick().run(tx, still(T0 + DAY)) == TickResult()
     (item,) = alerts(await run_hearing(tx, T0 + DAY + 5 * HOUR))
     assert (item.hub, item.alert_counter, item.executed_at) == (A, 1, T0 + DAY)
     twice = network(repeated_alert=1.0, repeated=Span(HOUR, HOUR))
@@ -102,7 +102,7 @@ async def test_an_image_that_a_hub_found_broken_or_missing_travels_anew(tx: Tx, 
     assert item.outcome == {"hash_mismatch": 2, "no_image_held": 1}[trouble]
     assert (await devices(tx))[A]["held_firmware"] is None
     assert await distribute(tx, image(A)) == [], "it comes, and is not there at once"
-    assert [one.kind for one in answers((await deliver.tick(network(), tx, still(T0 + 2 * DAY))).outgoing)] == [
+    assert [one.kind for one in answers((await deliver.tick(network()).run(tx, still(T0 + 2 * DAY))).outgoing)] == [
         KIND.DELIVERED
     ]
     await obey(tx, arm(A, 2, at=T0 + 3 * DAY))
@@ -125,7 +125,7 @@ async def test_a_full_region_lets_images_wait_in_order_and_drops_none(tx: Tx) ->
     now = T0
     for _ in range(4):
         now += HOUR
-        came = [item.hub for item in answers((await deliver.tick(narrow, tx, still(now))).outgoing)]
+        came = [item.hub for item in answers((await deliver.tick(narrow).run(tx, still(now))).outgoing)]
         assert len(came) <= 2
         delivered += came
         assert (await call_up.next_due(narrow, tx, now) is None) == (len(delivered) == len(many))
@@ -147,7 +147,7 @@ async def test_what_waits_when_a_halt_comes_is_refused_when_its_turn_comes(tx: T
     await load_devices(tx)
     await distribute(tx, image(*HUBS, epoch=1), on=narrow)
     await fence.handle_decisions(narrow, tx, batch("rollout.decision", decision(2)), still(T0))
-    await deliver.tick(narrow, tx, still(T0 + HOUR))
+    await deliver.tick(narrow).run(tx, still(T0 + HOUR))
     refused = answers((await call_up.tick(narrow, tx, still(T0 + HOUR))).outgoing)
     assert [(item.kind, item.reason) for item in refused] == [(KIND.DISTRIBUTION_REFUSED, "stale_epoch")]
     await call_up.tick(narrow, tx, still(T0 + HOUR))

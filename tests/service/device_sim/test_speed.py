@@ -54,9 +54,9 @@ async def test_a_chunk_of_hubs(tx: Tx) -> None:
         )  # fmt: skip
         steps: dict[str, Awaitable[object]] = {
             "distribute": receive_distribution.handle(network, tx, batch(image), still(now)),
-            "deliver": deliver.tick(network, tx, still(now + 9 * DAY)),
+            "deliver": deliver.tick(network).run(tx, still(now + 9 * DAY)),
             "arm": receive_command.handle(network, tx, batch(arm), still(now)),
-            "activate": activate.tick(network, tx, still(now + 10 * DAY)),
+            "activate": activate.tick(network).run(tx, still(now + 10 * DAY)),
         }
         for name, step in steps.items():
             costs.setdefault(name, []).append(await timed(step))

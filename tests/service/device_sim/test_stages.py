@@ -52,8 +52,8 @@ async def test_an_image_is_delivered_after_its_delay_and_acknowledged_once_more_
     assert await distribute(tx, image(*HUBS)) == []
     assert await distribute(tx, image(*HUBS)) == [], "a repeat while it travels changes nothing"
     assert await deliver.next_due(tx, T0) == T0 + HOUR
-    assert await deliver.tick(SURE, tx, still(T0 + HOUR - SECOND)) == TickResult()
-    done = await deliver.tick(SURE, tx, still(T0 + HOUR))
+    assert await deliver.tick(SURE).run(tx, still(T0 + HOUR - SECOND)) == TickResult()
+    done = await deliver.tick(SURE).run(tx, still(T0 + HOUR))
     assert [(item.hub, item.kind, item.epoch, item.at) for item in answers(done.outgoing)] == [
         (hub, KIND.DELIVERED, 1, T0 + HOUR) for hub in HUBS
     ]
@@ -66,7 +66,7 @@ async def test_a_failed_delivery_says_why_and_can_be_tried_again(tx: Tx) -> None
     failing = network(file_transfer_failure=1.0)
     await load_devices(tx, [A])
     await distribute(tx, image(A))
-    done = await deliver.tick(failing, tx, still(T0 + HOUR))
+    done = await deliver.tick(failing).run(tx, still(T0 + HOUR))
     assert [(item.kind, item.reason) for item in answers(done.outgoing)] == [
         (KIND.DELIVERY_FAILED, "FileTransferFailure")
     ]
@@ -131,7 +131,7 @@ async def test_an_armed_hub_activates_at_its_time_and_raises_one_alert(tx: Tx) -
         (B, KIND.ACTIVATION_ACCEPTED, 1),
     ]
     assert await obey(tx, arm(A, 1), arm(B, 1)) == accepted, "a repeat gets the stored receipts"
-    assert await activate.tick(SURE, tx, still(T0 + DAY - SECOND)) == TickResult()
+    assert await activate.tick(SURE).run(tx, still(T0 + DAY - SECOND)) == TickResult()
     late = T0 + DAY + HOUR
     raised = alerts((await run_activations(tx, late)).outgoing)
     assert [
@@ -159,7 +159,7 @@ async def test_failed_activations_say_which_and_keep_the_version(tx: Tx) -> None
     (item,) = alerts((await run_activations(tx, T0 + DAY)).outgoing)
     assert (item.alert_code, item.outcome, item.firmware) == (ALERT_FAILURE, 1, "OLD")
     await distribute(tx, image(A))
-    await deliver.tick(SURE, tx, still(T0 + HOUR))
+    await deliver.tick(SURE).run(tx, still(T0 + HOUR))
     other = arm(A, 2).model_copy(update={"image_hash": "another"})
     await obey(tx, other)
     (item,) = alerts((await run_activations(tx, T0 + DAY)).outgoing)
@@ -221,6 +221,6 @@ async def test_a_tick_takes_at_most_a_chunk_of_as_many_partitions_as_it_needs(tx
     more = [HubId(n) for n in range(1_000, 1_600)]
     await load.command(tx, [device.NewDevice(hub, 5, "North", "106C", "M", "1", "OLD") for hub in more], still(T0))
     await distribute(tx, image(*many, *more))
-    done = await calls(deliver.tick, SURE, tx, still(T0 + HOUR))
+    done = await calls(deliver.tick(SURE).run, tx, still(T0 + HOUR))
     sizes = [[(event.partition, event.event.weight) for event in result.outgoing] for result in done]
     assert sizes == [[(0, 300), (1, 200)], [(1, 100), (5, 400)], [(5, 200)]]

@@ -7,8 +7,9 @@ from typing import Any
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.kernel.rollout import HubState
 from chfw_common.kernel.waves import Wave
+from chfw_common.runtime.service import EVENT_BYTES
 from chfw_common.topology import ROLLOUT_PROGRESSED
-from tests.support.release import DAY, NOW, RELEASE
+from tests.support.release import DAY, NOW, RELEASE, longest_waves
 from tests.support.serving import Stand, bearer
 
 URL = f"/v1/releases/{RELEASE}/decisions"
@@ -99,6 +100,34 @@ async def test_waves_are_in_force_until_they_are_stated_anew(stand: Stand) -> No
     assert [[wave["opens"][:10] for wave in event["waves"]] for event in events] == [
         ["2026-10-31"], ["2026-11-10"], ["2026-11-10"],
     ]  # fmt: skip
+
+
+async def test_the_longest_decision_is_an_event_that_may_be_sent(stand: Stand) -> None:
+    await stand.announce()
+    longest = "\x01" * 2_000
+    answer = await post(stand, "k1", "pilot", reason=longest, confirmed_by=longest, waves=longest_waves())
+    assert answer.status_code == 201
+    ((size,),) = await stand.fetch("select length(payload) from outbox")
+    assert 200_000 < size <= EVENT_BYTES
+
+
+async def test_a_decision_that_no_broker_would_take_is_refused_with_the_limit(stand: Stand) -> None:
+    """The first is 1.2 MB as an event: it stood in lane 0, and no stop of any release could leave."""
+    await stand.announce()
+    oversized = [{"name": f"w{n}", "opens": "2026-09-01T00:00:00Z", "automatic_date": "2027-01-31T00:00:00Z",
+                  "regions": ["north" * 80] * 200} for n in range(15)]  # fmt: skip
+    refused: list[tuple[list[dict[str, Any]], str]] = [
+        (oversized, "60"),
+        ([{**wave, "regions": ["north"] * 200} for wave in oversized], "3000 regions in all, 500 are the most"),
+        (longest_waves(regions=600), "600 regions in all, 500 are the most"),
+        ([*longest_waves(), longest_waves()[0]], "100"),
+    ]
+    for number, (waves, limit) in enumerate(refused):
+        answer = await post(stand, f"k{number}", "pilot", waves=waves)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert limit in answer.text
+    assert (await post(stand, "k", "pilot", reason="x" * 2_001)).status_code == 422
+    assert await stand.fetch("select * from outbox") == []
 
 
 async def test_those_who_decide_at_once_stand_in_one_line(stand: Stand) -> None:

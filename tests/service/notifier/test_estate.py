@@ -16,6 +16,7 @@ from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.problems import Problem
 from chfw_notifier.api.exports import Exports, Write, pieces
+from chfw_notifier.stages import report
 from chfw_notifier.store import estate
 from chfw_notifier.store.estate import COLUMNS, Scope
 from tests.service.notifier.estates import SINCE, Estate, fill
@@ -128,16 +129,54 @@ async def test_ids_and_instants_are_spelled_as_everywhere(stand: Stand) -> None:
     assert await stand.fetch("select rfc3339(null)") == [(None,)]
 
 
-async def test_a_slow_reader_holds_the_writer_back(stand: Stand) -> None:
-    """50,000 hubs: what is not read yet stays in Postgres, but for a few pieces."""
+async def fill_many(stand: Stand, hubs: int) -> None:
     async with stand.database.transaction() as tx:
         await tx.execute(
             """insert into smi.hub (hub, part, device_type, status, status_since, manufacturer, model, hardware,
                    firmware, gbcs, region, import_party, import_user, import_since, smi_version)
                select n, 0, 'CHF', 'Commissioned', $1, 'Acme', 'CH9', 'H1', '9.1', '4.1', 'north', 'elec', 'elec-is',
-                   $1, 1 from generate_series(1, 50000) n""",
+                   $1, 1 from generate_series(1, $2::int) n""",
             SINCE,
+            hubs,
         )
+
+
+async def open_transactions(stand: Stand) -> int:
+    """Sessions that hold a snapshot, or may take one, but for the one that asks."""
+    rows = await stand.fetch(
+        """select count(*) from pg_stat_activity
+           where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null"""
+    )
+    return int(rows[0][0])
+
+
+async def test_a_csv_file_has_each_hub_once_whatever_changes_while_it_is_read(stand: Stand) -> None:
+    """A hub is shown as it was when its page was read."""
+    await fill_many(stand, 5_000)
+    found = bytearray()
+
+    async def write(piece: bytes) -> None:
+        if not found:
+            async with stand.database.transaction() as tx:
+                await tx.execute("update smi.hub set firmware = '9.2' where hub in (1, 5000)")
+                await tx.execute("update smi.hub set import_party = 'other' where hub = 4999")
+        found.extend(piece)
+
+    await report.own_hubs_csv(stand.database.transaction, Scope(ELEC), write)
+    hubs = list(csv.DictReader(io.StringIO(found.decode())))
+    assert [hub["hub"] for hub in hubs] == [hub_eui64(HubId(n)) for n in range(1, 5_001) if n != 4_999]
+    assert [hubs[0]["firmware"], hubs[-1]["firmware"]] == ["9.1", "9.2"]
+
+
+@pytest.mark.parametrize("hubs", [1_999, 2_000, 2_001, 4_000])
+async def test_a_csv_file_ends_with_its_last_hub(stand: Stand, hubs: int) -> None:
+    await fill_many(stand, hubs)
+    assert len(await table(stand, ESTATE, ELEC)) == hubs
+
+
+async def test_a_slow_reader_holds_the_writer_back(stand: Stand) -> None:
+    """50,000 hubs: what is not read yet stays in Postgres, but for a few pieces."""
+    await fill_many(stand, 50_000)
     written = 0
 
     async def produce(write: Write) -> None:
@@ -146,14 +185,14 @@ async def test_a_slow_reader_holds_the_writer_back(stand: Stand) -> None:
             await write(piece)
             written += len(piece)
 
-        async with stand.database.transaction() as tx:
-            await estate.write_csv(tx, Scope(ELEC), counted)
+        await report.own_hubs_csv(stand.database.transaction, Scope(ELEC), counted)
 
     stream = pieces(produce)
     read = len(await anext(stream))
     for _ in range(200):
         await asyncio.sleep(0.001)
     assert written < 1_000_000
+    assert await open_transactions(stand) == 0, "a reader that is slow holds back vacuum"
     lines = 0
     async for piece in stream:
         read += len(piece)

@@ -15,7 +15,7 @@ from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode
 from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.http.waves import show_waves
-from chfw_common.runtime.service import Batch, Received
+from chfw_common.runtime.service import EVENT_BYTES, Batch, Received
 from chfw_common.topology import (
     HUB_PROGRESSED,
     REQUEST_PROGRESSED,
@@ -23,7 +23,7 @@ from chfw_common.topology import (
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
 )
-from tests.support.release import DAY, NOW, RELEASE, decision
+from tests.support.release import DAY, NOW, RELEASE, decision, longest_waves
 from tests.support.serving import Stand, bearer
 from tests.support.times import still
 
@@ -137,6 +137,19 @@ async def test_refusals_of_a_notice(stand: Stand) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, code)
     short = await announce(stand, automatic_date="2026-10-20T00:00:00Z")
     assert (short.status_code, short.json()["instruction_possible"]) == (201, False)
+
+
+async def test_the_longest_notice_is_an_event_that_may_be_sent(stand: Stand) -> None:
+    text, texts = "\x01" * 200, ["\x01" * 200] * 200
+    cpl = dict.fromkeys(("manufacturer", "model", "firmware"), text) | dict.fromkeys(
+        ("hardware", "predecessors", "gbcs_versions"), texts
+    )
+    answer = await announce(stand, cpl={**BODY["cpl"], **cpl}, note_reference=text, waves=longest_waves())
+    assert answer.status_code == 201
+    ((size,),) = await stand.fetch("select length(payload) from outbox")
+    assert 800_000 < size <= EVENT_BYTES
+    for changes in ({"cpl": {**BODY["cpl"], "hardware": ["x"] * 201}}, {"waves": longest_waves(regions=600)}):
+        assert (await announce(stand, key="k2", **changes)).json()["code"] == "invalid_request"
 
 
 async def test_the_notice_says_the_waves_in_force(stand: Stand) -> None:

@@ -10,13 +10,15 @@ import httpx2
 import pytest
 from aiokafka.errors import KafkaError
 
-from chfw_common.runtime import outbox
+from chfw_common.runtime import sending
 from chfw_common.runtime.clock import RealClock, stopwatch
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka import producer as kafka_producer
 from chfw_common.runtime.kafka.topics import create_topics
-from chfw_common.runtime.outbox import run_relay, write_outbox
+from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.relay import run_relay
+from chfw_common.runtime.sending import Patience
 from chfw_common.topology import BULK_LANE
 from tests.support.brokers import RealKafka
 from tests.support.processes import Running, process_of
@@ -41,7 +43,7 @@ async def kafka_stand(kafka_server: RunningKafka, toy_database: Database) -> Sta
 async def test_a_relay_outlives_a_frozen_broker_and_the_outbox_drains(
     kafka_stand: Stand, kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(outbox.SEND_TIMEOUT, BULK_LANE, timedelta(seconds=2))
+    monkeypatch.setitem(sending.PATIENCE, BULK_LANE, Patience(timedelta(seconds=2), timedelta(seconds=1)))
     monkeypatch.setattr(kafka_producer, "REQUEST_TIMEOUT_MS", 1_500)
     stand, failures = kafka_stand, 0
     producer = stand.broker.producer()

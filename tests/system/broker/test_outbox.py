@@ -9,7 +9,8 @@ import pytest
 
 from chfw_common.runtime.clock import RealClock, machine_now
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.outbox import run_relay, write_outbox
+from chfw_common.runtime.outbox import write_outbox
+from chfw_common.runtime.relay import run_relay
 from chfw_common.runtime.service import Consume, Record, Service
 from chfw_common.topology import BULK_LANE, CONTROL_LANE, Topic
 from tests.support.brokers import LosesAcknowledgements
@@ -52,7 +53,7 @@ async def test_rows_are_relayed_in_order_and_deleted(stand: "Stand") -> None:
 
 async def test_lost_acknowledgements_repeat_the_events_under_the_same_ids(stand: "Stand") -> None:
     await write(stand, stand.topic, range(20))
-    producer = LosesAcknowledgements(stand.broker.producer(), lost=3)
+    producer = LosesAcknowledgements(stand.broker.producer(), lost=20)
     relay = stand.relay(BULK_LANE, producer)
     with pytest.raises((TransientError, ConnectionError)):
         await relay.relay_once()

@@ -72,18 +72,49 @@ async def test_many_runners_at_once_act_once(toy_database: Database) -> None:
     assert acted == 1
 
 
-async def test_a_tick_that_fails_leaves_nothing_behind(toy_database: Database) -> None:
-    async def run(tx: Tx, _now: Now) -> TickResult:
-        await tx.execute("insert into tally values (1, 1)")
-        raise ZeroDivisionError
+async def test_a_tick_that_fails_leaves_nothing_behind_and_stops_no_other(toy_database: Database) -> None:
+    """It is called again after a while, with an alarm until it succeeds."""
+    broken, calls, others = True, 0, 0
 
-    tick = Tick("act", run, due_until_tallied)
-    (one, _) = runners(toy_database, tick)
-    with pytest.raises(ZeroDivisionError):
-        async with running(run_tick(one, tick, RealClock(), Wake())):
-            await asyncio.Event().wait()
+    async def run(tx: Tx, _now: Now) -> TickResult:
+        nonlocal calls
+        calls += 1
+        await tx.execute("insert into tally values (1, 1)")
+        if broken:
+            raise ZeroDivisionError
+        return TickResult()
+
+    async def run_other(_tx: Tx, _now: Now) -> TickResult:
+        nonlocal others
+        others += 1
+        return TickResult()
+
+    async def always(_tx: Tx, now: Instant) -> Instant:
+        return now
+
+    tick, other = Tick("act", run, due_until_tallied), Tick("other", run_other, always, timedelta(milliseconds=1))
+    metrics = Metrics(NAME, ())
+    one = TickRunner(Service(NAME, ticks=[tick, other]), toy_database, metrics)
+
+    def alarmed() -> bool:
+        return metrics.registry.get_sample_value("chfw_alarm", {"kind": "tick"}) == 1
+
+    async def often_failed() -> bool:
+        return calls >= 4 and others >= 10 and alarmed()
+
+    async def mended() -> bool:
+        return not alarmed()
+
+    async with running(*(run_tick(one, each, RealClock(), Wake()) for each in (tick, other))):
+        await eventually(often_failed)
+        async with toy_database.transaction() as tx:
+            assert await tx.fetchval("select count(*) from tally") == 0
+            assert await tx.fetchval("select failures from tick_failure where tick = 'act'") >= 3
+        broken = False
+        await eventually(mended)
     async with toy_database.transaction() as tx:
-        assert await tx.fetchval("select count(*) from tally") == 0
+        assert await tx.fetchval("select count(*) from tally") == 1
+        assert await tx.fetchval("select count(*) from tick_failure") == 0
 
 
 async def test_nothing_is_done_before_it_is_due(toy_database: Database) -> None:
@@ -169,9 +200,10 @@ async def test_a_job_goes_on_where_it_was_after_a_restart(toy_database: Database
         assert not await start_job(tx, "count", "the first", {"to": 99}, now), "the same job is one job"
     dying = jobs_tick([CountTo(dies_at=7).kind])
     (before, _) = runners(toy_database, dying)
+    for _ in range(7):
+        await before.call(dying, machine_now)
     with pytest.raises(ZeroDivisionError):
-        async with running(run_tick(before, dying, RealClock(), Wake())):
-            await asyncio.Event().wait()
+        await before.call(dying, machine_now)
     healthy = jobs_tick([CountTo().kind])
     (after, _) = runners(toy_database, healthy)
 

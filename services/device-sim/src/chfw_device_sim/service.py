@@ -58,10 +58,10 @@ def build(settings: Settings, machine_now: Callable[[], Instant] = machine_now) 
             HUB_CANCEL: Consume(partial(receive_command.handle, network), source=Source.CONTROL),
         },
         ticks=[
-            Tick("deliver", partial(deliver.tick, network), deliver.next_due),
+            deliver.tick(network),
             Tick("call_up", partial(call_up.tick, network), partial(call_up.next_due, network)),
-            Tick("activate", partial(activate.tick, network), activate.next_due),
-            Tick("hear", hear.tick, hear.next_due),
+            activate.tick(network),
+            hear.tick(),
         ],
         routes=[routes(network)],
     )

@@ -1,29 +1,23 @@
 """`chfw parked`: records that wait for a person."""
 
-import asyncio
-from typing import Annotated
+from pathlib import Path
+from typing import Any
 
-import asyncpg
 import typer
 
 from chfw_cli import parked
-from chfw_cli.commands.errors import TOLD
-from chfw_cli.commands.options import StateOption, chosen_state
+from chfw_cli.chosen import Choice
+from chfw_cli.commands.options import StateOption
+from chfw_cli.commands.waiting import DryRun, Ids, Service, Text, chosen, on_stack
 from chfw_cli.local.record import StackRecord
-from chfw_cli.local.services import DATABASE
 
 app = typer.Typer(help="Records that a service could not handle.", no_args_is_help=True)
-
-Service = Annotated[str | None, typer.Option(help="Only those of this service.")]
-Ids = Annotated[list[int] | None, typer.Option("--id", help="Only these.")]
-Text = Annotated[str | None, typer.Option("--error", help="Only those whose error contains this text.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 @app.command("list")
 def listing(service: Service = None, ids: Ids = None, error: Text = None, state: StateOption = None) -> None:
-    """List parked records."""
-    _act("list", parked.Choice(service, tuple(ids or ()), error), state, dry_run=True)
+    """List parked records, one line each with the names of its copies."""
+    _act("list", chosen("chfw parked list", service, ids, error), state, dry_run=True)
 
 
 @app.command()
@@ -34,8 +28,8 @@ def retry(
     dry_run: DryRun = False,
     state: StateOption = None,
 ) -> None:
-    """Publish parked records again, unchanged: after the reason is mended. Safe to repeat."""
-    _act("retry", parked.Choice(service, tuple(ids or ()), error), state, dry_run=dry_run)
+    """Publish parked records again, each once and unchanged: after the reason is mended. Every reader gets them."""
+    _act("retry", chosen("chfw parked retry", service, ids, error), state, dry_run=dry_run)
 
 
 @app.command()
@@ -46,35 +40,26 @@ def drop(
     dry_run: DryRun = False,
     state: StateOption = None,
 ) -> None:
-    """Forget parked records. Name them: `--id` or `--error`."""
-    choice = parked.Choice(service, tuple(ids or ()), error)
-    if not choice.ids and choice.error is None:
-        typer.echo("chfw parked drop: say which, with --id or --error", err=True)
-        raise typer.Exit(2)
-    _act("drop", choice, state, dry_run=dry_run)
+    """Forget parked records. Name them, with --id or --error. A copy that another service has parked stays."""
+    _act("drop", chosen("chfw parked drop", service, ids, error, named=True), state, dry_run=dry_run)
 
 
-def _act(verb: str, choice: parked.Choice, state: StateOption, *, dry_run: bool) -> None:
-    try:
-        found = asyncio.run(_do(verb, choice, StackRecord.read(chosen_state(state)), dry_run=dry_run))
-    except TOLD as error:
-        typer.echo(f"chfw parked: {error}", err=True)
-        raise typer.Exit(2) from error
-    for record in found:
-        where = f"{record.topic}/{record.partition}@{record.offset}"
-        typer.echo(f"{record.service:<12} {record.id:>6}  {where:<32} {record.kind:<10} {record.error}")
-    done = {"list": "parked", "retry": "published again", "drop": "dropped"}[verb]
-    typer.echo(f"{len(found)} {'would be ' if dry_run and verb != 'list' else ''}{done}")
-
-
-async def _do(verb: str, choice: parked.Choice, stack: StackRecord, *, dry_run: bool) -> list[parked.ParkedRecord]:
-    connection = await asyncpg.connect(stack.admin_dsn, database=DATABASE)
-    try:
+def _act(verb: str, choice: Choice, state: Path | None, *, dry_run: bool) -> None:
+    async def work(connection: Any, stack: StackRecord) -> tuple[list[parked.ParkedRecord], list[parked.ParkedRecord]]:
         found = await parked.find(connection, choice)
+        done = found
         if not dry_run and verb == "retry":
-            await parked.retry(connection, stack.bootstrap, found)
+            done = await parked.retry(connection, stack.bootstrap, found)
         if not dry_run and verb == "drop":
             await parked.drop(connection, found)
-    finally:
-        await connection.close()
-    return found
+        return found, done
+
+    found, done = on_stack(f"chfw parked {verb}", state, work)
+    for record in found:
+        names = ",".join(copy.name for copy in record.copies if copy.chosen or verb != "drop")
+        where = f"{record.topic}/{record.partition}@{record.offset}"
+        typer.echo(f"{names:<24} {where:<32} {record.copies[0].kind:<10} {record.errors}")
+        if verb == "retry" and not record.may_be_published:
+            typer.echo("  cannot be published: the name of a header is not UTF-8. Drop it.")
+    what = {"list": "parked", "retry": "published again", "drop": "dropped"}[verb]
+    typer.echo(f"{len(done)} {'would be ' if dry_run and verb != 'list' else ''}{what}")

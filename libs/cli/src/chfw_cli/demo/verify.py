@@ -43,6 +43,11 @@ async def verify(client: Client, admin: Any, story: Story, told: Told) -> Verdic
     parked = await _count(admin, "parked_record", SERVICES)
     findings = [str(finding) for service in SERVICES for finding in await _audit(admin, service)]
     findings += [f"scheduler: the counts are wrong: {dict(row)}" for row in await admin.fetch(_MISCOUNTS)]
+    findings += [
+        f"{table}: {waiting} wait for a person"
+        for table in ("parked_event", "held_partition", "set_aside")
+        if (waiting := await _count(admin, table, SERVICES))
+    ]
     return Verdict(
         reconcile(views, expected, story.estate.hubs),
         len(views.ledger),

@@ -17,6 +17,8 @@ from chfw_common.kernel.instants import Instant
 SHARES = 10_000
 """Shares are counted in parts of this many."""
 MOST_WAVES = 100
+MOST_REGIONS = 500
+"""The most regions that a list of waves may name in all."""
 SOAK = timedelta(days=7)
 """How long a wave is watched before the next opens, unless a setting says otherwise."""
 

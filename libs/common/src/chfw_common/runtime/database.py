@@ -33,7 +33,8 @@ LIMITS: Mapping[str, str] = MappingProxyType(
 """What a session of a service may do, by its role and again by the session itself (docs/architecture.md)."""
 
 
-async def _prepare(connection: Tx) -> None:
+async def prepare(connection: Tx) -> None:
+    """Let a connection take and give JSON as values."""
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -78,7 +79,7 @@ async def open_database(
         dsn,
         min_size=1,
         max_size=connections,
-        init=_prepare,
+        init=prepare,
         reset=_leave_as_is,
         timeout=CONNECT_TIMEOUT,
         command_timeout=ANSWER_TIMEOUT,

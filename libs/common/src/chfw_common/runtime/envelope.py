@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from chfw_common.events.base import Event
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.runtime.errors import InvalidMessageError
+from chfw_common.runtime.kept import is_utf8
 from chfw_common.runtime.service import Received, Record
 from chfw_common.topology import Topic
 
@@ -41,6 +42,8 @@ def headers(ce_id: UUID, ce_type: str, source: str, time: Instant, sent_at: Inst
 def decode(record: Record, topic: Topic) -> Received[Event]:
     """Read a record as an event of its topic. Raises InvalidMessageError with the reason when it is not one."""
     found = dict(record.headers)
+    if not all(map(is_utf8, found)):
+        raise InvalidMessageError("the name of a header is not UTF-8")
     kind = _text(found, "ce_type")
     if kind != topic.event.TYPE:
         raise InvalidMessageError(f"type {kind!r} is not {topic.event.TYPE}")

@@ -22,6 +22,10 @@ class InvalidMessageError(ValueError):
     """A record that can never be handled. It is parked with the reason, and the partition goes on."""
 
 
+class EventTooLargeError(ValueError):
+    """An event that no broker would take. Whoever makes events bounds them, so this is a programming error."""
+
+
 class PositionError(Exception):
     """A partition cannot be read on from the offset `due`: another topic id, a log that does not hold it, a hole.
 

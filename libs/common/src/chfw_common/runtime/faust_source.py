@@ -21,6 +21,7 @@ from faust.types import TP
 from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import PositionError, TransientError
+from chfw_common.runtime.kafka.header_names import read_any_header_name
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
@@ -75,6 +76,7 @@ class FaustSource:
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised, or what crashed Faust: the process is to end."""
         self._failed = asyncio.get_running_loop().create_future()
+        read_any_header_name()
         # Faust gives up when nobody answers.
         await topics_when_there(self._bootstrap, [self._topic], self._context.clock)
         self._app.finalize()

@@ -36,6 +36,15 @@ async def read_all(tx: Tx, service: Service, metrics: Metrics, now: Instant, ala
     oldest = min((row["oldest"] for row in rows), default=None)
     age = (machine_now() - oldest).total_seconds() if oldest else 0.0
     metrics.read("chfw_outbox_age_seconds", [((), age)])
+    held = dict(await tx.fetch("select lane, count(*) from held_partition group by lane"))
+    metrics.read("chfw_held_partitions", [((str(lane),), held.get(lane, 0)) for lane in LANES])
+    metrics.alarm("held_partition", on=bool(held))
+    unsent = await tx.fetchval("select count(*) from parked_event")
+    metrics.read("chfw_parked_events", [((), unsent)])
+    metrics.alarm("parked_event", on=unsent > 0)
+    aside = await tx.fetch("select tick, count(*) as n from set_aside group by tick order by tick")
+    metrics.read("chfw_set_aside", [((row["tick"],), row["n"]) for row in aside])
+    metrics.alarm("set_aside", on=bool(aside))
     parked = await tx.fetch("select topic, count(*) as n from parked_record group by topic order by topic")
     found = {row["topic"]: row["n"] for row in parked}
     metrics.read("chfw_parked_records", [((t.name,), found.get(t.name, 0)) for t in service.consumes])

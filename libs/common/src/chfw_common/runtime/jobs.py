@@ -4,53 +4,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import JobKind, Now, Tick, TickResult, Tx
+from chfw_common.runtime.pieces import FAR, QUERIES
+from chfw_common.runtime.service import JobKind, Now, Outgoing, Pieces, Taken, Tick, Tx, Work, due_tick
 
 
 async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Instant) -> bool:
     """Write a job down in the caller's transaction. The same (kind, name) is one job; says whether it is new."""
-    row = await tx.fetchval(
-        """insert into job (kind, name, args, cursor, state, created_at) values ($1, $2, $3, '{}', 'open', $4)
-           on conflict (kind, name) do nothing returning id""",
-        kind,
-        name,
-        args,
-        now,
-    )
-    return row is not None
+    return await tx.fetchval(QUERIES["start_job"], kind, name, args, now) is not None
 
 
 def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool = False, urgent: bool = False) -> Tick:
-    """The tick that advances the oldest open job of these kinds by one step.
+    """The tick that advances the oldest open job of these kinds by one step. One that fails again and again is set
+    aside, and the next is the oldest.
 
     Urgent kinds get a tick of their own, so that they wait for nobody.
     """
     steps = {kind.name: kind.step for kind in kinds}
 
-    async def run(tx: Tx, now: Now) -> TickResult:
-        row = await tx.fetchrow(
-            "select * from job where state = 'open' and kind = any($1::text[]) order by id limit 1 for update",
-            list(steps),
-        )
+    async def take(tx: Tx, now: Now, limit: int) -> Taken | None:  # noqa: ARG001 - one at a time
+        row = await tx.fetchrow(QUERIES["open_job"], list(steps))
         if row is None:
-            return TickResult()
-        step = await steps[row["kind"]](tx, row["args"], row["cursor"], now)
-        finished = step.cursor is None
-        await tx.execute(
-            """update job set cursor = coalesce($2, cursor), steps = steps + 1, state = $3,
-                              done_at = case when $3 = 'done' then $4::timestamptz end
-               where id = $1""",
-            row["id"],
-            step.cursor,
-            "done" if finished else "open",
-            now(),
-        )
-        return TickResult(step.outgoing, more=True)
+            return None
+
+        async def act() -> Sequence[Outgoing]:
+            step = await steps[row["kind"]](tx, row["args"], row["cursor"], now)
+            state = "done" if step.cursor is None else "open"
+            await tx.execute(QUERIES["advance_job"], row["id"], step.cursor, state, now())
+            return step.outgoing
+
+        return Taken([{"job": row["id"], "kind": row["kind"], "name": row["name"]}], act, more=True)
+
+    async def put_off(tx: Tx, work: Work, until: Instant) -> None:
+        await tx.execute(QUERIES["put_off_job"], work["job"], "set_aside" if until == FAR else "open")
 
     async def next_due(tx: Tx, now: Instant) -> Instant | None:
-        waiting = await tx.fetchval(
-            "select exists (select 1 from job where state = 'open' and kind = any($1::text[]))", list(steps)
-        )
-        return now if waiting else None
+        return now if await tx.fetchval(QUERIES["waiting_job"], list(steps)) else None
 
-    return Tick(name, run, next_due, relays_last=relays_last, urgent=urgent)
+    return due_tick(name, Pieces(take, put_off), next_due, limit=1, relays_last=relays_last, urgent=urgent)

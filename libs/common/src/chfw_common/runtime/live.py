@@ -21,6 +21,7 @@ from chfw_common.runtime.clock import Clock, PacedClock, RealClock, stopwatch
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import SchemaMissingError, SchemaOutOfDateError
+from chfw_common.runtime.held import HeldPartitions, run_held
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
@@ -30,8 +31,10 @@ from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
 from chfw_common.runtime.opening import current_when_there, open_when_there, pace_when_there, place_of
-from chfw_common.runtime.outbox import Relay, Wake, run_relay
+from chfw_common.runtime.outbox import Wake
+from chfw_common.runtime.pieces import follow_wishes
 from chfw_common.runtime.process import run_process
+from chfw_common.runtime.relay import Relay, run_relay
 from chfw_common.runtime.service import Service, Source
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.runtime.source import SourceContext
@@ -46,7 +49,8 @@ SHUTDOWN_LIMIT = 8.0
 RELAY_IDLE = timedelta(milliseconds=250)
 STALE_AFTER = 30.0
 """Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
-CONTROL_CONNECTIONS = 4
+CONTROL_CONNECTIONS = 6
+"""The relay, the tries of held partitions, the source, two urgent ticks, and one to spare."""
 
 
 class _Server(uvicorn.Server):
@@ -117,20 +121,29 @@ class LiveService:
         return bulk, control, paced
 
     def _start_all(self, bulk: Database, control: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
-        service, settings = self._service, self._settings
+        service = self._service
         for lane in LANES:
-            producer = KafkaProducer(settings.kafka_bootstrap, f"chfw-{service.name}-{lane}")
-            stack.push_async_callback(producer.discard)
-            lane_database = control if lane == CONTROL_LANE else bulk
-            relay = Relay(service.name, lane, lane_database, producer, self._metrics)
-            self._spawn(f"relay {lane}", run_relay(relay, self._wake.of(lane), clock, RELAY_IDLE))
+            self._start_relay(lane, control if lane == CONTROL_LANE else bulk, clock, stack)
         for kind, database in ((Source.BULK, bulk), (Source.CONTROL, control), (Source.FAUST, bulk)):
             self._start_source(kind, database, clock)
         runners = {urgent: TickRunner(service, control if urgent else bulk, self._metrics) for urgent in (False, True)}
         for tick in service.ticks:
             self._spawn(f"tick {tick.name}", run_tick(runners[tick.urgent], tick, clock, self._wake))
+        self._spawn("set aside", follow_wishes(bulk, service.ticks, clock))
         self._spawn("gauges", gauges.follow(service, bulk, clock, self._metrics))
         self._spawn("http", self._serve(bulk, clock))
+
+    def _start_relay(self, lane: int, database: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
+        name = self._service.name
+        producer, apart = (
+            KafkaProducer(self._settings.kafka_bootstrap, f"chfw-{name}-{lane}{what}") for what in ("", "-held")
+        )
+        for each in (producer, apart):
+            stack.push_async_callback(each.discard)
+        relay = Relay(name, lane, database, producer, self._metrics)
+        self._spawn(f"relay {lane}", run_relay(relay, self._wake.of(lane), clock, RELAY_IDLE))
+        held = HeldPartitions(name, lane, database, apart, self._metrics)
+        self._spawn(f"held {lane}", run_held(held, relay.held, clock))
 
     def _start_source(self, kind: Source, database: Database, clock: Clock) -> None:
         service, settings = self._service, self._settings

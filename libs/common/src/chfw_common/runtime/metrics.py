@@ -6,15 +6,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position", "instruction_waits")
-"""What `chfw_alarm` can be raised for: `position`, partitions that cannot be read on (`chfw_partition_stopped`);
-`instruction_waits`, an instruction has waited too long for the notice of its release
-(`chfw_instructions_waiting_seconds`)."""
+ALARMS = ("position", "instruction_waits", "parked_event", "held_partition", "tick", "set_aside")
+"""What `chfw_alarm` can be raised for.
+
+`position`: partitions that cannot be read on (`chfw_partition_stopped`). `instruction_waits`: an instruction has waited
+too long for the notice of its release (`chfw_instructions_waiting_seconds`). `parked_event`: an event that the broker
+refuses. `held_partition`: a partition that cannot be written. `tick`: a tick that fails. `set_aside`: work that failed
+again and again.
+"""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
     "chfw_outbox_age_seconds": ("Machine age of the oldest event that waits for the relay", ()),
+    "chfw_parked_events": ("Events that the broker refuses and that wait for a person", ()),
+    "chfw_held_partitions": ("Partitions that cannot be written, per lane", ("lane",)),
     "chfw_parked_records": ("Records that wait for a person", ("topic",)),
+    "chfw_set_aside": ("Work that failed again and again and waits for a person, per tick", ("tick",)),
     "chfw_jobs_open": ("Jobs that are not done", ()),
     "chfw_instructions_waiting_seconds": (
         "Machine age of the oldest instruction that waits for the notice of its release, per release",
@@ -58,6 +65,7 @@ class Metrics:
         self._info = Gauge("chfw_service_info", "Always 1", ("service",), registry=registry)
         self._gauges = {name: Gauge(name, text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
         self._info.labels(service).set(1)
+        self._failing: set[str] = set()
         for name in names:
             for outcome in ("applied", "parked"):
                 self._records.labels(name, outcome)
@@ -88,6 +96,12 @@ class Metrics:
         """A tick was called."""
         self._ticks.labels(tick).inc()
         self._tick_seconds.labels(tick).observe(seconds)
+
+    def tick_fails(self, tick: str, *, on: bool) -> None:
+        """A tick fails unexpectedly, or does no longer. The alarm is on while any does."""
+        if on != (tick in self._failing):
+            (self._failing.add if on else self._failing.discard)(tick)
+            self.alarm("tick", on=bool(self._failing))
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

@@ -17,7 +17,7 @@ from chfw_common.events.base import Event
 from chfw_common.kernel.ids import HubId, ReleaseId, hub_key
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.kept import Headers
-from chfw_common.topology import Topic, in_chunks, partition_of_release
+from chfw_common.topology import CHUNK, Topic, in_chunks, partition_of_release
 
 Tx: TypeAlias = "asyncpg.Connection[Any]"
 """An open transaction of the service's own database role."""
@@ -67,15 +67,24 @@ class Batch(Generic[EventT]):
         return tuple(message.event for message in self.messages)
 
 
+EVENT_BYTES = 1_000_000
+"""The most bytes of an event as JSON. A broker takes 1,048,588 for a record with its key and headers, unless it is told
+otherwise (`message.max.bytes`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event to be published when the transaction commits; `lane` only where it is not the topic's own."""
+    """An event to be published when the transaction commits.
+
+    `lane` only where it is not the topic's own; `payload` only when the event has been written as JSON already.
+    """
 
     topic: Topic
     key: bytes
     partition: int
     event: Event
     lane: int | None = None
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +143,39 @@ class Consume:
     max_weight: int = 2_000
 
 
+Work: TypeAlias = dict[str, Any]
+"""What a piece of a tick's work is found by: a release and a hub, a job. JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Work that is due and was taken, locked: each piece by name, and what is to be done with all of them."""
+
+    work: Sequence[Work]
+    act: Callable[[], Awaitable[Sequence[Outgoing]]]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A tick in pieces. `take` takes at most so many that are due; None: there is nothing.
+
+    `put_off` moves the instant at which a piece is due: far away when it is set aside, to now when a person wants it
+    tried again. A piece that is no longer there, or has nothing due, is left as it is.
+    """
+
+    take: Callable[[Tx, Now, int], Awaitable[Taken | None]]
+    put_off: Callable[[Tx, Work, Instant], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
 
     One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. A call that asks for more is
     followed by another without a look, and after a look another process may be quicker: `run` does nothing where
-    nothing is due. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
+    nothing is due. `pieces`: how to run it piece by piece when a piece fails again and again; `due_tick` makes such a
+    tick. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
     calls that follow each other at once, so that what they lead to elsewhere does not slow them down; its own look,
     four times a second, bounds the delay. `urgent`: it runs on the connections of control traffic.
     """
@@ -151,6 +186,25 @@ class Tick:
     every: timedelta = timedelta(milliseconds=100)
     relays_last: bool = False
     urgent: bool = False
+    pieces: "Pieces | None" = None
+
+
+def due_tick(
+    name: str,
+    pieces: Pieces,
+    next_due: Callable[[Tx, Instant], Awaitable[Instant | None]],
+    *,
+    limit: int = CHUNK,
+    relays_last: bool = False,
+    urgent: bool = False,
+) -> Tick:
+    """A tick that takes what is due, at most `limit` pieces a call, and can do with one that fails again and again."""
+
+    async def run(tx: Tx, now: Now) -> TickResult:
+        taken = await pieces.take(tx, now, limit)
+        return TickResult() if taken is None else TickResult(await taken.act(), taken.more)
+
+    return Tick(name, run, next_due, relays_last=relays_last, urgent=urgent, pieces=pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +261,27 @@ def hub_events(
 ) -> list[Outgoing]:
     """Chunks of at most 500 hubs of one partition. A row is (partition, hub, what the event says of the hub).
 
-    Rows keep their order within a partition; the key of a chunk is that of its first hub.
+    Rows keep their order within a partition; the key of a chunk is that of its first hub. A chunk whose event would be
+    too large is cut in halves.
     """
     by_partition: dict[int, list[tuple[HubId, ItemT]]] = {}
     for partition, hub, item in rows:
         by_partition.setdefault(partition, []).append((hub, item))
     return [
-        Outgoing(topic, hub_key(chunk[0][0]), partition, make(tuple(item for _, item in chunk)), lane)
+        Outgoing(topic, hub_key(part[0][0]), partition, event, lane, payload)
         for partition, items in sorted(by_partition.items(), key=lambda entry: entry[0])
         for chunk in in_chunks(items)
+        for part, event, payload in _small_enough(chunk, make)
     ]
+
+
+def _small_enough(
+    chunk: Sequence[tuple[HubId, ItemT]], make: Callable[[tuple[ItemT, ...]], Event]
+) -> list[tuple[Sequence[tuple[HubId, ItemT]], Event, bytes]]:
+    """The event of a chunk with its JSON, or the events of its halves."""
+    event = make(tuple(item for _, item in chunk))
+    payload = event.model_dump_json().encode()
+    if len(payload) <= EVENT_BYTES or len(chunk) == 1:
+        return [(chunk, event, payload)]
+    middle = len(chunk) // 2
+    return _small_enough(chunk[:middle], make) + _small_enough(chunk[middle:], make)

@@ -14,7 +14,8 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.outbox import RELAY_ROWS, Relay, Wake
+from chfw_common.runtime.outbox import Wake
+from chfw_common.runtime.relay import RELAY_ROWS, Relay
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner
@@ -44,7 +45,7 @@ class SimulatedService:
             context, list(service.consumes), broker=broker, group=f"chfw-{service.name}", max_records=200
         )
         producer = LocalProducer(broker)
-        self._relays = {lane: Relay(service.name, lane, database, producer, metrics) for lane in LANES}
+        self._relays = {lane: Relay(service.name, lane, database, producer, metrics, holds=False) for lane in LANES}
         self._ticks = TickRunner(service, database, metrics)
         self.app: FastAPI = create_app(
             service, Commands(database, clock, self._wake), TokenVerifier(jwks_file, "chfw"), metrics, _always_ready

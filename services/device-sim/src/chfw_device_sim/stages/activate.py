@@ -1,10 +1,12 @@
 """Activate: armed hubs act by themselves at their time, never before it, and raise an alert that may get lost."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem
 from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.dues import earliest, parts_due
-from chfw_common.runtime.service import Now, TickResult, Tx
-from chfw_common.topology import CHUNK
+from chfw_common.runtime.service import Now, Outgoing, Pieces, Taken, Tick, Tx, Work, due_tick
 from chfw_device_sim.domain.cs06 import Due, Executed, execute
 from chfw_device_sim.domain.fate import SUCCESS
 from chfw_device_sim.stages.network import Network
@@ -17,12 +19,28 @@ async def next_due(tx: Tx, _: Instant) -> Instant | None:
     return earliest(await command.dues(tx))
 
 
-async def tick(network: Network, tx: Tx, now: Now) -> TickResult:
-    """Let up to a chunk of armed hubs act, from the partition on where one is due first; see `deliver.tick`."""
+async def take(network: Network, tx: Tx, now: Now, limit: int) -> Taken | None:
+    """Let armed hubs act, from the partition on where one is due first; see `deliver.take`."""
     parts = parts_due(await command.dues(tx), looked := now())
-    due = await command.lock_activations(tx, parts, looked) if parts else []
+    if not parts:
+        return None
+    due = await command.lock_activations(tx, parts, looked, limit)
+    return Taken([{"hub": entry.hub} for entry in due], partial(_act, network, tx, due, now), len(due) in (0, limit))
+
+
+async def put_off(tx: Tx, work: Work, until: Instant) -> None:
+    """Let a hub act at another time."""
+    await command.put_off(tx, work["hub"], until)
+
+
+def tick(network: Network) -> Tick:
+    """The tick of this stage."""
+    return due_tick("activate", Pieces(partial(take, network), put_off), next_due)
+
+
+async def _act(network: Network, tx: Tx, due: Sequence[Due], now: Now) -> list[Outgoing]:
     if not due:
-        return TickResult(more=bool(parts))
+        return []
     fate, at = network.radio.fate, now()
     executed = [execute(entry, fate, at) for entry in due]
     await command.end_activations(tx, executed, at)
@@ -36,7 +54,7 @@ async def tick(network: Network, tx: Tx, now: Now) -> TickResult:
             raised.append(word)
         kept += [word.later(ceil_to_grid(heard, network.radio.grid)) for heard in done.alert_at if heard > at]
     await later.put(tx, kept)
-    return TickResult(alert(raised), more=len(due) == CHUNK)
+    return alert(raised)
 
 
 def _alert(due: Due, done: Executed, now: Instant) -> AlertItem:

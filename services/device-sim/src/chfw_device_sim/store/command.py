@@ -12,7 +12,7 @@ from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.runtime.updates import kinds_of, named, update_rows
-from chfw_common.topology import CHUNK, HUB_PARTITIONS
+from chfw_common.topology import HUB_PARTITIONS
 from chfw_device_sim.domain.cs06 import Answer, Armed, Due, Executed, Hub, Receipt
 from chfw_device_sim.domain.fate import SUCCESS
 
@@ -44,9 +44,9 @@ async def dues(tx: Tx) -> list[PartDue]:
     return [PartDue._make(row) for row in await tx.fetch(_SQL["activations_due"], HUB_PARTITIONS)]
 
 
-async def lock_activations(tx: Tx, parts: Sequence[int], now: Instant) -> list[Due]:
-    """Up to a chunk of the hubs of these partitions whose time has come, one partition after the other."""
-    rows = await tx.fetch(_SQL["lock_activations"], parts, now, CHUNK)
+async def lock_activations(tx: Tx, parts: Sequence[int], now: Instant, limit: int) -> list[Due]:
+    """The hubs of these partitions whose time has come, one partition after the other, up to the limit."""
+    rows = await tx.fetch(_SQL["lock_activations"], parts, now, limit)
     return [Due._make(due) for *due, at in rows if at is not None and at <= now]
 
 
@@ -58,6 +58,11 @@ async def end_activations(tx: Tx, executed: Sequence[Executed], now: Instant) ->
     )
     keeps_image = [entry.keeps_image for entry in executed]
     await tx.execute(_SQL["end_activations"], *columns(rows), now, keeps_image)
+
+
+async def put_off(tx: Tx, hub: HubId, until: Instant) -> None:
+    """Let a hub that is armed act at another time."""
+    await tx.execute(_SQL["put_off_activation"], hub, until)
 
 
 def _hub(row: asyncpg.Record) -> Hub:

@@ -56,3 +56,7 @@ update device set
 from unnest($1::bigint[], $2::boolean[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[], $8::boolean[])
     u(hub, done, firmware, alert_counter, attempt, restarts_until, keeps_image)
 where device.hub = u.hub;
+
+-- name: put_off_activation
+-- A hub that is armed acts at another time.
+update device set activate_at = $2 where hub = $1 and activate_at is not null;

@@ -11,7 +11,7 @@ from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_common.runtime.updates import kinds_of, named, update_rows
-from chfw_common.topology import CHUNK, HUB_PARTITIONS
+from chfw_common.topology import HUB_PARTITIONS
 from chfw_device_sim.domain.image import Reception
 
 _SQL = load_queries("chfw_device_sim.store", "image.sql")
@@ -56,12 +56,17 @@ async def dues(tx: Tx) -> list[PartDue]:
     return [PartDue._make(row) for row in await tx.fetch(_SQL["deliveries_due"], HUB_PARTITIONS)]
 
 
-async def lock_arrivals(tx: Tx, parts: Sequence[int], now: Instant) -> list[Arrival]:
-    """Up to a chunk of what arrives in these partitions, one after the other."""
-    rows = await tx.fetch(_SQL["lock_deliveries"], parts, now, CHUNK)
+async def lock_arrivals(tx: Tx, parts: Sequence[int], now: Instant, limit: int) -> list[Arrival]:
+    """What arrives in these partitions, one after the other, up to the limit."""
+    rows = await tx.fetch(_SQL["lock_deliveries"], parts, now, limit)
     return [Arrival._make(due) for *due, at in rows if at is not None and at <= now]
 
 
 async def end_deliveries(tx: Tx, ended: Sequence[tuple[HubId, bool]]) -> None:
     """Images that arrived are held, the others gone."""
     await tx.execute(_SQL["end_deliveries"], *columns(ended))
+
+
+async def put_off(tx: Tx, hub: HubId, until: Instant) -> None:
+    """Let the image that travels to a hub arrive at another time."""
+    await tx.execute(_SQL["put_off_delivery"], hub, until)

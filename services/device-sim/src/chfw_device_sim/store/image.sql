@@ -42,3 +42,7 @@ update device set
     coming_release = null, coming_firmware = null, coming_hash = null, coming_epoch = null, deliver_at = null
 from unnest($1::bigint[], $2::boolean[]) u(hub, arrived)
 where device.hub = u.hub;
+
+-- name: put_off_delivery
+-- The image that travels to a hub arrives at another time.
+update device set deliver_at = $2 where hub = $1 and deliver_at is not null;

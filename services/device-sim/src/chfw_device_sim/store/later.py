@@ -9,7 +9,7 @@ from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
-from chfw_common.topology import CHUNK, HUB_PARTITIONS
+from chfw_common.topology import HUB_PARTITIONS
 
 _SQL = load_queries("chfw_device_sim.store", "later.sql")
 
@@ -28,6 +28,7 @@ class Later(NamedTuple):
 class Heard(NamedTuple):
     """One word whose time has come."""
 
+    id: int
     part: int
     hub: HubId
     release_id: ReleaseId
@@ -46,6 +47,11 @@ async def dues(tx: Tx) -> list[PartDue]:
     return [PartDue._make(row) for row in await tx.fetch(_SQL["words_due"], HUB_PARTITIONS)]
 
 
-async def take(tx: Tx, parts: Sequence[int], now: Instant) -> list[Heard]:
-    """Up to a chunk of what is heard now in these partitions, in order, and forget it."""
-    return [Heard._make(row) for row in await tx.fetch(_SQL["take_later"], parts, now, CHUNK)]
+async def take(tx: Tx, parts: Sequence[int], now: Instant, limit: int) -> list[Heard]:
+    """What is heard now in these partitions, in order and up to the limit; it is forgotten."""
+    return [Heard._make(row) for row in await tx.fetch(_SQL["take_later"], parts, now, limit)]
+
+
+async def put_off(tx: Tx, word: int, until: Instant) -> None:
+    """Let a word be heard at another time."""
+    await tx.execute(_SQL["put_off_word"], word, until)

@@ -26,4 +26,8 @@ with taken as (
     ))
     returning id, part, due_at, hub, release_id, topic, item
 )
-select part, hub, release_id, topic, item from taken order by due_at, id;
+select id, part, hub, release_id, topic, item from taken order by due_at, id;
+
+-- name: put_off_word
+-- A word is heard at another time.
+update later set due_at = $2 where id = $1;

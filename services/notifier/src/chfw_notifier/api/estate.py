@@ -32,8 +32,7 @@ async def hub_list(
             return await report.own_hubs(tx, scope, after=start, limit=size)
 
     async def all_of_it(write: Write) -> None:
-        async with work.reading() as tx:
-            await report.own_hubs_csv(tx, scope, write)
+        await report.own_hubs_csv(work.reading, scope, write)
 
     if form == CSV:
         return exports.csv(scope.party, all_of_it, scope.release_id or "estate")

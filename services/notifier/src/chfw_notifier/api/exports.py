@@ -1,4 +1,4 @@
-"""Long lists as CSV: straight from Postgres into the response, as fast as the client reads and no faster."""
+"""Long lists as CSV: page by page from Postgres into the response, as fast as the client reads and no faster."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ Write = Callable[[bytes], Awaitable[None]]
 
 
 class Exports:
-    """The exports under way. Each holds a connection while its client reads, so their number is bounded."""
+    """The exports under way. Each is a heavy read, so their number is bounded."""
 
     def __init__(self) -> None:
         self._parties: set[PartyId] = set()

@@ -1,6 +1,7 @@
 """Report to a Party: its feed, its hubs, and the releases."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
@@ -12,6 +13,9 @@ from chfw_common.runtime.service import Tx
 from chfw_notifier.stages.render import notice_document
 from chfw_notifier.store import estate, feeds, releases
 from chfw_notifier.store.estate import Scope
+
+CSV_PAGE = 2_000
+"""Hubs of a CSV file that are read at once."""
 
 
 async def notices(tx: Tx, now: Instant) -> list[dict[str, Any]]:
@@ -50,6 +54,18 @@ async def own_hubs(tx: Tx, scope: Scope, *, after: int | None, limit: int) -> tu
     return shown, rows[-1]["position"] if len(rows) == limit else None
 
 
-async def own_hubs_csv(tx: Tx, scope: Scope, write: Callable[[bytes], Awaitable[None]]) -> None:
-    """The same as CSV, written piece by piece."""
-    await estate.write_csv(tx, scope, write)
+async def own_hubs_csv(
+    reading: Callable[[], AbstractAsyncContextManager[Tx]], scope: Scope, write: Callable[[bytes], Awaitable[None]]
+) -> None:
+    """The same as CSV, page by page, each in a transaction of its own that has ended before it is written out.
+
+    A client may read for a quarter of an hour; a transaction that waited for it would hold back vacuum everywhere.
+    """
+    after: HubId | None = None
+    more = True
+    while more:
+        async with reading() as tx:
+            lines, after = await estate.csv_page(tx, scope, after=after, limit=CSV_PAGE)
+        if lines:
+            await write(lines)
+        more = after is not None

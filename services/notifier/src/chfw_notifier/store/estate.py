@@ -1,10 +1,11 @@
 """A Party's own hubs: the inventory's record beside what the ledger says, as pages and as CSV."""
 
-from collections.abc import Awaitable, Callable
+import csv
+import io
 from dataclasses import dataclass
 from typing import Any
 
-from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, PartyId, ReleaseId
+from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, PartyId, ReleaseId, parse_hub_id
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
@@ -47,19 +48,23 @@ async def page(tx: Tx, scope: Scope, *, after: HubId | None, limit: int) -> list
     return list(await tx.fetch(statement, *arguments))
 
 
-async def write_csv(tx: Tx, scope: Scope, write: Callable[[bytes], Awaitable[None]]) -> None:
-    """All own hubs as CSV with a header, as of one instant; `write` is awaited, so nothing piles up here."""
-    statement, arguments = _query(scope, LEAST_HUB, None)
+async def csv_page(tx: Tx, scope: Scope, *, after: HubId | None, limit: int) -> tuple[bytes, HubId | None]:
+    """Own hubs behind one of them as lines of CSV, and the hub to go on from: None when there are no more.
+
+    The first page has the header.
+    """
+    if after == GREATEST_HUB:
+        return b"", None
+    statement, arguments = _query(scope, LEAST_HUB if after is None else after + 1, limit)
     shown = ", ".join(f"{name}::text" if name in _FLAGS else name for name in COLUMNS)
-
-    async def as_bytes(piece: bytearray) -> None:
-        await write(bytes(piece))
-
-    # The clock of a statement includes the time its reader takes.
-    await tx.execute("set local statement_timeout = '15min'")
+    lines = io.BytesIO()
     await tx.copy_from_query(
-        f"select {shown} from ({statement}) own", *arguments, output=as_bytes, format="csv", header=True
+        f"select {shown} from ({statement}) own", *arguments, output=lines, format="csv", header=after is None
     )
+    # A text may have the end of a line in it, so lines are not counted but read.
+    rows = list(csv.reader(io.StringIO(lines.getvalue().decode(), newline="")))
+    found = len(rows) - (after is None)
+    return lines.getvalue(), parse_hub_id(rows[-1][0]) if found == limit else None
 
 
 async def pilot_candidates(
@@ -75,7 +80,7 @@ async def pilot_size(tx: Tx, release_id: ReleaseId) -> int:
     return int(await tx.fetchval(SQL["pilot_size"], release_id))
 
 
-def _query(scope: Scope, first: int, limit: int | None) -> tuple[str, tuple[Any, ...]]:
+def _query(scope: Scope, first: int, limit: int) -> tuple[str, tuple[Any, ...]]:
     if scope.release_id is None:
         return SQL["estate"], (scope.party, first, limit)
     return SQL["eligibility"], (scope.party, first, limit, scope.release_id)

@@ -17,9 +17,12 @@ from chfw_common.runtime.service import (
     Now,
     Outcome,
     Outgoing,
+    Pieces,
+    Taken,
     Tick,
-    TickResult,
     Tx,
+    Work,
+    due_tick,
 )
 from chfw_common.topology import CHUNK
 from chfw_scheduler.domain.act import call_back
@@ -135,7 +138,7 @@ class Decide:
         outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
         return JobStep(_cursor(goes_on), outgoing)
 
-    async def expire(self, tx: Tx, now: Now) -> TickResult:
+    async def expire(self, tx: Tx, now: Now, limit: int) -> Taken | None:  # noqa: ARG002 - one release at a time
         """An edge did not acknowledge, but no permit can be used any more: the halt is effective all the same.
 
         What the look finds may be of an earlier halt by the time the lock is held, so the lock comes first, then the
@@ -143,12 +146,20 @@ class Decide:
         """
         row = await tx.fetchrow(releases.SQL["earliest_effective_by"])
         if row is None or row["effective_by"] > now():
-            return TickResult()
+            return None
         release_id = row["release_id"]
         await releases.own_release(tx, release_id)
         at = now()
-        halt = await tx.fetchval(releases.SQL["expire"], release_id, at)
-        return TickResult(await _effective(tx, release_id, halt, at), more=True)
+
+        async def act() -> list[Outgoing]:
+            halt = await tx.fetchval(releases.SQL["expire"], release_id, at)
+            return await _effective(tx, release_id, halt, at)
+
+        return Taken([{"release_id": release_id}], act, more=True)
+
+    async def put_off(self, tx: Tx, work: Work, until: Instant) -> None:
+        """Declare the halt of a release that waits effective at another time."""
+        await tx.execute(releases.SQL["put_off_effective"], work["release_id"], until)
 
     async def expires_at(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When the permits of the release that waits longest have run out."""
@@ -157,7 +168,7 @@ class Decide:
 
     def tick(self) -> Tick:
         """The tick of this stage."""
-        return Tick("effective", self.expire, self.expires_at, urgent=True)
+        return due_tick("effective", Pieces(self.expire, self.put_off), self.expires_at, limit=1, urgent=True)
 
     def urgent(self) -> JobKind:
         """The job that calls armed hubs back: it waits behind no other."""

@@ -1,12 +1,13 @@
 """Time becomes a fact: a wait is over, D comes near, a hub has said nothing for too long."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.dues import PartDue, earliest, parts_due
-from chfw_common.runtime.service import Now, Tick, TickResult, Tx
-from chfw_common.topology import CHUNK, HUB_PARTITIONS
+from chfw_common.runtime.service import Now, Outgoing, Pieces, Taken, Tick, Tx, Work, due_tick
+from chfw_common.topology import HUB_PARTITIONS
 from chfw_scheduler.domain.act import Action, pass_time
 from chfw_scheduler.domain.facts import Facts
 from chfw_scheduler.domain.rollout import Pacing
@@ -21,14 +22,14 @@ class Watch:
 
     pacing: Pacing
 
-    async def run(self, tx: Tx, now: Now) -> TickResult:
-        """Write down what time has made of at most 500 hubs of one release.
+    async def take(self, tx: Tx, now: Now, limit: int) -> Taken | None:
+        """Write down what time has made of hubs of one release.
 
         The release is shared as for a claim: a read is a command, and none is older than the decision in force (I6).
         """
         found = await self._earliest(tx)
         if found is None or found[0][0].at > now():
-            return TickResult()
+            return None
         dues, release_id = found
         await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
@@ -36,14 +37,21 @@ class Watch:
             raise LookupError(f"ledger rows of an unknown release: {release_id}")
         at = now()
         parts = parts_due(dues, at)
-        rows = await ledger.lock_checkable(tx, release_id, parts, at, limit=CHUNK)
+        rows = await ledger.lock_checkable(tx, release_id, parts, at, limit=limit)
 
         def decide(facts: Facts) -> tuple[Facts, Action | None]:
             shown = show(facts, rollout)
             due_still = shown.check_at is not None and shown.check_at <= at
             return pass_time(facts, shown.state, rollout, at) if due_still else (facts, None)
 
-        return TickResult(await carry_out(tx, rollout, rows, decide, at), more=bool(rows))
+        async def act() -> Sequence[Outgoing]:
+            return await carry_out(tx, rollout, rows, decide, at)
+
+        return Taken(ledger.named(release_id, rows), act, more=bool(rows))
+
+    async def put_off(self, tx: Tx, work: Work, until: Instant) -> None:
+        """Check a hub at another time."""
+        await ledger.put_off(tx, "put_off_check", work, until)
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When time next becomes a fact."""
@@ -52,7 +60,7 @@ class Watch:
 
     def tick(self) -> Tick:
         """The tick of this stage."""
-        return Tick("watch", self.run, self.next_due)
+        return due_tick("watch", Pieces(self.take, self.put_off), self.next_due)
 
     async def _earliest(self, tx: Tx) -> tuple[list[PartDue], ReleaseId] | None:
         """When the partitions of the release that is due first are due, the earliest first."""

@@ -19,7 +19,7 @@ from chfw_common.kernel.rollout import FINAL_STATES, AnswerKind, Group, HubState
 from chfw_common.runtime.columns import columns
 from chfw_common.runtime.dues import PartDue
 from chfw_common.runtime.queries import load_queries
-from chfw_common.runtime.service import Tx
+from chfw_common.runtime.service import Tx, Work
 from chfw_common.runtime.updates import Column, kinds_of, update_rows
 from chfw_scheduler.domain.facts import (
     Arming,
@@ -140,6 +140,16 @@ async def lock_claimable(
 async def lock_checkable(tx: Tx, release_id: ReleaseId, parts: Sequence[int], now: Instant, *, limit: int) -> list[Row]:
     """Rows for which time has become a fact, as for a claim."""
     return await _lock_due(tx, "lock_checkable", release_id, parts, now, limit)
+
+
+def named(release_id: ReleaseId, rows: Sequence[Row]) -> list[Work]:
+    """What each of these rows is found by."""
+    return [{"release_id": release_id, "part": row.facts.part, "hub": row.facts.hub} for row in rows]
+
+
+async def put_off(tx: Tx, statement: str, work: Work, until: Instant) -> None:
+    """Let a row be due at another time."""
+    await tx.execute(SQL[statement], work["release_id"], work["part"], work["hub"], until)
 
 
 async def _lock_due(

@@ -42,6 +42,14 @@ select * from ledger
 where release_id = $1 and (part, hub) > ($2, $3) and (part, hub) <= ($4, $5) and state <> all($6::text[])
 order by part, hub limit $7 for update;
 
+-- name: put_off_claim
+-- Claim a hub at another time, if it is to be claimed at all.
+update ledger set claim_at = $4 where release_id = $1 and part = $2 and hub = $3 and claim_at is not null;
+
+-- name: put_off_check
+-- Check a hub at another time, if it is to be checked at all.
+update ledger set check_at = $4 where release_id = $1 and part = $2 and hub = $3 and check_at is not null;
+
 -- name: lock_may_fire
 -- The next rows of a release by partition and hub whose CS06 is older than an epoch and may fire: it is in force, or an
 -- edge withheld it, which says nothing of a copy before. One step of a job.

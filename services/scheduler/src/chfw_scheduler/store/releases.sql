@@ -71,6 +71,10 @@ returning waiting.fencing_epoch;
 -- When the permits of the release that waits longest for its edges have all run out.
 select release_id, effective_by from decision where fencing_epoch is not null order by effective_by, release_id limit 1;
 
+-- name: put_off_effective
+-- The halt that waits is effective at another time.
+update decision set effective_by = $2 where release_id = $1 and fencing_epoch is not null;
+
 -- name: insert_anomalies
 -- Contradictions, each once.
 insert into anomaly (release_id, hub, kind, ref, at)

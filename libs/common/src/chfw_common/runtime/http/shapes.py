@@ -19,6 +19,10 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+REGION_LENGTH = 60
+"""The most characters of the name of a region, wherever it is stated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Marks every text of a request: one line, `most` characters at most, all of which show, one of them a letter or a

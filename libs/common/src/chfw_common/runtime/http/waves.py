@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.months import cut_off
-from chfw_common.kernel.waves import MOST_WAVES, SHARES, Wave, WaveFault
+from chfw_common.kernel.waves import MOST_REGIONS, MOST_WAVES, SHARES, Wave, WaveFault
 from chfw_common.runtime.http.ids import InstantText
-from chfw_common.runtime.http.shapes import Shape, Words
+from chfw_common.runtime.http.shapes import REGION_LENGTH, Shape, Words
 
 Name = Annotated[str, Words(40)]
 Share = Annotated[int, Field(ge=0, le=SHARES, strict=True)]
@@ -22,7 +22,7 @@ class WaveBody(Shape):
     name: Name
     opens: InstantText
     automatic_date: InstantText
-    regions: Annotated[tuple[Annotated[str, Words(200)], ...], Field(max_length=200)] = ()
+    regions: Annotated[tuple[Annotated[str, Words(REGION_LENGTH)], ...], Field(max_length=200)] = ()
     share_from: Share = 0
     share_below: Share = SHARES
 
@@ -32,7 +32,15 @@ class WaveBody(Shape):
         return Wave(**dict(self))
 
 
-WaveBodies = Annotated[tuple[WaveBody, ...], Field(max_length=MOST_WAVES)]
+def _few_regions(waves: tuple[WaveBody, ...]) -> tuple[WaveBody, ...]:
+    named = sum(len(wave.regions) for wave in waves)
+    if named > MOST_REGIONS:
+        raise ValueError(f"the waves name {named} regions in all, {MOST_REGIONS} are the most")
+    return waves
+
+
+WaveBodies = Annotated[tuple[WaveBody, ...], Field(max_length=MOST_WAVES), AfterValidator(_few_regions)]
+"""Waves in a request. They stand in one event with all their regions, so their number is bounded as a whole too."""
 
 
 class WaveView(Shape):

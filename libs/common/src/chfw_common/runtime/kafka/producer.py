@@ -20,14 +20,18 @@ class KafkaProducer:
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
 
     async def send(
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
     ) -> "asyncio.Future[Any]":
         """Hand over one record; the future ends when all replicas in sync have it."""
-        if self._producer is None:
-            self._producer = await self._start()
-        return await self._producer.send(topic, value, key, partition=partition, headers=list(headers))  # type: ignore[no-any-return]
+        producer = self._producer
+        if producer is None:
+            # Several partitions are sent to side by side, by one producer.
+            async with self._starting:
+                producer = self._producer = self._producer or await self._start()
+        return await producer.send(topic, value, key, partition=partition, headers=list(headers))  # type: ignore[no-any-return]
 
     async def discard(self) -> None:
         """Throw the producer away with all it has in flight: what became of that is unknown, the rows stay.

@@ -19,6 +19,7 @@ from chfw_common.runtime.backoff import FIRST, Backoff, longer
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
 from chfw_common.runtime.kafka.closing import ended
+from chfw_common.runtime.kafka.header_names import read_any_header_name
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
@@ -71,6 +72,7 @@ class KafkaSource:
 
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
+        read_any_header_name()
         await topics_when_there(self._bootstrap, self._topics.values(), self._context.clock)
         backoff = Backoff(self._context.clock)
         while not await self._start():

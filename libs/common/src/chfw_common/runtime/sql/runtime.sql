@@ -103,6 +103,36 @@ create table outbox (
 alter table outbox alter column payload set storage external;
 create index outbox_lane on outbox (lane, id);
 
+-- Events that the broker refuses, whole, until a person sends them again or drops them. Later events of the key go on.
+create table parked_event (
+    id bigint generated always as identity primary key,
+    lane smallint not null,
+    topic text not null,
+    partition int not null,
+    key bytea not null,
+    event_id uuid not null,
+    event_type text not null,
+    event_time timestamptz not null,
+    payload bytea not null,
+    written_at timestamptz not null,
+    error text not null,
+    parked_at timestamptz not null
+);
+
+-- Partitions that could not be written: the lane passes them by, and their events are tried apart from it.
+create table held_partition (
+    id bigint generated always as identity primary key,
+    lane smallint not null,
+    topic text not null,
+    partition int not null,
+    error text not null,
+    refused boolean not null,
+    tries int not null,
+    held_at timestamptz not null,
+    next_try_at timestamptz not null,
+    unique (lane, topic, partition)
+);
+
 -- Counts the calls of each tick, so that the ids of the events of a call are its own.
 create table tick_call (
     tick text primary key,
@@ -116,13 +146,32 @@ create table job (
     name text not null,
     args jsonb not null,
     cursor jsonb not null,
-    state text not null check (state in ('open', 'done')),
+    state text not null check (state in ('open', 'done', 'set_aside')),
     steps int not null default 0,
     created_at timestamptz not null,
     done_at timestamptz,
     unique (kind, name)
 );
 create index job_open on job (id) where state = 'open';
+
+-- How often a tick has failed unexpectedly since it last succeeded; written outside the failed transaction.
+create table tick_failure (
+    tick text primary key,
+    failures int not null,
+    error text not null
+);
+
+-- Work that fails again and again and was put off, so that the rest of its tick goes on: a hub of a tick, a job. A person
+-- mends the reason and asks for a retry.
+create table set_aside (
+    id bigint generated always as identity primary key,
+    tick text not null,
+    work jsonb not null,
+    error text not null,
+    set_aside_at timestamptz not null,
+    retry boolean not null default false,
+    unique (tick, work)
+);
 
 -- How the schema came to be: the baseline and each migration, with the checksum of its text.
 create table schema_migration (
