@@ -6,10 +6,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position", "instruction_waits")
+ALARMS = ("position", "instruction_waits", "waiting")
 """What `chfw_alarm` can be raised for: `position`, partitions that cannot be read on (`chfw_partition_stopped`);
 `instruction_waits`, an instruction has waited too long for the notice of its release
-(`chfw_instructions_waiting_seconds`)."""
+(`chfw_instructions_waiting_seconds`); `waiting`, a hub has waited beyond the limit of what it waits for
+(`chfw_rollout_oldest_wait_seconds`)."""
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
@@ -21,6 +22,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("rollout",),
     ),
     "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),
+    "chfw_rollout_oldest_wait_seconds": (
+        "How long the hub that has waited longest has waited, by what it waits for",
+        ("rollout", "awaits"),
+    ),
     "chfw_rollout_anomalies": ("Facts that contradicted each other, per release", ("rollout",)),
 }
 """Read from Postgres by the service that owns the truth (`Service.gauges` and the runtime's own)."""
