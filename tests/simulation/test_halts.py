@@ -13,8 +13,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chfw_cli.demo.client import Client
 from chfw_cli.demo.estate import SUPPLIERS, draw_estate
-from chfw_cli.demo.simulate import stage
+from chfw_cli.demo.simulate import SimulatedTimeline, stage
 from chfw_cli.demo.story import DAY, RELEASE_ID, DecisionStep, Story, write_story
 from chfw_cli.demo.tell import seed, tell
 from chfw_cli.demo.verify import Verdict, verify
@@ -56,13 +57,35 @@ class Played:
         return [at for at in times if at is not None and begins + since <= at < begins + before]
 
 
-async def _play(place: StateDir, *decisions: DecisionStep) -> Played:
+class Withdrawing(SimulatedTimeline):
+    """The same time; at an instant of it the CPL entry of the release is withdrawn."""
+
+    def __init__(self, timeline: SimulatedTimeline, client: Client, at: Instant) -> None:
+        vars(self).update(vars(timeline))
+        self._client = client
+        self._at: Instant | None = at
+
+    async def until(self, instant: Instant) -> None:
+        """Go there, by way of the withdrawal."""
+        at = self._at
+        if at is not None and at <= instant:
+            self._at = None
+            await super().until(at)
+            path = f"/v1/releases/{RELEASE_ID}"
+            await self._client.patch("notifier", path, {"cpl_state": "Withdrawn"}, key="withdrawn")
+        await super().until(instant)
+
+
+async def _play(place: StateDir, *decisions: DecisionStep, withdrawn: timedelta | None = None) -> Played:
     plain = write_story(draw_estate(SEED, HUBS))
     story = replace(plain, decisions=(*plain.decisions, *decisions))
     async with stage(place, story) as simulated:
         client = simulated.client
         await seed(client, story)
-        told = await tell(client, story, simulated.timeline, lambda _: None)
+        timeline = simulated.timeline
+        if withdrawn is not None:
+            timeline = Withdrawing(timeline, client, story.begins + withdrawn)
+        told = await tell(client, story, timeline, lambda _: None)
         feeds: dict[str, list[dict[str, Any]]] = {name: [] for name in SUPPLIERS}
         for name, heard in feeds.items():
             async for page in client.pages(
@@ -95,6 +118,12 @@ def place() -> Iterator[StateDir]:
 def stopped(place: StateDir) -> Played:
     """A release that was stopped while many hubs were armed."""
     return asyncio.run(_play(place, STOP))
+
+
+@pytest.fixture(scope="module")
+def unlisted(place: StateDir) -> Played:
+    """A release whose CPL entry was withdrawn while many hubs were armed."""
+    return asyncio.run(_play(place, withdrawn=HALTED))
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +167,19 @@ def test_nothing_is_handed_over_or_armed_after_a_stop(stopped: Played) -> None:
     assert stopped.decisions[-1]["state"] == "effective"
     assert stopped.verdict.anomalies == stopped.verdict.parked == 0
     assert stopped.verdict.audit_findings == stopped.verdict.verdict_mismatches == ()
+
+
+def test_no_hub_acts_after_its_cpl_entry_was_withdrawn(unlisted: Played) -> None:
+    """A halt like any other: decided, fenced, every armed hub called back, everybody told (R1, I7, I11)."""
+    assert len(unlisted.activated(timedelta(0), HALTED)) > HUBS / 4
+    assert unlisted.activated(HALTED) == []
+    last = unlisted.decisions[-1]
+    assert (last["mode"], last["min_epoch"], last["state"]) == ("held", last["epoch"], "effective")
+    assert last["at_risk"] > HUBS / 4
+    states = Counter(row["state"] for row in unlisted.ledger)
+    assert not states.keys() & {"distributing", "arming", "armed", "cancelling", "activated", "silent"}
+    assert set(map(tuple, unlisted.modes_told.values())) == {("pilot", "run", "held")}
+    assert unlisted.verdict.anomalies == unlisted.verdict.parked == 0
 
 
 def test_every_supplier_is_told_of_the_stop(stopped: Played) -> None:

@@ -5,7 +5,7 @@ from chfw_common.events.command import CommandItem, CommandKind
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.kernel.ids import HubId
 from chfw_common.runtime.service import TickResult, Tx
-from chfw_device_sim.stages import activate, deliver, fence, load
+from chfw_device_sim.stages import activate, deliver, fence, load, receive_distribution
 from chfw_device_sim.store import device
 from tests.service.device_sim.stand import (
     DAY,
@@ -224,3 +224,18 @@ async def test_a_tick_takes_at_most_a_chunk_of_as_many_partitions_as_it_needs(tx
     done = await calls(deliver.tick(SURE).run, tx, still(T0 + HOUR))
     sizes = [[(event.partition, event.event.weight) for event in result.outgoing] for result in done]
     assert sizes == [[(0, 300), (1, 200)], [(1, 100), (5, 400)], [(5, 200)]]
+
+
+async def test_an_image_that_takes_the_place_of_another_ends_the_wait_of_its_release(tx: Tx) -> None:
+    """The release whose image never comes is told, on the air and in a queue; else its hubs would wait for ever."""
+    full = network(in_flight=1)
+    await load_devices(tx)
+    await distribute(tx, image(*HUBS), on=full)
+    other = image(*HUBS, epoch=7).model_copy(update={"release_id": "r2", "image_hash": "other"})
+    outcome = await receive_distribution.handle(full, tx, batch("firmware.distributed", other), still(T0))
+    said = [(out.event.release_id, item) for out in outcome.outgoing for item in out.event.items]  # type: ignore[attr-defined]
+    assert {item.hub for _, item in said} == set(HUBS)
+    assert {(release, item.kind, item.epoch, item.reason) for release, item in said} == {
+        (R1, KIND.DELIVERY_FAILED, 1, "FirmwareImageDiscarded")
+    }
+    assert await distribute(tx, other, on=full) == []

@@ -14,11 +14,11 @@ from tests.support.serving import Stand
 SINCE = parse_instant("2024-01-01T00:00:00Z")
 _LEDGER = """
 insert into scheduler.ledger (release_id, part, hub, version, smi_version, smi_firmware, smi_status, smi_region,
-    import_party, import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries, arm_epoch,
-    arm_counter, cancel_counter, cancel_refusals, arm_tries, reads, read_counter, state, pilot, wave, activate_at,
-    answer_by, proposed_at)
-values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', 'north', $4, $4 || '-is', $5, $6, $6 || '-gs', $7, $8::text::jsonb,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12, $13, $14)
+    smi_make, import_party, import_user, import_since, gas_party, gas_user, gas_since, answers, dist_epoch, dist_tries,
+    arm_epoch, arm_counter, cancel_counter, cancel_refusals, arm_tries, reads, read_counter, state, pilot, wave,
+    activate_at, answer_by, proposed_at)
+values ($1, $2, $3, 1, 1, '9.1', 'Commissioned', 'north', '["CHF","Acme","CH9","H1","4.1"]', $4, $4 || '-is', $5,
+    $6, $6 || '-gs', $7, $8::text::jsonb, 0, 0, 0, 0, 0, 0, 0, 0, 0, $9, $10, $11, $12, $13, $14)
 """
 _HUB = """
 insert into smi.hub (hub, part, device_type, status, status_since, manufacturer, model, hardware, firmware, gbcs,

@@ -91,19 +91,18 @@ def record(
     status: DeviceStatus = DeviceStatus.COMMISSIONED,
     cause: SmiCause | None = None,
     region: str = "North",
+    **make: str,
 ) -> SmiHub:
-    """A hub as the inventory tells it."""
+    """A hub as the inventory tells it; `make` changes what it is."""
+    kind = {"manufacturer": "Acme", "model": "CH9", "hardware": "H1", "gbcs": "4.1", **make}
     roles = (Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER)
     return SmiHub(
         hub=hub,
         smi_version=version,
         device_type=DeviceType.CHF,
         status=status,
-        manufacturer="Acme",
-        model="CH9",
-        hardware="H1",
         firmware=firmware,
-        gbcs="4.1",
+        **kind,
         region=region,
         responsible=tuple(
             Responsible(party=PartyId(party), user_id=UserId(f"{party}-u"), role=role, since=since)

@@ -110,10 +110,10 @@ async def test_an_instruction_before_enrolment_enrols(stand: Stand) -> None:
     await stand.load_hubs(hubs[:2], parties=("elec", None))
     await stand.announce()
     await stand.instruct(instruction("elec", hubs))
-    assert await stand.states() == {"scheduled": 2}
+    assert await stand.states() == {"scheduled": 2, "unfit": 1}
     assert await stand.fetch("select hub, kind from anomaly") == [(hubs[2], "instruction_for_unknown_hub")]
     await stand.tick("jobs")
-    assert await stand.states() == {"scheduled": 2}
+    assert await stand.states() == {"scheduled": 2, "unfit": 1}
 
 
 async def test_enrolment_goes_on_after_a_restart_and_totals_sum_to_it(stand: Stand) -> None:

@@ -11,7 +11,7 @@ from chfw_common.kernel.instants import parse_instant
 from chfw_common.kernel.months import latest_automatic_date
 from chfw_common.kernel.rollout import ENDS, HALTS, Mode
 from chfw_common.kernel.waves import Wave, WaveFault, fault_in, may_delay
-from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, Standing, decide
+from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, Standing, decide, hold_for_cpl
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
 D = parse_instant("2027-03-31T12:00:00Z")
@@ -111,6 +111,40 @@ def test_an_emergency_suspension_is_confirmed_later_without_a_new_halt() -> None
     assert isinstance(confirmed, Decided)
     assert (confirmed.epoch, confirmed.min_epoch, confirmed.paused_from) == (7, 6, Mode.RUN)
     assert decided(confirmed.standing, Mode.PAUSE) is Refusal.NOTHING_CHANGES
+
+
+@pytest.mark.parametrize("mode", [Mode.PILOT, Mode.RUN])
+def test_a_cpl_entry_that_is_not_active_any_more_holds_what_may_go(mode: Mode) -> None:
+    """It halts like any hold, nothing goes while it is not Active, and the DCC alone decides to go on where it was."""
+    gone = replace(at(mode), cpl_active=False)
+    held = hold_for_cpl(gone, "Withdrawn", NOW)
+    assert held is not None
+    assert (held.epoch, held.min_epoch, held.mode, held.mode_since) == (6, 6, Mode.HELD, NOW)
+    assert (held.reason, held.automatic_date) == ("The CPL entry is Withdrawn.", D)
+    assert hold_for_cpl(held.standing, "Withdrawn", NOW) is None
+    for wanted in (Mode.PILOT, Mode.RUN):
+        assert decided(held.standing, wanted) is Refusal.CPL_NOT_ACTIVE
+    active = replace(held.standing, cpl_active=True)
+    assert isinstance(decided(active, mode, confirmed_by=None), Decided)
+    dated = decided(active, Mode.HELD, automatic_date=D - WEEK)
+    assert isinstance(dated, Decided)
+    assert isinstance(decided(dated.standing, mode), Decided)
+    paused = decided(active, Mode.PAUSE)
+    assert isinstance(paused, Decided)
+    assert decided(paused.standing, mode, confirmed_by=None) is Refusal.CONFIRMATION_REQUIRED
+    assert isinstance(decided(paused.standing, mode), Decided)
+
+
+@pytest.mark.parametrize("mode", [Mode.HELD, Mode.PAUSE, Mode.STOP, Mode.REVOKED])
+def test_where_nothing_may_go_the_cpl_holds_nothing(mode: Mode) -> None:
+    assert hold_for_cpl(replace(at(mode), cpl_active=False), "Expired", NOW) is None
+    assert hold_for_cpl(at(Mode.RUN), "Active", NOW) is None
+
+
+def test_going_on_after_the_cpl_held_over_the_date_needs_a_new_one() -> None:
+    held = hold_for_cpl(replace(at(Mode.RUN), cpl_active=False, automatic_date=NOW), "Withdrawn", NOW)
+    assert held is not None
+    assert decided(replace(held.standing, cpl_active=True), Mode.RUN) is Refusal.NEW_DATE_REQUIRED
 
 
 @pytest.mark.parametrize(

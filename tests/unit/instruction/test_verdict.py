@@ -198,7 +198,7 @@ def test_what_the_ledger_refuses(rows: list[tuple[ReleaseId, StateClass]], expec
 
 def test_every_state_has_its_class() -> None:
     open_states = {state for state in HubState if class_of(state) is StateClass.OPEN}
-    assert open_states == {HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.SCHEDULED}
+    assert open_states == {HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.SCHEDULED, HubState.UNFIT}
 
 
 def test_of_several_words_on_a_hub_the_highest_version_counts() -> None:

@@ -24,6 +24,7 @@ from tests.unit.scheduler.test_state import (
     FAILED,
     GAS,
     HOUR,
+    MAKE,
     RECEIVED,
     ROLLOUT,
     SENT,
@@ -44,7 +45,7 @@ COUNTERS = (10, 11, 12, 999, None)
 
 
 def smi(version: int, firmware: str = "OLD", status: DeviceStatus = DeviceStatus.COMMISSIONED) -> Fact:
-    return lambda f: (hear.inventory_says(f, Inventory(version, firmware, status, "North", BOTH)), None)
+    return lambda f: (hear.inventory_says(f, Inventory(version, firmware, status, "North", BOTH, MAKE)), None)
 
 
 def answer(one: Answer) -> Fact:

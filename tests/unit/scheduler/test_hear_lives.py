@@ -22,7 +22,7 @@ from chfw_scheduler.domain.act import Action, Arm, Cancel, Distribute, call_back
 from chfw_scheduler.domain.facts import Facts, Inventory
 from chfw_scheduler.domain.rollout import Decision, Rollout
 from chfw_scheduler.domain.state import consented, show
-from tests.unit.scheduler.test_state import BLANK, BOTH, DAY, ELEC, GAS, HOUR, RECEIVED, ROLLOUT, D, T, said
+from tests.unit.scheduler.test_state import BLANK, BOTH, DAY, ELEC, GAS, HOUR, MAKE, RECEIVED, ROLLOUT, D, T, said
 
 RELEASE = ReleaseId("r1")
 Response = Callable[[Facts], hear.Learnt]
@@ -126,7 +126,7 @@ class World:
         if at < self.smi_at:
             return
         self.smi, self.smi_at = self.smi + 1, at
-        said_by_smi = Inventory(self.smi, firmware, DeviceStatus.COMMISSIONED, "North", BOTH)
+        said_by_smi = Inventory(self.smi, firmware, DeviceStatus.COMMISSIONED, "North", BOTH, MAKE)
         word: Response = lambda f: (hear.inventory_says(f, said_by_smi), None)  # noqa: E731 - one of many like it
         self.inbound.append(word)
         self.certain.append(word)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from chfw_common.kernel.applicability import Image
-from chfw_common.kernel.hubs import DeviceStatus, Responsibility
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, Make, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode, Rule
-from chfw_scheduler.domain.facts import ArmResult, Facts, Inventory, Shown
+from chfw_scheduler.domain.facts import UNRECORDED, ArmResult, Facts, Inventory, Shown
 from chfw_scheduler.domain.merge import Answer, Terms
 from chfw_scheduler.domain.rollout import Decision, Pacing, Rollout
 from chfw_scheduler.domain.state import show
@@ -27,7 +27,7 @@ ELEC, GAS = PartyId("elec"), PartyId("gas")
 PACING = Pacing()
 ROLLOUT = Rollout(
     release_id=ReleaseId("r1"),
-    image=Image("Acme", "CH9", frozenset({"H1"}), "NEW", frozenset({"OLD", "OLDER"}), frozenset()),
+    image=Image("Acme", "CH9", frozenset({"H1"}), "NEW", frozenset({"OLD", "OLDER"}), frozenset({"4.1"})),
     image_hash="ab",
     terms=Terms(Rule.VOLUNTARY, D, 14 * DAY, 3 * DAY),
     decision=Decision(2, 1, Mode.RUN, RECEIVED),
@@ -38,7 +38,8 @@ BOTH = tuple(
     Responsibility(party, UserId(f"{party}-{role}"), role, RECEIVED - 90 * DAY)
     for party, role in ((ELEC, Role.IMPORT_SUPPLIER), (GAS, Role.GAS_SUPPLIER))
 )
-BLANK = Facts(HubId(7), 3, Inventory(1, "OLD", DeviceStatus.COMMISSIONED, "North", BOTH))
+MAKE = Make(DeviceType.CHF, "Acme", "CH9", "H1", "4.1")
+BLANK = Facts(HubId(7), 3, Inventory(1, "OLD", DeviceStatus.COMMISSIONED, "North", BOTH, MAKE))
 
 
 def said(party: PartyId, kind: str = "instruct", at: Instant | None = T, seq: int = 1) -> Answer:
@@ -59,6 +60,7 @@ ARMING = {"epoch": 2, "counter": 10, "at": T - DAY, "planned_for": T, "fires_at"
 ARMED = {**ARMING, "accepted_at": T - DAY}
 CALLED = {**ARMED, "cancel_counter": 11, "cancel_at": T - HOUR, "cancel_for": Mode.PAUSE}
 CALL_REFUSED = {**CALLED, "cancel_at": None, "cancel_refused_at": T - HOUR, "cancel_refusals": 1}
+DOUBTED = {**ARMED, "outcome": 0, "outcome_at": T, "doubted_at": T}
 SILENT = {"since": T + DAY, "reads": 1, "read_at": T + DAY, "read_counter": 12}
 OVER = {"ended_at": T, "reason": "stale_epoch"}
 
@@ -137,6 +139,35 @@ STANDINGS: list[tuple[str, Facts, HubState, str | None]] = [
     ("an allowed predecessor", row(inventory={"firmware": "OLDER"}), S.SCHEDULED, None),
     ("another version", under(ARMED, inventory={"firmware": "OTHER"}), S.SUPERSEDED, "OTHER"),
     ("gone", under(ARMED, inventory={"status": DeviceStatus.WITHDRAWN}), S.DEPARTED, "Withdrawn"),
+    ("in Recovery", row(inventory={"status": DeviceStatus.RECOVERY}), S.UNFIT, "not_commissioned"),
+    ("another model", row(inventory={"make": MAKE._replace(model="CH10")}), S.UNFIT, "model_not_applicable"),
+    ("another GBCS version", row(inventory={"make": MAKE._replace(gbcs="9")}), S.UNFIT, "gbcs_incompatible"),
+    ("not recorded yet", BLANK._replace(inventory=UNRECORDED), S.UNFIT, "unknown_hub"),
+    ("the same text of another model", row(inventory={"firmware": "NEW", "make": MAKE._replace(model="CH10")}),
+     S.UNFIT, "model_not_applicable"),
+    ("unfit while it travels, silent", row(delivery=SENT, silence=SILENT, inventory={"status": DeviceStatus.PENDING}),
+     S.UNFIT, "not_commissioned"),
+    ("failed and unfit", under({**ARMED, "outcome": 3, "tries": 1}, inventory={"status": DeviceStatus.PENDING}),
+     S.UNFIT, "not_commissioned"),
+    ("armed and unfit, not called back yet", under(ARMED, inventory={"status": DeviceStatus.PENDING}), S.ARMED, None),
+    ("unfit and called back", under(CALLED, inventory={"status": DeviceStatus.PENDING}), S.CANCELLING,
+     "not_commissioned"),
+    ("unfit and cancelled", under({**CALLED, "ended": ArmResult.CANCELLED}, inventory={"status": DeviceStatus.PENDING}),
+     S.UNFIT, "not_commissioned"),
+    ("unfit and called back for a stop", under({**CALLED, "cancel_for": Mode.STOP, "ended": ArmResult.CANCELLED},
+     inventory={"status": DeviceStatus.PENDING}), S.CANCELLED, "stop"),
+    ("unfit and activated all the same", under({**ARMED, "outcome": 0, "outcome_at": T},
+     inventory={"status": DeviceStatus.PENDING}), S.ACTIVATED, None),
+    ("success with the old version", under(DOUBTED), S.ACTIVATED, "contradicted"),
+    ("failure with the new version", under({**DOUBTED, "outcome": 3, "tries": 3}, inventory={"firmware": "NEW"}),
+     S.ACTIVATED, "contradicted"),
+    ("success with a version that is neither", under(DOUBTED, inventory={"firmware": "OTHER"}), S.ACTIVATED,
+     "contradicted"),
+    ("contradicted and silent", under(DOUBTED, silence=SILENT), S.SILENT, None),
+    ("contradicted, then the SMI shows it", under(DOUBTED, inventory={"firmware": "NEW"}), S.CONFIRMED, None),
+    ("contradicted and gone", under(DOUBTED, inventory={"status": DeviceStatus.WITHDRAWN}), S.DEPARTED, "Withdrawn"),
+    ("activated, never confirmed, silent", under({**ARMED, "outcome": 0, "outcome_at": T}, silence=SILENT), S.SILENT,
+     None),
     ("gone with the new version", row(inventory={"status": DeviceStatus.DECOMMISSIONED, "firmware": "NEW"}),
      S.CONFIRMED, None),
 ]  # fmt: skip
@@ -238,7 +269,10 @@ def test_nothing_is_armed_while_the_second_party_is_waited_for() -> None:
         (under(ARMED, silence={**SILENT, "last_word_at": T + DAY}), ROLLOUT, T + 2 * DAY),
         (under(ARMED, silence={**SILENT, "read_refused_at": T + DAY}), ROLLOUT, T + DAY + 10 * MINUTE),
         (under(ARMED, silence={**SILENT, "unreachable_at": T + 4 * DAY}), ROLLOUT, None),
-        (under({**ARMED, "outcome": 0}), ROLLOUT, None),
+        (under({**ARMED, "outcome": 0, "outcome_at": T}), ROLLOUT, T + DAY),
+        (under(DOUBTED), ROLLOUT, T),
+        (under(DOUBTED, silence={**SILENT, "last_word_at": T + DAY}), ROLLOUT, T + 2 * DAY),
+        (row(inventory={"status": DeviceStatus.RECOVERY}), ROLLOUT, None),
         (BLANK, STOPPED, None),
         (under(ARMED), STOPPED, T + DAY),
     ],

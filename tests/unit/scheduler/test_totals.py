@@ -12,12 +12,14 @@ from chfw_scheduler.domain.act import Cancel, call_back
 from chfw_scheduler.domain.facts import ArmResult, Facts, Row
 from chfw_scheduler.domain.state import show
 from chfw_scheduler.domain.totals import Pace, Totals, counted, moved, opened, told_again_at, totals_of
-from tests.unit.scheduler.test_state import ARMED, BLANK, CALLED, OVER, ROLLOUT, STOPPED, S, T, row, under
+from tests.unit.scheduler.test_state import ARMED, BLANK, CALLED, OVER, ROLLOUT, SILENT, STOPPED, S, T, row, under
 
 HOUR, TEN = timedelta(hours=1), timedelta(seconds=10)
 PACE = Pace(totals_every=HOUR, risk_every=TEN)
 WITHHELD = {**ARMED, **OVER, "ended": ArmResult.WITHHELD}
 LEFT: list[dict[str, Any]] = [{"firmware": "ELSE"}, {"status": DeviceStatus.WITHDRAWN}]
+
+UNFIT: dict[str, Any] = {"status": DeviceStatus.RECOVERY}
 
 
 def left(given: Facts, change: dict[str, Any]) -> Facts:
@@ -29,13 +31,15 @@ def left(given: Facts, change: dict[str, Any]) -> Facts:
     [
         (row(), "scheduled"),
         (under(ARMED), "armed:2"),
-        (under(CALLED), "cancelling:2"),
+        (under(CALLED), "cancelling:-1"),
         (under(WITHHELD), "delivered:2"),
         (under({**ARMED, **OVER, "ended": ArmResult.REFUSED}), "delivered"),
         (under({**ARMED, "outcome": 0, "outcome_at": T}), "activated"),
         (left(under(ARMED), {"firmware": "NEW"}), "confirmed"),
         (left(under(ARMED), LEFT[0]), "superseded:2"),
         (left(under(WITHHELD), LEFT[1]), "departed:2"),
+        (left(under(WITHHELD), UNFIT), "unfit:2"),
+        (left(under(CALLED, silence=SILENT), UNFIT), "silent:-1"),
     ],
 )
 def test_a_row_is_counted_under_its_state_and_the_epoch_of_what_may_fire(given: Facts, key: str) -> None:
@@ -49,6 +53,7 @@ def test_a_row_is_counted_under_its_state_and_the_epoch_of_what_may_fire(given: 
         ({"armed:2": 5, "delivered": 3}, 3, 5),
         ({"armed:2": 5, "armed:4": 3, "delivered:1": 2}, 3, 7),
         ({"superseded:4": 1, "departed:4": 2, "superseded": 9}, 0, 3),
+        ({"cancelling:-1": 4, "silent:-1": 1, "unfit:4": 2, "unfit": 9}, 0, 7),
         ({}, 3, 0),
     ],
 )
@@ -73,7 +78,7 @@ def test_rows_move_between_keys_and_what_stays_is_not_written() -> None:
     armed, called = under(ARMED), under(CALLED)
     before, after = show(armed, ROLLOUT), show(called, ROLLOUT)
     rows = [(Row(1, armed, before), called, after)] * 2 + [(Row(1, armed, before), armed, before)]
-    assert moved(rows) == {3: {"armed:2": -2, "cancelling:2": 2}}
+    assert moved(rows) == {3: {"armed:2": -2, "cancelling:-1": 2}}
     assert moved(rows[2:]) == {}
     assert opened([(BLANK, show(BLANK, ROLLOUT))] * 3) == {3: {"eligible": 3}}
 

@@ -14,6 +14,7 @@ from chfw_common.topology import (
     ROLLOUT_FENCED,
     SMI_UPDATED,
 )
+from chfw_scheduler.domain.rollout import Pacing
 from chfw_scheduler.domain.totals import Pace
 from chfw_scheduler.settings import Settings
 from chfw_scheduler.stages.announce import Announce
@@ -24,7 +25,7 @@ from chfw_scheduler.stages.observe import Observe
 from chfw_scheduler.stages.report import Report
 from chfw_scheduler.stages.respond import Respond
 from chfw_scheduler.stages.watch import Watch
-from chfw_scheduler.store import counts, releases, waiting
+from chfw_scheduler.store import counts, ledger, releases, waiting
 
 WAITS_TOO_LONG = 300.0
 """Machine seconds after which an instruction that waits for the notice of its release is an alarm."""
@@ -62,12 +63,28 @@ def build(settings: Settings) -> Service:
             Gauge("chfw_rollout_hubs", _hubs),
             Gauge("chfw_rollout_anomalies", _anomalies),
             Gauge("chfw_instructions_waiting_seconds", _waiting, alarm="instruction_waits", alarm_above=WAITS_TOO_LONG),
+            Gauge("chfw_rollout_oldest_wait_seconds", _oldest_waits, "waiting", limits=_limits(pacing)),
         ],
     )
 
 
 async def _hubs(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge
     return [((release, state), float(n)) for (release, state), n in (await counts.states(tx)).items()]
+
+
+def _limits(pacing: Pacing) -> dict[str, float]:
+    """How many seconds a hub may wait for each thing before time becomes a fact."""
+    limits = {
+        ledger.DELIVERY: pacing.delivery_timeout,
+        ledger.OUTCOME: pacing.silent_after,
+        ledger.CONFIRMATION: pacing.confirm_timeout,
+    }
+    return {awaits: limit.total_seconds() for awaits, limit in limits.items()}
+
+
+async def _oldest_waits(tx: Tx, now: Instant) -> Rows:
+    found = await ledger.oldest_waits(tx)
+    return [((release, awaits), max(0.0, (now - since).total_seconds())) for release, awaits, since in found]
 
 
 async def _anomalies(tx: Tx, now: Instant) -> Rows:  # noqa: ARG001 - the shape of a gauge

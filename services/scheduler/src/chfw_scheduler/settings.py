@@ -26,6 +26,9 @@ class Settings(ServiceSettings):
     silent_after: timedelta = Field(default=timedelta(hours=24), description="No word for this long: the hub is read")
     read_attempts: int = Field(default=3, ge=1, description="Unanswered reads after which a hub is unreachable")
     delivery_timeout: timedelta = Field(default=timedelta(days=14), description="No delivery report: the hub is read")
+    confirm_timeout: timedelta = Field(
+        default=timedelta(hours=24), description="Activated, but the inventory does not show it: the hub is read"
+    )
     retries: int = Field(default=3, ge=1, description="Failed deliveries or activations before a hub is given up")
     retry_after: timedelta = Field(default=timedelta(days=1), description="First wait before a retry; it doubles")
     refused_retry: timedelta = Field(
@@ -58,8 +61,10 @@ class Settings(ServiceSettings):
             silent_after=self.silent_after,
             read_attempts=self.read_attempts,
             delivery_timeout=self.delivery_timeout,
+            confirm_timeout=self.confirm_timeout,
             retries=self.retries,
             retry_after=self.retry_after,
             refused_retry=self.refused_retry,
             cancel_retry=self.cancel_retry,
+            max_skew=self.max_skew,
         )

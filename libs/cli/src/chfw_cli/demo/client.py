@@ -53,6 +53,10 @@ class Client:
         """The JSON answer of a POST under an Idempotency-Key."""
         return await self._call(service, "POST", path, party, role, json=body, headers={HEADER: write_string(key)})
 
+    async def patch(self, service: str, path: str, body: Any, *, key: str) -> Any:
+        """The JSON answer of a PATCH by the DCC under an Idempotency-Key."""
+        return await self._call(service, "PATCH", path, DCC, Role.DCC, json=body, headers={HEADER: write_string(key)})
+
     async def pages(
         self, service: str, path: str, items: str, *, party: PartyId = DCC, role: Role = Role.DCC, limit: int = 1_000
     ) -> AsyncIterator[list[Any]]:

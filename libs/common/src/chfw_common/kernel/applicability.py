@@ -1,4 +1,4 @@
-"""Whether an image may be applied to a hub: one rule, used at intake and at enrolment.
+"""Whether an image may be applied to a hub: one rule, used at intake, at enrolment and at every claim.
 
 The order of the rows is that of the verdict table (REQUIREMENTS, "Verdict of one entry of an instruction"). Versions
 are those of a model, so a hub of another model that shows the same version text is `model_not_applicable`.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chfw_common.kernel.codes import code, codes
-from chfw_common.kernel.hubs import UPGRADEABLE_STATUSES, DeviceType, HubRecord
+from chfw_common.kernel.hubs import UPGRADEABLE_STATUSES, DeviceStatus, DeviceType, HubRecord, Make
 
 
 class Inapplicable(StrEnum):
@@ -43,24 +43,30 @@ class Image:
         for name in ("hardware", "predecessors"):
             object.__setattr__(self, name, codes(getattr(self, name)))
 
+    def is_for(self, make: Make) -> bool:
+        """Whether it is an image for the model and the hardware of a hub."""
+        model = (code(make.manufacturer), code(make.model))
+        return model == (self.manufacturer, self.model) and code(make.hardware) in self.hardware
+
 
 def inapplicable(image: Image, hub: HubRecord) -> Inapplicable | None:
     """The first reason against applying the image to the hub, or None when it may be applied."""
-    if hub.device_type is not DeviceType.CHF:
+    return misfit(image, hub.make, hub.status, hub.firmware)
+
+
+def misfit(image: Image, make: Make, status: DeviceStatus, firmware: str) -> Inapplicable | None:
+    """The same for what is compared of a hub: what it is, its SMI status, and the version it runs."""
+    if make.device_type is not DeviceType.CHF:
         return Inapplicable.NOT_A_HUB
-    if hub.status not in UPGRADEABLE_STATUSES:
+    if status not in UPGRADEABLE_STATUSES:
         return Inapplicable.NOT_COMMISSIONED
-    fits = (code(hub.manufacturer), code(hub.model)) == (
-        image.manufacturer,
-        image.model,
-    ) and code(hub.hardware) in image.hardware
-    firmware = code(hub.firmware)
-    if fits and firmware == image.firmware:
-        return Inapplicable.ALREADY_AT_VERSION
-    if not fits:
+    if not image.is_for(make):
         return Inapplicable.MODEL_NOT_APPLICABLE
-    if image.predecessors and firmware not in image.predecessors:
+    runs = code(firmware)
+    if runs == image.firmware:
+        return Inapplicable.ALREADY_AT_VERSION
+    if image.predecessors and runs not in image.predecessors:
         return Inapplicable.NOT_UPGRADEABLE
-    if image.gbcs_versions and hub.gbcs not in image.gbcs_versions:
+    if image.gbcs_versions and make.gbcs not in image.gbcs_versions:
         return Inapplicable.GBCS_INCOMPATIBLE
     return None

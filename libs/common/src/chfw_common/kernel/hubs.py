@@ -45,6 +45,16 @@ class Responsibility(NamedTuple):
     since: Instant
 
 
+class Make(NamedTuple):
+    """What a hub is, apart from its status and the version it runs: hubs of a model share it."""
+
+    device_type: DeviceType
+    manufacturer: str
+    model: str
+    hardware: str
+    gbcs: str
+
+
 @dataclass(frozen=True, slots=True)
 class HubRecord:
     """One CHF as the Smart Metering Inventory shows it. `part` is its partition on every hub topic."""
@@ -61,6 +71,11 @@ class HubRecord:
     region: str
     responsible: tuple[Responsibility, ...]
     smi_version: int
+
+    @property
+    def make(self) -> Make:
+        """What the hub is."""
+        return Make(self.device_type, self.manufacturer, self.model, self.hardware, self.gbcs)
 
 
 class HubFields(NamedTuple):

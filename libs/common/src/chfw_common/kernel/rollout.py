@@ -59,6 +59,7 @@ class HubState(StrEnum):
     NOT_APPLIED = "not_applied"
     SILENT = "silent"
     UNREACHABLE = "unreachable"
+    UNFIT = "unfit"
     CONFIRMED = "confirmed"
     FAILED_FINAL = "failed_final"
     SUPERSEDED = "superseded"

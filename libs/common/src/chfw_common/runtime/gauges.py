@@ -54,7 +54,7 @@ async def read_all(tx: Tx, service: Service, metrics: Metrics, now: Instant, ala
         series = await gauge.read(tx, now)
         metrics.read(gauge.name, series)
         if gauge.alarm is not None:
-            above = [labels for labels, value in series if value > gauge.alarm_above]
+            above = [labels for labels, value in series if value > gauge.limit(labels)]
             metrics.alarm(gauge.alarm, on=bool(above))
             if above:
                 raised = True

@@ -6,13 +6,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position", "instruction_waits", "parked_event", "held_partition", "tick", "set_aside")
+ALARMS = ("position", "instruction_waits", "parked_event", "held_partition", "tick", "set_aside", "waiting")
 """What `chfw_alarm` can be raised for.
 
 `position`: partitions that cannot be read on (`chfw_partition_stopped`). `instruction_waits`: an instruction has waited
 too long for the notice of its release (`chfw_instructions_waiting_seconds`). `parked_event`: an event that the broker
 refuses. `held_partition`: a partition that cannot be written. `tick`: a tick that fails. `set_aside`: work that failed
-again and again.
+again and again. `waiting`: a hub has waited beyond the limit of what it waits for (`chfw_rollout_oldest_wait_seconds`).
 """
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -28,6 +28,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("rollout",),
     ),
     "chfw_rollout_hubs": ("Hubs of a release by state, read from the ledger", ("rollout", "state")),
+    "chfw_rollout_oldest_wait_seconds": (
+        "How long the hub that has waited longest has waited, by what it waits for",
+        ("rollout", "awaits"),
+    ),
     "chfw_rollout_anomalies": ("Facts that contradicted each other, per release", ("rollout",)),
 }
 """Read from Postgres by the service that owns the truth (`Service.gauges` and the runtime's own)."""

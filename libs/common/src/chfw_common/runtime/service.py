@@ -3,7 +3,7 @@
 The same value is run live (real Kafka, real clock) and simulated (LocalBroker, VirtualClock).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -172,7 +172,8 @@ class Pieces:
 class Tick:
     """Something done now and then. `next_due` says when there is next something to do (None: nothing known).
 
-    One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs. A call that asks for more is
+    One process at a time runs a tick (advisory lock); one call acts on at most 500 hubs (the job of intake, which
+    judges entries only, on 10,000). A call that asks for more is
     followed by another without a look, and after a look another process may be quicker: `run` does nothing where
     nothing is due. `pieces`: how to run it piece by piece when a piece fails again and again; `due_tick` makes such a
     tick. `every` is the machine time between looks when live. `relays_last`: the relay is not woken between
@@ -227,13 +228,19 @@ class JobKind:
 class Gauge:
     """A number read from the truth: rows of (label values..., value) by one query, every few seconds.
 
-    Where `alarm` names one (metrics.ALARMS), it is raised while a value is above `alarm_above`.
+    Where `alarm` names one (metrics.ALARMS), it is raised while a value is above its limit: that of `limits` for the
+    last label, else `alarm_above`.
     """
 
     name: str
     read: Callable[[Tx, Instant], Awaitable[Sequence[tuple[tuple[str, ...], float]]]]
     alarm: str | None = None
     alarm_above: float = 0.0
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def limit(self, labels: Sequence[str]) -> float:
+        """Above which value of these labels the alarm is raised."""
+        return self.limits.get(labels[-1], self.alarm_above) if labels else self.alarm_above
 
 
 @dataclass(frozen=True, slots=True)

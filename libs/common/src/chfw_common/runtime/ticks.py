@@ -1,4 +1,4 @@
-"""Ticks: things done now and then, one process at a time, at most 500 hubs a call."""
+"""Ticks: things done now and then, one process at a time, a bounded number of hubs a call."""
 
 from dataclasses import dataclass
 

@@ -2,8 +2,10 @@
 
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.response import ResponseItem, ResponseKind
+from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Batch, Now, Outcome, Tx
-from chfw_device_sim.domain.image import Receipt, Sent, receive
+from chfw_device_sim.domain.fate import TransferFailure
+from chfw_device_sim.domain.image import Receipt, Reception, Sent, receive
 from chfw_device_sim.stages.network import Network
 from chfw_device_sim.stages.say import Said, answer, refused_distribution
 from chfw_device_sim.store import anomaly, fence, image, lane
@@ -38,6 +40,7 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
                 receipt, known[hub], lanes[region] = receive(
                     reception, sent, network.radio, lanes[region], capacity=network.capacity[region], now=at
                 )
+                given += _discarded(reception, known[hub], at)
                 if receipt is Receipt.HELD:
                     item = ResponseItem(hub=hub, kind=ResponseKind.DELIVERED, at=at, epoch=event.epoch)
             if item is not None:
@@ -46,3 +49,19 @@ async def handle(network: Network, tx: Tx, batch: Batch[FirmwareDistributed], no
     await lane.save(tx, [entry for region, entry in lanes.items() if entry != full_before[region]])
     await anomaly.record(tx, odd, at)
     return Outcome(answer(given))
+
+
+def _discarded(before: Reception, after: Reception, now: Instant) -> list[Said[ResponseItem]]:
+    """The image of one release has taken the place of that of another, which now never comes: that release is told,
+    else it would wait for it."""
+    release_id = before.coming_release
+    if release_id is None or release_id == after.coming_release:
+        return []
+    item = ResponseItem(
+        hub=before.hub,
+        kind=ResponseKind.DELIVERY_FAILED,
+        at=now,
+        epoch=before.coming_epoch,
+        reason=TransferFailure.FIRMWARE_IMAGE_DISCARDED.value,
+    )
+    return [Said(release_id, before.part, item)]

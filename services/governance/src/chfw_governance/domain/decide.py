@@ -16,6 +16,7 @@ class Refusal(StrEnum):
 
     EPOCH_MOVED = "epoch_moved"
     RELEASE_ENDED = "release_ended"
+    CPL_NOT_ACTIVE = "cpl_not_active"
     PILOT_FIRST = "pilot_first"
     PILOT_UNTRIED = "pilot_untried"
     PILOT_TRIED = "pilot_tried"
@@ -29,8 +30,8 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a release stands. `paused_from` is the mode a pause interrupted; `confirmed` is that of the last decision;
-    `mode_since` is when the mode became what it is.
+    """Where a release stands. `paused_from` is the mode that a pause, or a hold because of the CPL, interrupted;
+    `confirmed` is that of the last decision; `mode_since` is when the mode became what it is.
 
     Epoch 0 is the announcement: held, at the dates of the notice.
     """
@@ -43,6 +44,7 @@ class Standing:
     waves: tuple[Wave, ...] = ()
     paused_from: Mode | None = None
     confirmed: bool = False
+    cpl_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Decided:
     confirmed_by: str | None
     without_pilot: str | None
     paused_from: Mode | None
+    cpl_active: bool
 
     @property
     def standing(self) -> Standing:
@@ -89,6 +92,7 @@ class Decided:
             self.waves,
             self.paused_from,
             confirmed=self.confirmed_by is not None,
+            cpl_active=self.cpl_active,
         )
 
 
@@ -100,7 +104,8 @@ _NEXT: dict[Mode, frozenset[Mode]] = {
     Mode.STOP: frozenset(),
     Mode.REVOKED: frozenset(),
 }
-"""Which mode may follow which. After a pause, what may follow the mode that it interrupted."""
+"""Which mode may follow which. After a pause, or a hold because of the CPL, what may follow the mode that it
+interrupted."""
 
 _ACTIVE = frozenset({Mode.PILOT, Mode.RUN})
 
@@ -148,7 +153,31 @@ def decide(
         reason=proposal.reason,
         confirmed_by=proposal.confirmed_by,
         without_pilot=proposal.without_pilot,
-        paused_from=_interrupted(standing) if proposal.mode is Mode.PAUSE else None,
+        paused_from=_keeps(standing, proposal.mode),
+        cpl_active=standing.cpl_active,
+    )
+
+
+def hold_for_cpl(standing: Standing, state: str, now: Instant) -> Decided | None:
+    """The decision that a CPL entry which is not Active leads to by itself: what may go is held (R1).
+
+    None: nothing may go, so nothing is left to halt. Once the entry is Active again, the DCC decides to go on.
+    """
+    if standing.cpl_active or standing.mode not in _ACTIVE:
+        return None
+    epoch = standing.epoch + 1
+    return Decided(
+        epoch=epoch,
+        min_epoch=epoch,
+        mode=Mode.HELD,
+        mode_since=now,
+        automatic_date=standing.automatic_date,
+        waves=standing.waves,
+        reason=f"The CPL entry is {state}.",
+        confirmed_by=None,
+        without_pilot=None,
+        paused_from=standing.mode,
+        cpl_active=False,
     )
 
 
@@ -157,6 +186,8 @@ def _refuse_order(standing: Standing, proposal: Proposal) -> Refusal | None:
         return Refusal.EPOCH_MOVED
     if standing.mode in ENDS:
         return Refusal.RELEASE_ENDED
+    if proposal.mode in _ACTIVE and not standing.cpl_active:
+        return Refusal.CPL_NOT_ACTIVE
     before = _interrupted(standing)
     if before is Mode.HELD and proposal.mode is Mode.RUN:
         return Refusal.PILOT_FIRST
@@ -226,10 +257,15 @@ def _halts(standing: Standing, proposal: Proposal) -> bool:
 
 
 def _interrupted(standing: Standing) -> Mode:
-    """The mode that counts for what may follow: that before the pause, while paused."""
-    if standing.mode is Mode.PAUSE:
-        return standing.paused_from or Mode.HELD
-    return standing.mode
+    """The mode that counts for what may follow: while paused, or held because of the CPL, that before."""
+    return standing.mode if standing.paused_from is None else standing.paused_from
+
+
+def _keeps(standing: Standing, mode: Mode) -> Mode | None:
+    """The interrupted mode that a decision for this mode leaves the release with: a hold that goes on forgets none."""
+    if mode is Mode.PAUSE:
+        return _interrupted(standing)
+    return standing.paused_from if mode is Mode.HELD and standing.mode is Mode.HELD else None
 
 
 def _moves_date(standing: Standing, proposal: Proposal) -> bool:

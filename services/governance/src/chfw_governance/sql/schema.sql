@@ -12,7 +12,8 @@ create table release (
     automatic_date timestamptz not null,
     waves jsonb not null,
     paused_from text,
-    confirmed boolean not null default false
+    confirmed boolean not null default false,
+    cpl_active boolean not null
 );
 
 -- Every decision, one line of epochs per release. The scheduler's reports move the state on, never back.

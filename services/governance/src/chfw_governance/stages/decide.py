@@ -12,7 +12,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS, show_waves
-from chfw_common.runtime.service import Answered, Now, Tx, release_event
+from chfw_common.runtime.service import Answered, Now, Outgoing, Tx, release_event
 from chfw_common.topology import ROLLOUT_DECISION
 from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, decide, ends_pilot
 from chfw_governance.store import releases
@@ -41,6 +41,7 @@ class Answer:
 _SAID: dict[StrEnum, tuple[int, str]] = {
     Refusal.EPOCH_MOVED: (409, "Another decision came first: look at it, then decide."),
     Refusal.RELEASE_ENDED: (409, "The release was stopped or revoked; that is final."),
+    Refusal.CPL_NOT_ACTIVE: (409, "While the CPL entry is not Active, nothing may go."),
     Refusal.PILOT_FIRST: (409, "A release runs only after its pilot."),
     Refusal.PILOT_UNTRIED: (
         409,
@@ -80,8 +81,17 @@ async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer
     await releases.add_decision(tx, request.release_id, decided, request.caller.user_id, at)
     body = _render(request.release_id, decided, at)
     await remember(tx, request.caller.party, request.key, request.digest, body)
+    return Answered(
+        Answer(body, replayed=False),
+        f"decision|{request.release_id}|{decided.epoch}",
+        [published(request.release_id, decided, at)],
+    )
+
+
+def published(release_id: ReleaseId, decided: Decided, now: Instant) -> Outgoing:
+    """The decision as everybody is told it."""
     event = RolloutDecision(
-        release_id=request.release_id,
+        release_id=release_id,
         epoch=decided.epoch,
         min_epoch=decided.min_epoch,
         mode=decided.mode,
@@ -91,13 +101,9 @@ async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer
         reason=decided.reason,
         confirmed_by=decided.confirmed_by,
         without_pilot=decided.without_pilot,
-        decided_at=at,
+        decided_at=now,
     )
-    return Answered(
-        Answer(body, replayed=False),
-        f"decision|{request.release_id}|{decided.epoch}",
-        [release_event(ROLLOUT_DECISION, request.release_id, event)],
-    )
+    return release_event(ROLLOUT_DECISION, release_id, event)
 
 
 async def listing(tx: Tx, release_id: ReleaseId) -> list[dict[str, Any]]:

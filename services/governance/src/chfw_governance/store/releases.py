@@ -18,7 +18,7 @@ _STATES = {ProgressKind.FENCING: "fencing", ProgressKind.EFFECTIVE: "effective"}
 
 
 async def open_release(tx: Tx, notice: ReleaseNotified) -> None:
-    """Begin a release at epoch 0; a notice of a known one moves its version only."""
+    """Begin a release at epoch 0; a newer notice of a known one says whether its CPL entry is Active."""
     await tx.execute(
         SQL["open_release"],
         notice.release_id,
@@ -26,6 +26,7 @@ async def open_release(tx: Tx, notice: ReleaseNotified) -> None:
         notice.notified_at,
         notice.automatic_date,
         waves_to_json(notice.waves),
+        notice.cpl.state == "Active",
     )
 
 
@@ -43,6 +44,7 @@ async def lock_standing(tx: Tx, release_id: ReleaseId) -> Standing | None:
         waves=waves_from_json(row["waves"]),
         paused_from=None if row["paused_from"] is None else Mode(row["paused_from"]),
         confirmed=row["confirmed"],
+        cpl_active=row["cpl_active"],
     )
 
 

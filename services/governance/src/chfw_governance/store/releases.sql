@@ -1,7 +1,10 @@
 -- name: open_release
--- A release begins at epoch 0, held, at the dates of its notice; a later notice changes nothing but the version.
-insert into release (release_id, version, notified_at, mode_since, automatic_date, waves) values ($1, $2, $3, $3, $4, $5)
-on conflict (release_id) do update set version = excluded.version where release.version < excluded.version
+-- A release begins at epoch 0, held, at the dates of its notice; a later notice says no more than whether its CPL entry
+-- is Active.
+insert into release (release_id, version, notified_at, mode_since, automatic_date, waves, cpl_active)
+values ($1, $2, $3, $3, $4, $5, $6)
+on conflict (release_id) do update set version = excluded.version, cpl_active = excluded.cpl_active
+where release.version < excluded.version
 
 -- name: lock_release
 -- Where a release stands, locked: nobody else gives it an epoch.

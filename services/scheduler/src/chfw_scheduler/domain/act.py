@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from chfw_common.kernel.applicability import Inapplicable
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
-from chfw_scheduler.domain.facts import Arming, Facts, Shown, Silence
+from chfw_scheduler.domain.facts import Arming, Facts, Shown
 from chfw_scheduler.domain.rollout import Rollout
-from chfw_scheduler.domain.state import cancel_again_at, consented, is_out
+from chfw_scheduler.domain.state import cancel_again_at, consented
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,7 @@ def claim(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> tupl
 
 def _distribute(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
     delivery = facts.delivery._replace(epoch=rollout.decision.epoch, at=now, tries=facts.delivery.tries + 1)
-    return facts._replace(delivery=delivery, silence=_afresh(facts.silence)), Distribute()
-
-
-def _afresh(silence: Silence) -> Silence:
-    """A new conversation with the hub: an old silence says nothing about it."""
-    return silence if silence.since is None else silence._replace(since=None, reads=0, unreachable_at=None)
+    return facts._replace(delivery=delivery, silence=facts.silence.over()), Distribute()
 
 
 def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
@@ -121,23 +117,29 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
         fires_at=activate_at,
         tries=facts.arming.tries,
     )
-    return facts._replace(arming=arming, silence=_afresh(facts.silence)), Arm(counter, activate_at)
+    return facts._replace(arming=arming, silence=facts.silence.over()), Arm(counter, activate_at)
 
 
 def _may_and_must_not_fire(facts: Facts, rollout: Rollout) -> bool:
-    """Whether the hub has a CS06 that may fire and must not, and has not said that it is too late."""
+    """Whether the hub has a CS06 that may fire and must not, and has not said that it is too late.
+
+    One that shows the new version already has nothing to fire.
+    """
     arming = facts.arming
     if not arming.may_fire or arming.too_late_at is not None:
         return False
-    return arming.epoch < rollout.decision.min_epoch or is_out(facts, rollout)
+    if arming.epoch < rollout.decision.min_epoch:
+        return True
+    return rollout.misfit(facts.inventory) not in {None, Inapplicable.ALREADY_AT_VERSION}
 
 
 def call_back(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action | None]:
     """Call back a CS06 that may fire and must not, once; a release that ends meanwhile says so.
 
-    It must not if it is older than the last halt, or if the hub has departed or is superseded. What was armed since the
-    halt stands: it was armed under the decision in force. One that an edge withheld is in force again until the hub has
-    said that it gave it up. A cancellation that an edge refused is sent again after a pause (`cancel_again_at`).
+    It must not if it is older than the last halt, or if the image may not be applied to the hub any more: that is
+    unfit, superseded or gone. What was armed since the halt stands: it was armed under the decision in force. One that
+    an edge withheld is in force again until the hub has said that it gave it up. A cancellation that an edge refused is
+    sent again after a pause (`cancel_again_at`).
     """
     arming, decision = facts.arming, rollout.decision
     if not _may_and_must_not_fire(facts, rollout):

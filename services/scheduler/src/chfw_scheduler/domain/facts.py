@@ -7,7 +7,7 @@ Each group joins what it knows with what it is told; a repeat changes nothing. W
 from enum import StrEnum
 from typing import NamedTuple
 
-from chfw_common.kernel.hubs import DeviceStatus, Responsibility
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Make, Responsibility
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import HubState, Mode
@@ -15,13 +15,23 @@ from chfw_scheduler.domain.merge import Answer
 
 
 class Inventory(NamedTuple):
-    """What the SMI says of the hub; the highest version wins."""
+    """What the SMI says of the hub; the highest version wins. Version 0: the SMI has not said anything yet."""
 
     version: int
     firmware: str
     status: DeviceStatus
     region: str
     responsible: tuple[Responsibility, ...]
+    make: Make
+
+
+UNRECORDED = Inventory(0, "", DeviceStatus.PENDING, "", (), Make(DeviceType.CHF, "", "", "", ""))
+"""Stands for the record of a hub that the SMI has not told of yet: no image fits it, and any record replaces it."""
+
+
+def recorded(hub: HubRecord) -> Inventory:
+    """What a record of the SMI says."""
+    return Inventory(hub.smi_version, hub.firmware, hub.status, hub.region, hub.responsible, hub.make)
 
 
 class Consent(NamedTuple):
@@ -80,6 +90,7 @@ class Arming(NamedTuple):
     failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an edge has refused it,
     `cancel_refused_at` says when, `cancel_refusals` how often, and `cancel_for` is the mode it was sent under.
     `outcome` is the activateImageResponseCode or OUTCOME_NOT_APPLIED.
+    `doubted_at` is when the hub told an outcome that contradicts the version it says it runs; a read takes it away.
     """
 
     epoch: int = 0
@@ -100,6 +111,17 @@ class Arming(NamedTuple):
     outcome: int | None = None
     outcome_at: Instant | None = None
     tries: int = 0
+    doubted_at: Instant | None = None
+
+    @property
+    def doubted(self) -> bool:
+        """The outcome contradicts the version that the hub says it runs, and no read has settled it."""
+        return self.doubted_at is not None
+
+    @property
+    def binds(self) -> bool:
+        """A CS06 is in force, or was carried out as far as is known: the hub stands where that has brought it."""
+        return self.in_force or self.outcome == 0 or self.doubted
 
     @property
     def in_force(self) -> bool:
@@ -137,7 +159,7 @@ class Silence(NamedTuple):
 
     A read that an edge refused did not reach the hub: it is not among `reads`.
 
-    Handing over the image or arming begins a new conversation: `since` is None again.
+    Handing over the image, arming, and an outcome that comes after all begin a new conversation: `since` is None again.
     """
 
     since: Instant | None = None
@@ -152,6 +174,10 @@ class Silence(NamedTuple):
     def silent(self) -> bool:
         """Found silent, and not heard of since."""
         return self.since is not None and (self.last_word_at is None or self.last_word_at < self.since)
+
+    def over(self) -> "Silence":
+        """A new conversation with the hub: an old silence says nothing about it."""
+        return self if self.since is None else self._replace(since=None, reads=0, unreachable_at=None)
 
 
 class Facts(NamedTuple):
@@ -172,8 +198,16 @@ class Facts(NamedTuple):
 
     @property
     def silent(self) -> bool:
-        """Something is awaited of the hub, and it was found silent."""
-        return self.silence.silent and (self.arming.in_force or self.delivery.under_way)
+        """Something is awaited of the hub, and it was found silent: a delivery, an outcome, or, of a hub that has
+        activated as far as is known, the version it runs."""
+        if not self.silence.silent:
+            return False
+        return self.arming.in_force or self.delivery.under_way or self._unconfirmed_since(self.silence.since)
+
+    def _unconfirmed_since(self, since: Instant | None) -> bool:
+        told_at = self.arming.outcome_at
+        activated = self.arming.outcome == 0 or self.arming.doubted
+        return activated and since is not None and told_at is not None and since >= told_at
 
 
 class Shown(NamedTuple):

@@ -1,6 +1,7 @@
 """What a row learns from the inventory, the hub and its edge."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
 from chfw_common.kernel.catalogue import cs06_reason
@@ -27,6 +28,7 @@ class Anomaly:
 
 
 Learnt = tuple[Facts, Anomaly | None]
+_FINAL_FOR_GOOD = FINAL_STATES - {HubState.SUPERSEDED, HubState.DEPARTED}
 
 
 def inventory_says(facts: Facts, inventory: Inventory) -> Facts:
@@ -60,25 +62,37 @@ def is_news(facts: Facts, answer: Answer) -> bool:
 
 
 def takes_no_answer(facts: Facts, state: HubState) -> bool:
-    """Whether an answer comes too late: a CS06 is in force or was carried out, or the hub is final."""
-    return facts.arming.in_force or facts.arming.outcome == 0 or state in FINAL_STATES
+    """Whether an answer comes too late: a CS06 is in force or was carried out, or the hub is final.
+
+    What is final only as long as the inventory says so takes answers: it may say otherwise again, and an accepted
+    instruction counts then (I1).
+    """
+    return facts.arming.in_force or facts.arming.outcome == 0 or state in _FINAL_FOR_GOOD
 
 
-def delivered(facts: Facts, at: Instant) -> Learnt:
+_SAME_CLOCK = timedelta(0)
+
+
+def delivered(facts: Facts, at: Instant, *, skew: timedelta = _SAME_CLOCK) -> Learnt:
     """The image is on the hub. Once the hub was found to hold none, or a broken one, only a report of a later hand-over
-    counts."""
+    counts.
+
+    `at` is of another clock, which may be behind ours by `skew`; here as below.
+    """
     delivery, arming = facts.delivery, facts.arming
     anomaly = Anomaly("delivered_unasked", "delivery") if delivery.epoch == 0 else None
     known = delivery.delivered_at
-    lost = arming.outcome in NEEDS_IMAGE and (delivery.at is None or at < delivery.at)
+    lost = arming.outcome in NEEDS_IMAGE and (delivery.at is None or at + skew < delivery.at)
     if lost or (known is not None and known <= at):
         return heard(facts, at), anomaly
     return heard(facts._replace(delivery=delivery._replace(delivered_at=at, reason=None)), at), anomaly
 
 
-def delivery_failed(facts: Facts, at: Instant, reason: str | None) -> Learnt:
-    """The transfer failed."""
+def delivery_failed(facts: Facts, at: Instant, reason: str | None, *, skew: timedelta = _SAME_CLOCK) -> Learnt:
+    """The transfer failed. A report that is older than the last hand-over by no more than `skew` is of that one."""
     delivery = facts.delivery
+    if delivery.at is not None and at < delivery.at <= at + skew:
+        at = delivery.at
     if delivery.delivered_at is not None or (delivery.failed_at is not None and delivery.failed_at >= at):
         return heard(facts, at), None
     return heard(facts._replace(delivery=delivery._replace(failed_at=at, reason=reason)), at), None
@@ -169,12 +183,25 @@ def cancel_too_late(facts: Facts, counter: int | None, at: Instant) -> Learnt:
     return facts._replace(arming=arming._replace(too_late_at=at)), None
 
 
-def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt:
-    """The outcome of a CS06, as the SMI passed it on from the alert. It replaces one that a read had led us to."""
+def contradicts(code: int, *, runs: str, ran: str, new: str) -> bool:
+    """Whether an outcome and the version that the hub runs with it do not go together.
+
+    After a success it is the new version, after a failure (also of another command) the one that it `ran` before.
+    """
+    return runs != (new if code == 0 else ran)
+
+
+def outcome(facts: Facts, counter: int | None, code: int, at: Instant, *, doubted: bool = False) -> Learnt:
+    """The outcome of a CS06, as the SMI passed it on from the alert. It replaces one that a read had led us to.
+
+    `doubted`: the hub said in the same breath that it runs a version that does not go with it. Neither counts before a
+    read has settled it.
+    """
     facts = heard(facts, at)
     arming = facts.arming
+    doubt = Anomaly("outcome_contradicts_version", f"{counter}:{code}") if doubted else None
     if not _of(arming, counter):
-        return facts, _unknown(facts, counter, "outcome")
+        return facts, doubt or _unknown(facts, counter, "outcome")
     if arming.reported:
         return facts, None
     inferred = arming.outcome is not None
@@ -183,12 +210,15 @@ def outcome(facts: Facts, counter: int | None, code: int, at: Instant) -> Learnt
         outcome_at=at,
         reason=None if code == 0 else cs06_reason(code),
         tries=arming.tries - inferred + (code != 0),
+        doubted_at=at if doubted else None,
     )
-    anomaly = Anomaly("cancelled_and_carried_out", str(counter)) if arming.ended is ArmResult.CANCELLED else None
+    anomaly = doubt
+    if anomaly is None and arming.ended is ArmResult.CANCELLED:
+        anomaly = Anomaly("cancelled_and_carried_out", str(counter))
     delivery = facts.delivery
     if code in NEEDS_IMAGE and (delivery.delivered_at is None or delivery.delivered_at <= at):
         delivery = delivery._replace(delivered_at=None, at=None)
-    return facts._replace(arming=known, delivery=delivery), anomaly
+    return facts._replace(arming=known, delivery=delivery, silence=facts.silence.over()), anomaly
 
 
 def version_read(facts: Facts, counter: int | None, at: Instant, *, new_firmware: bool) -> Learnt:
@@ -202,9 +232,12 @@ def version_read(facts: Facts, counter: int | None, at: Instant, *, new_firmware
     facts = heard(facts, max(at, since) if asked and since is not None else at)
     arming, delivery = facts.arming, facts.delivery
     if new_firmware:
-        if arming.outcome == 0:
+        if arming.outcome == 0 and not arming.doubted:
             return facts, None
-        return facts._replace(arming=arming._replace(outcome=0, outcome_at=at, reason="read")), None
+        settled = arming._replace(outcome=0, outcome_at=at, reason="read", doubted_at=None)
+        return facts._replace(arming=settled), None
+    if arming.outcome == 0 or arming.doubted:
+        return _old_after_all(facts, at, asked=asked), None
     if not asked:
         return facts, None
     if delivery.under_way and delivery.at is not None:
@@ -214,6 +247,22 @@ def version_read(facts: Facts, counter: int | None, at: Instant, *, new_firmware
         return facts, None
     known = arming._replace(outcome=OUTCOME_NOT_APPLIED, outcome_at=at, reason="not_applied", tries=arming.tries + 1)
     return facts._replace(arming=known), None
+
+
+def _old_after_all(facts: Facts, at: Instant, *, asked: bool) -> Facts:
+    """A read found the old version on a hub that is said to have activated, or contradicted itself. It counts if it is
+    younger than what the hub said, or was asked for because of that."""
+    arming, since = facts.arming, facts.silence.since
+    told_at = arming.outcome_at
+    because = asked and since is not None and told_at is not None and since >= told_at
+    if told_at is None or not (at > told_at or because):
+        return facts
+    if arming.outcome != 0:
+        return facts._replace(arming=arming._replace(doubted_at=None))
+    not_applied = arming._replace(
+        outcome=OUTCOME_NOT_APPLIED, outcome_at=at, reason="not_applied", tries=arming.tries + 1, doubted_at=None
+    )
+    return facts._replace(arming=not_applied)
 
 
 def _of(arming: Arming, counter: int | None) -> bool:

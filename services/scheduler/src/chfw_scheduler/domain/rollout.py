@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
-from chfw_common.kernel.applicability import Image
+from chfw_common.kernel.applicability import Image, Inapplicable, misfit
+from chfw_common.kernel.hubs import DeviceStatus, Make
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, Mode
 from chfw_common.kernel.waves import Wave, wave_of
+from chfw_scheduler.domain.facts import Inventory
 from chfw_scheduler.domain.merge import Terms
 
 
@@ -23,10 +25,12 @@ class Pacing:
     silent_after: timedelta = timedelta(hours=24)
     read_attempts: int = 3
     delivery_timeout: timedelta = timedelta(days=14)
+    confirm_timeout: timedelta = timedelta(hours=24)
     retries: int = 3
     retry_after: timedelta = timedelta(days=1)
     refused_retry: timedelta = timedelta(minutes=10)
     cancel_retry: timedelta = timedelta(seconds=1)
+    max_skew: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,20 @@ class Rollout:
             wave.name: self.terms._replace(automatic_date=wave.automatic_date, wave=wave.name, opens=wave.opens)
             for wave in self.waves
         }
+
+    def misfit(self, inventory: Inventory) -> Inapplicable | None:
+        """Why the image may not be applied to the hub as the inventory shows it; None: it may.
+
+        Kept for as long as the release is read once, because the hubs of a batch are alike.
+        """
+        alike = (inventory.make, inventory.status, inventory.firmware)
+        if alike not in self._compared:
+            self._compared[alike] = misfit(self.image, *alike)
+        return self._compared[alike]
+
+    @cached_property
+    def _compared(self) -> dict[tuple[Make, DeviceStatus, str], Inapplicable | None]:
+        return {}
 
     @property
     def may_claim(self) -> bool:

@@ -4,13 +4,14 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from chfw_common.kernel.applicability import Inapplicable
+from chfw_common.kernel.codes import code
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
 from chfw_scheduler.domain.facts import NEEDS_IMAGE, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Pacing, Rollout
-from chfw_scheduler.domain.totals import OUT
 
 _GONE = frozenset({DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN})
 _UNDER_COMMAND = frozenset({HubState.ARMING, HubState.ARMED, HubState.CANCELLING})
@@ -21,6 +22,8 @@ _WAITING = frozenset(
 _MOST_DOUBLINGS = 6
 """A pause that doubles ends at 64 times the first."""
 _JUST_AFTER = timedelta(microseconds=1)
+CONTRADICTED = "contradicted"
+"""The outcome that the hub told and the version that it says it runs do not go together."""
 
 
 class Standing(NamedTuple):
@@ -52,33 +55,43 @@ def may_go(facts: Facts, agreed: Plan) -> bool:
 
 
 def standing(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
-    """Where the hub stands: the first of these that applies."""
+    """Where the hub stands: the first of these that applies.
+
+    A hub that the image does not fit at present is `unfit`, unless it is final or a CS06 is in force or carried out:
+    then it stands where that has brought it, and is called back.
+    """
     for look in (_by_inventory, _by_arming, _by_silence):
         found = look(facts, rollout)
         if found is not None:
-            return found
-    return _by_delivery(facts, rollout, agreed)
+            break
+    else:
+        found = _by_delivery(facts, rollout, agreed)
+    misfit = rollout.misfit(facts.inventory)
+    if misfit is None or found.state in FINAL_STATES or facts.arming.binds:
+        return found
+    return Standing(HubState.UNFIT, _why(facts, misfit))
+
+
+def _why(facts: Facts, misfit: Inapplicable) -> str:
+    return misfit.value if facts.inventory.version > 0 else "unknown_hub"
 
 
 def _by_inventory(facts: Facts, rollout: Rollout) -> Standing | None:
-    image, inventory = rollout.image, facts.inventory
-    if inventory.firmware == image.firmware:
+    image, inventory, arming = rollout.image, facts.inventory, facts.arming
+    runs_new = code(inventory.firmware) == image.firmware and image.is_for(inventory.make)
+    if runs_new and (not arming.doubted or arming.outcome == 0):
         return Standing(HubState.CONFIRMED)
     if inventory.status in _GONE:
         return Standing(HubState.DEPARTED, inventory.status.value)
-    if image.predecessors and inventory.firmware not in image.predecessors:
+    if rollout.misfit(inventory) is Inapplicable.NOT_UPGRADEABLE and not arming.doubted:
         return Standing(HubState.SUPERSEDED, inventory.firmware)
     return None
 
 
-def is_out(facts: Facts, rollout: Rollout) -> bool:
-    """Whether the inventory says that the hub takes no part in the release any more."""
-    found = _by_inventory(facts, rollout)
-    return found is not None and found.state in OUT
-
-
 def _by_arming(facts: Facts, rollout: Rollout) -> Standing | None:
     arming = facts.arming
+    if arming.doubted:
+        return None if facts.silent else Standing(HubState.ACTIVATED, CONTRADICTED)
     if arming.outcome is not None:
         return _after_outcome(facts, rollout)
     if arming.ended is ArmResult.CANCELLED and arming.cancel_for in ENDS:
@@ -90,14 +103,15 @@ def _by_arming(facts: Facts, rollout: Rollout) -> Standing | None:
     if arming.too_late_at is not None:
         return Standing(HubState.ACTIVATED, "cancel_too_late")
     if arming.cancelling:
-        return Standing(HubState.CANCELLING, arming.cancel_for)
+        misfit = rollout.misfit(facts.inventory)
+        return Standing(HubState.CANCELLING, arming.cancel_for if misfit is None else _why(facts, misfit))
     return Standing(HubState.ARMING if arming.accepted_at is None else HubState.ARMED)
 
 
 def _after_outcome(facts: Facts, rollout: Rollout) -> Standing | None:
     arming = facts.arming
     if arming.outcome == 0:
-        return Standing(HubState.ACTIVATED)
+        return None if facts.silent else Standing(HubState.ACTIVATED)
     if arming.tries >= rollout.pacing.retries:
         return Standing(HubState.FAILED_FINAL, arming.reason)
     if arming.outcome in NEEDS_IMAGE and facts.delivery.delivered_at is None:
@@ -217,8 +231,8 @@ def _fact_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
         return _if_unheard(facts, pacing, facts.delivery.at + pacing.delivery_timeout)
     if state in _UNDER_COMMAND and arming.fires_at is not None:
         return _if_unheard(facts, pacing, arming.fires_at + pacing.silent_after)
-    if state is HubState.ACTIVATED and arming.outcome is None and arming.too_late_at is not None:
-        return _if_unheard(facts, pacing, arming.too_late_at + pacing.silent_after)
+    if state is HubState.ACTIVATED:
+        return _unconfirmed(facts, pacing)
     if state is HubState.SILENT:
         if silence.read_refused_at is not None:
             return silence.read_refused_at + pacing.refused_retry
@@ -235,6 +249,15 @@ def _wait_ends(facts: Facts, rollout: Rollout, agreed: Plan) -> Instant | None:
         return wait
     lead = agreed.terms.automatic_date - rollout.pacing.automatic_lead
     return lead if wait is None else min(lead, wait)
+
+
+def _unconfirmed(facts: Facts, pacing: Pacing) -> Instant | None:
+    """When a hub that has activated, as far as is known, is read: at once if it contradicts itself."""
+    arming = facts.arming
+    if arming.doubted_at is not None:
+        return _if_unheard(facts, pacing, arming.doubted_at)
+    since = arming.too_late_at if arming.outcome is None else arming.outcome_at
+    return None if since is None else _if_unheard(facts, pacing, since + pacing.confirm_timeout)
 
 
 def _if_unheard(facts: Facts, pacing: Pacing, due: Instant) -> Instant:

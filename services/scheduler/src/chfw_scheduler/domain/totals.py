@@ -13,8 +13,12 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
 from chfw_scheduler.domain.facts import Facts, Row, Shown
 
-OUT: Final = frozenset({HubState.SUPERSEDED, HubState.DEPARTED})
-"""States in which the hub takes no part in the release any more: a CS06 from before must not be carried out."""
+OUT: Final = frozenset({HubState.SUPERSEDED, HubState.DEPARTED, HubState.UNFIT})
+"""States in which the hub takes no part in the release, if only at present: no CS06 from before must be carried out."""
+
+
+CALLED_BACK: Final = -1
+"""Stands for the epoch of a CS06 that was called back: older than every halt."""
 
 
 class Totals(NamedTuple):
@@ -44,12 +48,13 @@ def must_not_fire(epoch: int, state: HubState, min_epoch: int) -> bool:
 def counted(facts: Facts, state: HubState) -> str:
     """The key under which a row is counted.
 
-    A CS06 of a confirmed hub is left aside: it names the version that runs, so it changes nothing.
+    A CS06 of a confirmed hub is left aside: it names the version that runs, so it changes nothing. One that was called
+    back must not fire, whatever it was called back for.
     """
     arming = facts.arming
     if arming.at is None or not arming.may_fire or state is HubState.CONFIRMED:
         return state
-    return f"{state}:{arming.epoch}"
+    return f"{state}:{CALLED_BACK if arming.cancelling else arming.epoch}"
 
 
 def moved(rows: Iterable[tuple[Row, Facts, Shown]]) -> dict[int, dict[str, int]]:

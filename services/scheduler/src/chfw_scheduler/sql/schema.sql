@@ -72,6 +72,8 @@ create table ledger (
     smi_firmware text not null,
     smi_status text not null,
     smi_region text not null,
+    -- what the hub is: device type, manufacturer, model, hardware, GBCS version; the same text for hubs that are alike
+    smi_make json not null,
     import_party text,
     import_user text,
     import_since timestamptz,
@@ -109,6 +111,7 @@ create table ledger (
     outcome smallint,
     outcome_at timestamptz,
     arm_tries smallint not null,
+    doubted_at timestamptz,
     -- silence
     silent_since timestamptz,
     last_word_at timestamptz,
@@ -134,11 +137,21 @@ create index ledger_claim_pilot on ledger (release_id, part, claim_at) where cla
 -- The pilot of a release, which is a few hundred hubs.
 create index ledger_pilot on ledger (release_id, part, hub) where pilot;
 create index ledger_check on ledger (release_id, part, check_at) where check_at is not null;
+-- Hubs that wait: for the image, for an outcome, for the inventory to show the new version. Of what changes while a hub
+-- goes from arming to armed nothing is in an index.
+create index ledger_delivery on ledger (release_id, dist_at)
+where dist_at is not null and delivered_at is null and (dist_failed_at is null or dist_failed_at < dist_at)
+    and check_at is not null;
+create index ledger_outcome on ledger (release_id, arm_fires_at)
+where arm_fires_at is not null and arm_ended is null and outcome is null and check_at is not null;
+create index ledger_confirmation on ledger (release_id, outcome_at)
+where (outcome = 0 or doubted_at is not null) and check_at is not null;
 -- What a halt calls back. The condition is `may_fire`; rows enter when they are armed and leave with the outcome.
 create index ledger_may_fire on ledger (release_id, part, hub)
 where arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and outcome is null;
 
--- Hubs of a partition by how they are counted (state, or state:epoch while a CS06 of that epoch may fire): kept by the
+-- Hubs of a partition by how they are counted (state, or state:epoch while a CS06 of that epoch may fire, with -1 for an
+-- epoch once it was called back): kept by the
 -- transactions that change the rows. Changed in place again and again, so pages are left nearly empty.
 create table tally (
     release_id text not null,
@@ -154,7 +167,8 @@ with found as (
     select release_id, part,
         case
             when arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and outcome is null
-                and state <> 'confirmed' then state || ':' || arm_epoch
+                and state <> 'confirmed' then state || ':'
+                || case when arm_ended is null and cancel_for is not null and too_late_at is null then -1 else arm_epoch end
             else state
         end as key, count(*) as n
     from ledger group by 1, 2, 3

@@ -1,21 +1,21 @@
 """A release is announced: keep its terms, and enrol the hubs its image may be applied to (a job)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from chfw_common.events.release import ReleaseNotified
-from chfw_common.kernel.applicability import inapplicable
-from chfw_common.kernel.hubs import HubRecord
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.published import smi
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Batch, JobKind, JobStep, Now, Outcome, Outgoing, Tx
 from chfw_common.topology import CHUNK
-from chfw_scheduler.domain.facts import Facts, Inventory
+from chfw_scheduler.domain.facts import Facts, recorded
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import consented, show
 from chfw_scheduler.stages.progress import progressed, telling
-from chfw_scheduler.store import counts, ledger, releases, waiting
+from chfw_scheduler.store import counts, enrolment, ledger, releases, waiting
 
 ENROL = "enrol"
 REDATE = "redate"
@@ -32,7 +32,7 @@ class Announce:
     async def handle(self, tx: Tx, batch: Batch[ReleaseNotified], now: Now) -> Outcome:
         """Store notices. The first of a release starts its enrolment, and the merging of the instructions that waited
         for it. One that changes what the image fits starts the enrolment again."""
-        for notice in batch.events:
+        for notice in sorted(batch.events, key=attrgetter("release_id")):
             release_id = notice.release_id
             await releases.own_release(tx, release_id)
             at = now()
@@ -50,15 +50,22 @@ class Announce:
         return Outcome()
 
     async def step(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:  # noqa: ARG002 - the shape of a job
-        """Enrol the next page of the model's hubs."""
+        """Enrol the next page of the model's hubs that the image may be applied to.
+
+        No record of the inventory is taken in between the look and the end of the step: what is told while the rows are
+        not there yet would be lost.
+        """
         release_id = ReleaseId(args["release_id"])
+        await enrolment.share(tx)
+        await releases.share_release(tx, release_id)
         rollout = await releases.read_rollout(tx, self.pacing, release_id)
         if rollout is None:
             raise LookupError(f"the job of an unknown release: {release_id}")
         after = HubId(cursor["after"]) if "after" in cursor else None
         image = rollout.image
         page = await smi.page_of_model(tx, image.manufacturer, image.model, sorted(image.hardware), after, PAGE)
-        outgoing = await enrol(tx, rollout, page)
+        found = [Facts(hub.hub, hub.part, recorded(hub)) for hub in page]
+        outgoing = await open_rows(tx, rollout, [facts for facts in found if rollout.misfit(facts.inventory) is None])
         done = len(page) < PAGE
         return JobStep(None if done else {"after": page[-1].hub}, outgoing)
 
@@ -67,26 +74,14 @@ class Announce:
         return JobKind(ENROL, self.step)
 
 
-async def enrol(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoing]:
-    """Open a ledger row for each hub the image may be applied to and that has none; tell where it stands.
-
-    The release is shared and read again: a decision that comes between would not find the new rows. Raises
-    TransientError while a decision is being stored (rows may be locked already, so nobody waits here).
-    """
-    if not hubs:
-        return []
-    return await _open_rows(tx, await releases.share_at_once(tx, rollout), hubs)
-
-
-async def _open_rows(tx: Tx, rollout: Rollout, hubs: list[HubRecord]) -> list[Outgoing]:
+async def open_rows(tx: Tx, rollout: Rollout, found: Sequence[Facts]) -> list[Outgoing]:
+    """Open a ledger row for each of these hubs that has none; tell where it stands. The release is shared: a decision
+    that came between would not find the new rows."""
     rows, told = [], []
-    for hub in hubs:
-        if inapplicable(rollout.image, hub) is None:
-            known = Inventory(hub.smi_version, hub.firmware, hub.status, hub.region, hub.responsible)
-            facts = Facts(hub.hub, hub.part, known)
-            agreed = consented(facts, rollout)
-            shown = show(facts, rollout, agreed)
-            rows.append((facts, shown))
-            told.append(telling(facts, shown, agreed, 1))
+    for facts in found:
+        agreed = consented(facts, rollout)
+        shown = show(facts, rollout, agreed)
+        rows.append((facts, shown))
+        told.append(telling(facts, shown, agreed, 1))
     new = await ledger.enrol(tx, rollout.release_id, rows)
     return progressed(rollout, [one for one in told if one.hub in new])

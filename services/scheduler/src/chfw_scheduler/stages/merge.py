@@ -10,14 +10,14 @@ from chfw_common.published import smi
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.service import Batch, JobKind, JobStep, Now, Outcome, Outgoing, Tx
-from chfw_scheduler.domain.facts import Facts, Row, Shown
+from chfw_scheduler.domain.facts import UNRECORDED, Facts, Row, Shown, recorded
 from chfw_scheduler.domain.hear import Anomaly, is_news, party_says, takes_no_answer
 from chfw_scheduler.domain.merge import Answer
 from chfw_scheduler.domain.rollout import Pacing, Rollout
 from chfw_scheduler.domain.state import consented
-from chfw_scheduler.stages.announce import MERGE_WAITING, enrol
+from chfw_scheduler.stages.announce import MERGE_WAITING, open_rows
 from chfw_scheduler.stages.progress import Telling, progressed, telling, write_back
-from chfw_scheduler.store import ledger, releases, waiting
+from chfw_scheduler.store import enrolment, ledger, releases, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,19 @@ class Merge:
         outgoing: list[Outgoing] = []
         missing = [hub for hub in wanted if hub not in rows]
         if missing:
-            outgoing += await _enrol_missing(tx, rollout, missing)
+            rollout = await _hold_enrolment(tx, rollout, part)
+            outgoing += await _enrol_missing(tx, rollout, part, missing)
             rows |= await ledger.lock_rows(tx, release_id, part, missing, wait=False)
         facts: dict[HubId, Facts] = {hub: row.facts for hub, row in rows.items()}
         anomalies: list[tuple[HubId, Anomaly | None]] = [
-            (hub, Anomaly("instruction_for_unknown_hub", "")) for hub in wanted if hub not in rows
+            (hub, Anomaly("instruction_for_unknown_hub", ""))
+            for hub in missing
+            if rows[hub].facts.inventory == UNRECORDED
         ]
         for event in events:
             answer = _answer(event)
-            known = [hub for hub in event.hubs if hub in rows]
-            late = await _too_late(tx, rollout, {hub: rows[hub] for hub in known}, facts, answer)
-            for hub in known:
+            late = await _too_late(tx, rollout, {hub: rows[hub] for hub in event.hubs}, facts, answer)
+            for hub in event.hubs:
                 if hub not in late:
                     facts[hub], anomaly = party_says(facts[hub], answer)
                     anomalies.append((hub, anomaly))
@@ -109,10 +111,23 @@ def _answer(event: InstructionReceived) -> Answer:
     return Answer(event.party, event.party_seq, event.kind, event.group, event.received_at, event.activate_at)
 
 
-async def _enrol_missing(tx: Tx, rollout: Rollout, hubs: Sequence[HubId]) -> list[Outgoing]:
-    """The instruction overtook the enrolment: look the hubs up in the register and enrol them here."""
+async def _hold_enrolment(tx: Tx, rollout: Rollout, part: int) -> Rollout:
+    """Keep records of the inventory and decisions out from now on; gives the release as it is. Raises TransientError
+    while one is being taken in: rows are locked already, so nobody waits here."""
+    if not await enrolment.try_share(tx, part):
+        raise TransientError(f"records of the inventory are being taken in for partition {part}")
+    return await releases.share_at_once(tx, rollout)
+
+
+async def _enrol_missing(tx: Tx, rollout: Rollout, part: int, hubs: Sequence[HubId]) -> list[Outgoing]:
+    """Enrol hubs that have no row yet as the register shows them, or as unrecorded.
+
+    Their entries were accepted, so they are kept (I1), also where the image does not fit at this instant: the answer
+    waits in the row until it does.
+    """
     found = await smi.lookup(tx, hubs)
-    return await enrol(tx, rollout, [found[hub] for hub in hubs if hub in found])
+    rows = [Facts(hub, part, recorded(found[hub]) if hub in found else UNRECORDED) for hub in hubs]
+    return await open_rows(tx, rollout, rows)
 
 
 async def _too_late(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.kernel.ids import HubId, ReleaseId
@@ -57,7 +58,7 @@ class Respond:
             if item.hub not in facts:
                 anomalies.append((item.hub, hear.Anomaly("response_of_unknown_hub", item.kind)))
                 continue
-            facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
+            facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout, self.pacing.max_skew)
             anomalies.append((item.hub, anomaly))
         await releases.note_anomalies(tx, release_id, anomalies, at)
         if rollout is None:
@@ -69,13 +70,13 @@ class Respond:
         return commands(rollout, decided, at) + outgoing
 
 
-def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None) -> hear.Learnt:
+def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None, skew: timedelta) -> hear.Learnt:
     kind, at, counter = item.kind, item.at, item.counter
     match kind:
         case ResponseKind.DELIVERED:
-            return hear.delivered(facts, at)
+            return hear.delivered(facts, at, skew=skew)
         case ResponseKind.DELIVERY_FAILED:
-            return hear.delivery_failed(facts, at, item.reason)
+            return hear.delivery_failed(facts, at, item.reason, skew=skew)
         case ResponseKind.DISTRIBUTION_REFUSED:
             return hear.distribution_refused(facts, at, item.epoch, item.reason)
         case ResponseKind.ACTIVATION_ACCEPTED:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from chfw_common.kernel.hubs import DeviceStatus, Responsibility
+from chfw_common.kernel.hubs import DeviceStatus, DeviceType, Make, Responsibility
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, format_instant, parse_instant
 from chfw_common.kernel.roles import Role
@@ -71,7 +71,7 @@ def _pieces(group: str, text: str) -> list[_Piece]:
 _GROUPS: dict[str, list[_Piece]] = {
     group: _pieces(group, text)
     for group, text in {
-        "inventory": "smi_version:bigint | smi_firmware:text smi_status:text smi_region:text"
+        "inventory": "smi_version:bigint | smi_firmware:text smi_status:text smi_region:text | smi_make:json"
         " | import_party:text import_user:text import_since:timestamptz"
         " gas_party:text gas_user:text gas_since:timestamptz",
         "consent": "answers:json | answer_closed:timestamptz automatic_due:timestamptz",
@@ -81,7 +81,7 @@ _GROUPS: dict[str, list[_Piece]] = {
         " arm_fires_at:timestamptz | arm_accepted_at:timestamptz"
         " | arm_ended:text arm_ended_at:timestamptz arm_reason:text cancel_counter:bigint cancel_at:timestamptz"
         " cancel_for:text cancel_refused_at:timestamptz cancel_refusals:smallint too_late_at:timestamptz"
-        " | outcome:smallint outcome_at:timestamptz arm_tries:smallint",
+        " | outcome:smallint outcome_at:timestamptz arm_tries:smallint doubted_at:timestamptz",
         "silence": "silent_since:timestamptz | last_word_at:timestamptz"
         " | reads:smallint read_counter:bigint read_at:timestamptz read_refused_at:timestamptz"
         " unreachable_at:timestamptz",
@@ -107,7 +107,7 @@ def _places() -> dict[str, slice]:
 _PLACES = _places()
 _DELIVERY, _ARMING, _SILENCE = _PLACES["delivery"], _PLACES["arming"], _PLACES["silence"]
 _CONSENT, _SHOWN = _PLACES["consent"], _PLACES["shown"]
-_RESPONSIBLE = slice(_PLACES["inventory"].start + 4, _PLACES["inventory"].stop)
+_RESPONSIBLE = slice(_PLACES["inventory"].start + 5, _PLACES["inventory"].stop)
 _NO_DELIVERY, _NO_ARMING, _NO_SILENCE = Delivery(), Arming(), Silence()
 _STATES = {state.value: state for state in HubState}
 _STATUSES = {status.value: status for status in DeviceStatus}
@@ -167,14 +167,15 @@ async def _lock_due(
 async def lock_after(
     tx: Tx, release_id: ReleaseId, after: Place | None, *, limit: int, page: int = PAGE
 ) -> tuple[list[Row], Place | None]:
-    """The next rows of a release by (part, hub) that are not final, and the place to go on from; None at the end.
+    """The next rows of a release by (part, hub) that a notice or a decision may move, and the place to go on from; None
+    at the end.
 
     At most `page` rows are looked at, so there may be fewer than `limit`, or none, before the end.
     """
     begin = after or _FIRST
     found = await tx.fetchrow(SQL["page_end"], release_id, *begin, page - 1)
     end = _LAST if found is None else (found["part"], found["hub"])
-    finals = sorted(FINAL_STATES)
+    finals = sorted(FINAL_STATES - {HubState.SUPERSEDED})
     rows = _rows(await tx.fetch(SQL["lock_between"], release_id, *begin, *end, finals, limit))
     if len(rows) == limit:
         return rows, (rows[-1].facts.part, rows[-1].facts.hub)
@@ -263,6 +264,20 @@ def _differing(
     return ((piece, are[piece.place]) for piece in _GROUPS[group] if were[piece.place] != are[piece.place])
 
 
+DELIVERY, OUTCOME, CONFIRMATION = "delivery", "outcome", "confirmation"
+"""What hubs wait for: the image on its way, the outcome of the CS06 sent, the inventory to show the new version."""
+
+
+async def oldest_waits(tx: Tx) -> list[tuple[ReleaseId, str, Instant]]:
+    """(release, what for, since when): of the hub that has waited longest, also if it was found silent meanwhile.
+
+    For an outcome a hub waits since the time in its CS06.
+    """
+    rows = await tx.fetch(SQL["oldest_waits"])
+    waits = (DELIVERY, OUTCOME, CONFIRMATION)
+    return [(row["release_id"], awaits, row[awaits]) for row in rows for awaits in waits if row[awaits] is not None]
+
+
 @lru_cache(maxsize=_KEPT)
 def _answers_out(answers: tuple[Answer, ...]) -> str:
     rows = [
@@ -294,9 +309,21 @@ def _answers_in(text: str) -> tuple[Answer, ...]:
     )
 
 
+@lru_cache(maxsize=_KEPT)
+def _make_out(make: Make) -> str:
+    return orjson.dumps([*make]).decode()
+
+
+@lru_cache(maxsize=_KEPT)
+def _make_in(text: str) -> Make:
+    device_type, *others = orjson.loads(text)
+    return Make(DeviceType(device_type), *others)
+
+
 def _inventory_values(inventory: Inventory) -> tuple[Any, ...]:
     slots: dict[Role, Responsibility] = {one.role: one for one in inventory.responsible}
     flat: list[Any] = [inventory.version, inventory.firmware, inventory.status, inventory.region]
+    flat.append(_make_out(inventory.make))
     for role in (Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER):
         one = slots.get(role)
         flat += [None, None, None] if one is None else [one.party, one.user_id, one.since]
@@ -329,13 +356,20 @@ def _rows(records: Sequence[Any]) -> list[Row]:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    _, part, hub, version, smi_version, smi_firmware, smi_status, smi_region = values[:8]
+    _, part, hub, version, smi_version, smi_firmware, smi_status, smi_region, make = values[:9]
     answers, answer_closed, automatic_due = values[_CONSENT]
     delivery, arming, silence = values[_DELIVERY], values[_ARMING], values[_SILENCE]
     facts = Facts(
         HubId(hub),
         part,
-        Inventory(smi_version, smi_firmware, _STATUSES[smi_status], smi_region, _responsible(*values[_RESPONSIBLE])),
+        Inventory(
+            smi_version,
+            smi_firmware,
+            _STATUSES[smi_status],
+            smi_region,
+            _responsible(*values[_RESPONSIBLE]),
+            _make_in(make),
+        ),
         Consent(_answers_in(answers), answer_closed, automatic_due),
         _NO_DELIVERY if delivery == _NO_DELIVERY else Delivery._make(delivery),
         _NO_ARMING if arming == _NO_ARMING else _arming(arming),

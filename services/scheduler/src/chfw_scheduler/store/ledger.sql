@@ -5,7 +5,6 @@ select * from ledger where release_id = $1 and part = $2 and hub = any($3::bigin
 -- name: lock_rows_nowait
 -- The same for a transaction that must not wait any more.
 select * from ledger where release_id = $1 and part = $2 and hub = any($3::bigint[]) order by hub for update nowait;
-
 -- name: lock_claimable
 -- Rows whose claim is due, the earliest first as far as the limit goes, locked in order. By an array and not by a join,
 -- whose plan would hang on how fresh the statistics of `claim_at` are; so `claim_at` is asked for again.
@@ -84,3 +83,18 @@ cross join lateral (
     where release_id = $1 and ledger.part = p.part and check_at is not null order by check_at limit 1
 ) due
 order by due.check_at, p.part;
+
+-- name: oldest_waits
+-- Since when the hub that has waited longest in each release waits: one look at an index each, which has only hubs that
+-- wait. Whatever is awaited has a check to come, but for hubs that were given up as unreachable.
+select r.release_id,
+    (select min(dist_at) from ledger l
+     where l.release_id = r.release_id and dist_at is not null and delivered_at is null
+         and (dist_failed_at is null or dist_failed_at < dist_at) and check_at is not null) as delivery,
+    (select min(arm_fires_at) from ledger l
+     where l.release_id = r.release_id and arm_fires_at is not null and arm_ended is null and outcome is null
+         and check_at is not null) as outcome,
+    (select min(outcome_at) from ledger l
+     where l.release_id = r.release_id and (outcome = 0 or doubted_at is not null) and check_at is not null
+    ) as confirmation
+from release r order by r.release_id;

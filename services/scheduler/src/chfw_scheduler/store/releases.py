@@ -79,11 +79,6 @@ async def upsert_release(tx: Tx, notice: ReleaseNotified, now: Instant) -> None:
     )
 
 
-async def known(tx: Tx) -> list[ReleaseId]:
-    """The releases that are known, in the order in which their rows are locked."""
-    return [ReleaseId(row["release_id"]) for row in await tx.fetch(SQL["known"])]
-
-
 async def read_rollouts(tx: Tx, pacing: Pacing, release_ids: Sequence[ReleaseId] | None = None) -> list[Rollout]:
     """The releases named, or all, each with the decision in force."""
     rows = await tx.fetch(SQL["read_rollouts"], None if release_ids is None else list(release_ids))

@@ -13,9 +13,11 @@ set version = excluded.version, cpl_state = excluded.cpl_state, predecessors = e
     end
 where excluded.version > release.version;
 
--- name: known
--- The releases that are known.
-select release_id from release order by release_id;
+-- name: own_enrolment
+-- Have the advisory lock of the enrolment in a partition alone; gives the releases in the order in which their rows are
+-- locked.
+with alone as materialized (select pg_advisory_xact_lock($1))
+select release_id from release cross join alone order by release_id;
 
 -- name: read_rollouts
 -- Releases with the decision in force; all of them, or those named.
