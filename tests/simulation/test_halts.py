@@ -175,7 +175,8 @@ def test_no_hub_acts_after_its_cpl_entry_was_withdrawn(unlisted: Played) -> None
     assert unlisted.activated(HALTED) == []
     last = unlisted.decisions[-1]
     assert (last["mode"], last["min_epoch"], last["state"]) == ("held", last["epoch"], "effective")
-    assert last["at_risk"] > HUBS / 4
+    assert unlisted.at_risk_told(last["epoch"])[0] > HUBS / 4
+    assert last["at_risk"] == 0
     states = Counter(row["state"] for row in unlisted.ledger)
     assert not states.keys() & {"distributing", "arming", "armed", "cancelling", "activated", "silent"}
     assert set(map(tuple, unlisted.modes_told.values())) == {("pilot", "run", "held")}
