@@ -102,15 +102,18 @@ def euis(hubs: Iterable[int]) -> list[str]:
     return [hub_eui64(HubId(hub)) for hub in hubs]
 
 
+WIDE = "\U00010400"
+"""A letter of four bytes: of the characters that a text may have, none takes more in JSON."""
+
+
 def longest_waves(*, region: int = 60, regions: int = 500) -> list[dict[str, Any]]:
-    """Waves that say as much as a request may: 100 of them, all open, with so many regions in all. Of all characters, a
-    control character takes the most bytes in JSON."""
+    """Waves that say as much as a request may: 100 of them, all open, with so many regions in all."""
     return [
         {
-            "name": f"{number:03d}".ljust(40, "\x01"),
+            "name": f"{number:03d}".ljust(40, WIDE),
             "opens": "2026-09-01T00:00:00Z",
             "automatic_date": "2027-01-31T00:00:00Z",
-            "regions": [f"{each:03d}".ljust(region, "\x01") for each in range(regions // 100)],
+            "regions": [f"{each:03d}".ljust(region, WIDE) for each in range(regions // 100)],
         }
         for number in range(100)
     ]

@@ -23,7 +23,7 @@ from chfw_common.topology import (
     ROLLOUT_PROGRESSED,
     SMI_UPDATED,
 )
-from tests.support.release import DAY, NOW, RELEASE, decision, longest_waves
+from tests.support.release import DAY, NOW, RELEASE, WIDE, decision, longest_waves
 from tests.support.serving import Stand, bearer
 from tests.support.times import still
 
@@ -140,14 +140,14 @@ async def test_refusals_of_a_notice(stand: Stand) -> None:
 
 
 async def test_the_longest_notice_is_an_event_that_may_be_sent(stand: Stand) -> None:
-    text, texts = "\x01" * 200, ["\x01" * 200] * 200
+    text, texts = WIDE * 200, [WIDE * 200] * 200
     cpl = dict.fromkeys(("manufacturer", "model", "firmware"), text) | dict.fromkeys(
         ("hardware", "predecessors", "gbcs_versions"), texts
     )
     answer = await announce(stand, cpl={**BODY["cpl"], **cpl}, note_reference=text, waves=longest_waves())
     assert answer.status_code == 201
     ((size,),) = await stand.fetch("select length(payload) from outbox")
-    assert 800_000 < size <= EVENT_BYTES
+    assert 600_000 < size <= EVENT_BYTES
     for changes in ({"cpl": {**BODY["cpl"], "hardware": ["x"] * 201}}, {"waves": longest_waves(regions=600)}):
         assert (await announce(stand, key="k2", **changes)).json()["code"] == "invalid_request"
 

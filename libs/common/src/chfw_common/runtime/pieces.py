@@ -12,6 +12,7 @@ from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kept import keep_error
 from chfw_common.runtime.outbox import payload_of
 from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Now, Outgoing, Pieces, Taken, Tick, TickResult, Tx
 from chfw_common.runtime.transient import is_transient, transient_as_error
 
@@ -81,9 +82,11 @@ async def try_again(database: Database, ticks: Sequence[Tick], now: Now) -> int:
 
 async def follow_wishes(database: Database, ticks: Sequence[Tick], clock: Clock) -> None:
     """Look for such work until cancelled. A server that is away is waited out."""
+    waits = Repeated()
     while True:
         try:
             await try_again(database, ticks, clock.now)
+            waits.over()
         except TransientError as error:
-            log.warning("work that was set aside cannot be read now", action="set_aside_waits", error=str(error))
+            waits.failed("work that was set aside cannot be read now", action="set_aside_waits", error=error)
         await clock.machine_sleep(LOOK_EVERY)

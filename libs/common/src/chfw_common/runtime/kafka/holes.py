@@ -11,10 +11,10 @@ from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import CorruptRecordException, KafkaError, for_code
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record.memory_records import MemoryRecords
 
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.closing import ended
+from chfw_common.runtime.kafka.header_names import AnyHeaderNames
 from chfw_common.runtime.positions import Held
 
 REQUEST_TIMEOUT_MS = 5_000
@@ -65,7 +65,7 @@ async def _fetch(client: AIOKafkaClient, topic: str, partition: int, at: int) ->
     if error_code:
         raise for_code(error_code)(f"{topic}/{partition} at {at}")
     batches = []
-    records = MemoryRecords(rest[-1])
+    records = AnyHeaderNames(rest[-1])
     while records.has_next():
         batch = records.next_batch()
         if not batch.validate_crc():
