@@ -1,4 +1,4 @@
-"""A suspended hub that runs another version is commissioned again, by its own word alone (ADR 0153)."""
+"""A suspended hub that runs another version is commissioned again, by its own word alone (ADR 0057)."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Where services use a limit in months: a later D takes no answer away, a later notice no date (ADR 0150)."""
+"""Where services use a limit in months: a later D takes no answer away, a later notice no date (ADR 0054)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Limits that are counted in calendar months: a later instant never gives an earlier limit (ADR 0150)."""
+"""Limits that are counted in calendar months: a later instant never gives an earlier limit (ADR 0054)."""
 
 import calendar
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Calendar months in UTC, clamped to the end of the month (REQUIREMENTS, readings; ADR 0150).
+"""Calendar months in UTC, clamped to the end of the month (REQUIREMENTS, readings; ADR 0054).
 
 Every limit that is counted in months is computed here, and each of them is monotonic: a later instant never gives an
 earlier limit.

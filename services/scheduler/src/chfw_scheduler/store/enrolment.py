@@ -1,7 +1,7 @@
 """The advisory lock of enrolment in a partition.
 
 Those who open rows from the register share it; the stage that takes in what the inventory tells has it alone. So a
-record of the inventory meets a row, or the register is read after it (ADR 0181).
+record of the inventory meets a row, or the register is read after it (ADR 0063).
 """
 
 from chfw_common.kernel.ids import ReleaseId

@@ -85,7 +85,7 @@ def observe(heard: Heard, seen: Observation) -> Heard | None:
 
 
 def restores(status: DeviceStatus, before: Heard, after: Heard) -> bool:
-    """Whether the hub's own word ends its suspension (ADR 0153): it runs another version than the one it had.
+    """Whether the hub's own word ends its suspension (ADR 0057): it runs another version than the one it had.
 
     A hub is suspended because its version has left the Central Products List; what it runs now was handed out under an
     entry that was Active. A word that changes no version ends nothing.

@@ -1,6 +1,6 @@
 """Observe: what hubs say of themselves changes the inventory, and nothing else changes a version (I18, R4-6).
 
-A version that changes ends the suspension of the hub (ADR 0153).
+A version that changes ends the suspension of the hub (ADR 0057).
 """
 
 from collections.abc import Sequence

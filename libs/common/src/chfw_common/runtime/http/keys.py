@@ -1,7 +1,7 @@
 """The public keys that tokens are verified with: a JWKS file (RFC 7517) that an issuer replaces while services run.
 
 A key that cannot be used here is ignored. A file that cannot be used as a whole leaves the last good set in force.
-Both are logged, once for each state of the file (ADR 0120).
+Both are logged, once for each state of the file (ADR 0045).
 """
 
 import json
