@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
 from chfw_common.events.distributed import FirmwareDistributed
-from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.ids import HubId, hub_eui64
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.kept import keep_error
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
+from chfw_common.runtime.transient import is_transient
 from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND
 from chfw_scheduler.domain.act import (
     Action,
@@ -23,9 +27,12 @@ from chfw_scheduler.domain.act import (
     numbered,
 )
 from chfw_scheduler.domain.facts import Facts, Row
+from chfw_scheduler.domain.hear import Anomaly
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.stages.progress import write_back
-from chfw_scheduler.store import counters
+from chfw_scheduler.store import counters, releases
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,42 @@ async def carry_out(
     decided = await give_counters(tx, changed, decided, now)
     told = await write_back(tx, rollout, [(row, changed[row.facts.hub]) for row in rows])
     return commands(rollout, decided, now) + told
+
+
+async def carry_out_apart(
+    tx: Tx,
+    rollout: Rollout,
+    rows: Sequence[Row],
+    decide: Callable[[Facts], tuple[Facts, Action | None]],
+    now: Instant,
+) -> list[Outgoing]:
+    """The same where one hub must not keep another from it: what fails is halved until the hub is found.
+
+    That hub stays as it is. It is an anomaly, and an alarm is logged. Raises what is transient.
+    """
+    if not rows:
+        return []
+    try:
+        async with tx.transaction():
+            return await carry_out(tx, rollout, rows, decide, now)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        if len(rows) == 1:
+            return await _left_as_it_is(tx, rollout, rows[0].facts.hub, error, now)
+    half = len(rows) // 2
+    first = await carry_out_apart(tx, rollout, rows[:half], decide, now)
+    return first + await carry_out_apart(tx, rollout, rows[half:], decide, now)
+
+
+async def _left_as_it_is(tx: Tx, rollout: Rollout, hub: HubId, error: Exception, now: Instant) -> list[Outgoing]:
+    reason = keep_error(f"{type(error).__name__}: {error}")
+    log.error(
+        "a hub cannot be commanded", action="alarm", kind="hub_left", rollout=rollout.release_id, hub=hub_eui64(hub),
+        error=reason, exc_info=error,
+    )  # fmt: skip
+    await releases.note_anomalies(tx, rollout.release_id, [(hub, Anomaly("cannot_be_commanded", reason[:200]))], now)
+    return []
 
 
 async def give_counters(

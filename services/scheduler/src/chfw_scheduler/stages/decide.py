@@ -29,7 +29,7 @@ from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Row
 from chfw_scheduler.domain.rollout import Pacing
 from chfw_scheduler.stages.announce import REDATE
-from chfw_scheduler.stages.command import carry_out
+from chfw_scheduler.stages.command import carry_out_apart
 from chfw_scheduler.stages.report import milestone
 from chfw_scheduler.store import ledger, releases
 from chfw_scheduler.store.ledger import Place
@@ -120,7 +120,7 @@ class Decide:
             return JobStep(None)
         rows = await ledger.lock_may_fire(tx, release_id, _after(cursor), before_epoch=args["epoch"], limit=CHUNK)
         at = now()
-        outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
+        outgoing = await carry_out_apart(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
         return JobStep(_cursor(_last(rows, CHUNK)), outgoing)
 
     async def redate(self, tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
@@ -135,7 +135,7 @@ class Decide:
             return JobStep(None)
         rows, goes_on = await ledger.lock_after(tx, release_id, _after(cursor), limit=CHUNK)
         at = now()
-        outgoing = await carry_out(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
+        outgoing = await carry_out_apart(tx, rollout, rows, lambda facts: call_back(facts, rollout, at), at)
         return JobStep(_cursor(goes_on), outgoing)
 
     async def expire(self, tx: Tx, now: Now, limit: int) -> Taken | None:  # noqa: ARG002 - one release at a time
