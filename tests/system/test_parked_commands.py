@@ -113,6 +113,16 @@ async def test_a_record_of_a_topic_made_anew_is_another_one(owner: Any) -> None:
     assert len(await parked.find(owner, choose(None, None, None))) == 2
 
 
+async def test_an_id_means_one_of_two_records_at_the_same_place(owner: Any) -> None:
+    """The service has parked the record of a log, and that of the log which took its place."""
+    old = await park(owner, "scheduler", "toy", 7)
+    await owner.execute("update scheduler.parked_record set incarnation = 1")
+    new = await park(owner, "scheduler", "toy", 7, value=b"another")
+    await parked.drop(owner, await parked.find(owner, choose(None, [old], None)))
+    (record,) = await parked.find(owner, choose(None, None, None))
+    assert ([copy.name for copy in record.copies], record.value) == ([new], b"another")
+
+
 async def test_a_record_that_no_client_can_write_stays(owner: Any, kafka: RealKafka) -> None:
     await park(owner, "scheduler", "toy", 7, headers=(("\udcff", b""),))
     found = await parked.find(owner, choose(None, None, None))

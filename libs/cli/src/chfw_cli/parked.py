@@ -17,7 +17,7 @@ from chfw_common.runtime.kept import Headers, is_utf8, kept_headers
 from chfw_common.topology import SERVICES, schema_of
 
 _FITS = """
-select topic, partition, "offset" from {schema}.parked_record
+select id, topic, partition, "offset" from {schema}.parked_record
 where (cardinality($1::bigint[]) = 0 or id = any($1)) and ($2::text is null or strpos(error, $2) > 0)
 """
 _COPIES = """
@@ -71,12 +71,13 @@ class ParkedRecord:
 async def find(connection: Any, choice: Choice) -> list[ParkedRecord]:
     """The records of which a copy fits the choice, each once with all its copies, oldest first."""
     places: set[tuple[str, int, int]] = set()
-    chosen: set[tuple[str, str, int, int]] = set()
+    chosen: set[tuple[str, int]] = set()
     for service in choice.services:
         statement = _FITS.format(schema=schema_of(service))
         for row in await connection.fetch(statement, choice.numbers(service), choice.error):
-            places.add(tuple(row))
-            chosen.add((service, *row))
+            number, *place = row
+            places.add(tuple(place))
+            chosen.add((service, number))
     if not places:
         return []
     copies = []
@@ -90,7 +91,7 @@ async def retry(connection: Any, bootstrap: str, records: Sequence[ParkedRecord]
     """Publish the records again, each once and unchanged, on their own partitions; says which were.
 
     All copies of a record are dropped once the broker has it, for every service reads it again. Ended in between, the
-    next call publishes one a second time. Both come after newer records: handlers take an older version for what it is,
+    next call publishes one a second time. It comes after newer records: handlers take an older version for what it is,
     also where the newer one left no row (docs/architecture.md, After parking).
     """
     producer = KafkaProducer(bootstrap, "chfw-parked")
@@ -127,7 +128,7 @@ async def _forget(connection: Any, copies: Iterable[Copy]) -> int:
     return gone
 
 
-def _records(copies: Iterable[tuple[str, Any]], chosen: set[tuple[str, str, int, int]]) -> list[ParkedRecord]:
+def _records(copies: Iterable[tuple[str, Any]], chosen: set[tuple[str, int]]) -> list[ParkedRecord]:
     """Copies put together. A topic that was made anew has another record at the same place."""
     found: dict[tuple[Any, ...], list[tuple[str, Any]]] = {}
     for service, row in copies:
@@ -142,7 +143,7 @@ def _records(copies: Iterable[tuple[str, Any]], chosen: set[tuple[str, str, int,
                 kind=row["kind"],
                 error=row["error"],
                 parked_at=row["parked_at"],
-                chosen=(service, topic, partition, offset) in chosen,
+                chosen=(service, row["id"]) in chosen,
             )
             for service, row in rows
         )
