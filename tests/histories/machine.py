@@ -1,9 +1,8 @@
 """Random histories: what people, systems and the log do, in any order, with the invariants after each step."""
 
-import asyncio
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
@@ -14,10 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId, PartyId
-from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode, Rule
-from chfw_common.runtime.database import open_database
 from chfw_instruction.stages.accept import Receipt
 from tests.histories.cast import BEGIN, BOXES, DAY, HOUR, HUBS, LATE_REGION, PARTIES, Asked, D
 from tests.histories.watch import Watch
@@ -49,30 +46,45 @@ class Depth(StrEnum):
     ARMED = "armed"
 
 
-class Histories(RuleBasedStateMachine):
-    """One history. `dsn` is the address of a database with all schemas, `steps` counts what was done."""
+class Tally:
+    """What the histories of a kind came to."""
 
-    dsn: ClassVar[str] = ""
-    steps: ClassVar[int] = 0
-    finished: ClassVar[int] = 0
-    met: ClassVar[Counter[str]] = Counter()
+    def __init__(self) -> None:
+        self.finished, self.steps = 0, 0
+        self.met: Counter[str] = Counter()
+
+    def __str__(self) -> str:
+        return f"{self.finished} histories, {self.steps} steps: {dict(sorted(self.met.items()))}"
+
+
+class Histories(RuleBasedStateMachine):
+    """One history, in whatever world. Each kind of world has its own `tally`."""
+
+    tally: ClassVar[Tally]
 
     def __init__(self) -> None:
         super().__init__()
-        self._runner = asyncio.Runner()
-        self._stack = AsyncExitStack()
         self._requests: list[tuple[Asked, str, Receipt]] = []
         self._keys = 0
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(work)
+    @abstractmethod
+    def open_world(self, seed: int) -> World:
+        """A new world."""
+
+    @abstractmethod
+    def close_world(self) -> None:
+        """The end of it, whether it was opened or not."""
+
+    @abstractmethod
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it, to its end."""
 
     def _then(self, work: Coroutine[Any, Any, Any], *, smi_may_change: bool = False) -> None:
         """A step, and the invariants after it."""
         self.world.step += 1
-        type(self).steps += 1
-        self._run(work)
-        self._run(self.watch.look(smi_may_change=smi_may_change))
+        self.tally.steps += 1
+        self.run(work)
+        self.run(self.watch.look(smi_may_change=smi_may_change))
 
     @initialize(
         seed=st.integers(1, 1_000_000),
@@ -81,7 +93,8 @@ class Histories(RuleBasedStateMachine):
         depth=st.sampled_from([*Depth]),
     )
     def begin(self, seed: int, terms: Rule, waves: bool, depth: Depth) -> None:
-        self._run(self._open(seed))
+        self.world = self.open_world(seed)
+        self.watch = Watch(self.world)
         self._notice = {"rule": terms, "waves": LATE_REGION if waves else ()}
 
         async def work() -> None:
@@ -101,28 +114,16 @@ class Histories(RuleBasedStateMachine):
         if depth is Depth.ARMED:
             self.time_passes_and_everything_arrives(18 * DAY + 12 * HOUR)
 
-    async def _open(self, seed: int) -> None:
-        settings = {"idle_in_transaction_session_timeout": "0"}
-        database = await open_database(self.dsn, "scheduler", connections=1, settings=settings)
-        self._stack.push_async_callback(database.close)
-        tx = await self._stack.enter_async_context(database.pool.acquire())
-        transaction = tx.transaction()
-        await transaction.start()
-        self._stack.push_async_callback(transaction.rollback)
-        self.world = World(tx, seed)
-        self.watch = Watch(self.world)
-
     def teardown(self) -> None:
         try:
-            if hasattr(self, "world"):
-                self._run(self.world.settle())
-                self._run(self.watch.look(smi_may_change=True))
-                self._run(self.watch.end())
-                type(self).finished += 1
-                type(self).met += self.watch.met
+            if hasattr(self, "watch"):
+                self.run(self.world.settle())
+                self.run(self.watch.look(smi_may_change=True))
+                self.run(self.watch.end())
+                self.tally.finished += 1
+                self.tally.met += self.watch.met
         finally:
-            self._run(self._stack.aclose())
-            self._runner.close()
+            self.close_world()
 
     # The log
 
@@ -198,10 +199,7 @@ class Histories(RuleBasedStateMachine):
 
         async def work() -> None:
             if kind == "agree":
-                shown = await self.world.fetch(
-                    "scheduler", "select proposed_at from ledger where hub = $1 and proposed_at is not null", hubs[0]
-                )
-                agreed = replace(asked, activate_at=shown[0][0] if shown else at)
+                agreed = replace(asked, activate_at=await self.world.views.proposed_at(hubs[0]) or at)
             else:
                 agreed = asked
             answer = await self.world.submit(agreed, f"key-{self._keys}")
@@ -253,8 +251,7 @@ class Histories(RuleBasedStateMachine):
     @rule(days=st.sampled_from([-30, -10, 10, 30]), mode=st.sampled_from([Mode.RUN, Mode.RUN, Mode.PAUSE]))
     def the_date_moves(self, days: int, mode: Mode) -> None:
         async def work() -> None:
-            dates = await self.world.fetch("governance", "select automatic_date from release")
-            date: Instant = dates[0][0] if dates else D
+            date = await self.world.views.decided_date() or D
             await self.world.decide(mode, max(date + days * DAY, BEGIN + 40 * DAY), "Panel")
 
         self._then(work())
