@@ -15,6 +15,7 @@ from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode, Rule
+from chfw_common.topology import TOPICS, Topic
 from chfw_instruction.stages.accept import Receipt
 from tests.histories.cast import BEGIN, BOXES, DAY, HOUR, HUBS, LATE_REGION, PARTIES, Asked, D
 from tests.histories.watch import Watch
@@ -43,6 +44,7 @@ class Depth(StrEnum):
     RUNNING = "running"
     INSTRUCTED = "instructed"
     DELIVERED = "delivered"
+    CLAIMED = "claimed"
     ARMED = "armed"
 
 
@@ -66,6 +68,8 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self._requests: list[tuple[Asked, str, Receipt]] = []
         self._keys = 0
+        self._sound = False
+        """Whether all steps so far were well: what follows a failure would hide it."""
 
     @abstractmethod
     def open_world(self, seed: int) -> World:
@@ -83,8 +87,10 @@ class Histories(RuleBasedStateMachine):
         """A step, and the invariants after it."""
         self.world.step += 1
         self.tally.steps += 1
+        self._sound = False
         self.run(work)
         self.run(self.watch.look(smi_may_change=smi_may_change))
+        self._sound = True
 
     @initialize(
         seed=st.integers(1, 1_000_000),
@@ -106,17 +112,20 @@ class Histories(RuleBasedStateMachine):
                 await self.world.decide(Mode.RUN, None, None)
 
         self._then(work(), smi_may_change=True)
-        if depth in {Depth.INSTRUCTED, Depth.DELIVERED, Depth.ARMED}:
+        if depth in {Depth.INSTRUCTED, Depth.DELIVERED, Depth.CLAIMED, Depth.ARMED}:
             self.all_who_answer_ask("instruct", 20 * DAY)
             self.everything_arrives()
-        if depth in {Depth.DELIVERED, Depth.ARMED}:
+        if depth in {Depth.DELIVERED, Depth.CLAIMED, Depth.ARMED}:
             self.time_passes_and_everything_arrives(DAY)
+        if depth is Depth.CLAIMED:
+            self.time_passes(18 * DAY + 12 * HOUR)
+            self.a_service_does_what_is_due("scheduler")
         if depth is Depth.ARMED:
             self.time_passes_and_everything_arrives(18 * DAY + 12 * HOUR)
 
     def teardown(self) -> None:
         try:
-            if hasattr(self, "watch"):
+            if self._sound:
                 self.run(self.world.settle())
                 self.run(self.watch.look(smi_may_change=True))
                 self.run(self.watch.end())
@@ -134,6 +143,12 @@ class Histories(RuleBasedStateMachine):
     @rule(place=PLACES)
     def one_event_arrives_again(self, place: int) -> None:
         self._then(self.world.deliver(place, again=True), smi_may_change=True)
+
+    @rule(
+        topic=st.sampled_from([topic for topic in TOPICS if set(topic.consumers) & {*NAMES}]), backwards=st.booleans()
+    )
+    def a_topic_gets_ahead(self, topic: Topic, backwards: bool) -> None:
+        self._then(self.world.deliver_all_of(topic, backwards=backwards), smi_may_change=True)
 
     @rule(name=st.sampled_from(NAMES))
     def a_service_does_what_is_due(self, name: str) -> None:

@@ -32,6 +32,9 @@ select r.rule = 'mandatory', r.pilot_opens, coalesce(d.automatic_date, r.first_a
        coalesce(d.waves, r.first_waves)
 from release r left join decision d using (release_id)
 """
+_DEVICES = """
+select hub, firmware, armed_counter, activated_release, activated_at, activations, executed_counter from device
+"""
 _JUDGED = """
 select r.entries, r.counts, count(v.verdict), count(distinct v.pos)
 from request r join verdict v on v.request_id = r.id where r.done_at is not null
@@ -106,8 +109,7 @@ class Tables:
 
     async def devices(self) -> Sequence[Device]:
         """The hubs themselves."""
-        query = "select hub, firmware, activated_release, activated_at, activations, executed_counter from device"
-        return [Device(*row) for row in await self._fetch("device-sim", query)]
+        return [Device(*row) for row in await self._fetch("device-sim", _DEVICES)]
 
     async def inventory(self) -> dict[int, str]:
         """The version of each hub in the inventory."""

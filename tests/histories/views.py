@@ -45,6 +45,7 @@ class Device(NamedTuple):
 
     hub: int
     firmware: str
+    armed_counter: int | None
     activated_release: str | None
     activated_at: datetime | None
     activations: int

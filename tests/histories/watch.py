@@ -7,13 +7,15 @@ from datetime import datetime
 from chfw_common.events.command import CommandKind, HubCancel, HubCommand
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from tests.histories.cast import NEW, RELEASE
+from tests.histories.cast import BOXES, NEW, RELEASE
 from tests.histories.truth import Dates, Word, planned
 from tests.histories.views import InForce, Kept
 from tests.histories.world import World
 
+EDGE_OF = {box.hub: box.region for box in BOXES}
 LET_GO = {"pilot", "run"}
 FREE = {"eligible", "awaiting_consent", "scheduled", "distributing", "delivered", "delivery_failed"}
 """States in which a hub's time is what consent gives; in the others it is fixed by a CS06, or over."""
@@ -38,13 +40,17 @@ class Watch:
     _rows: dict[int, Kept] = field(default_factory=dict)
     _told: dict[int, dict[int, str]] = field(default_factory=dict)
     _sent: dict[tuple[int, int], Sent] = field(default_factory=dict)
-    _effective: dict[int, set[int]] = field(default_factory=dict)
+    _effective: dict[int, frozenset[int]] = field(default_factory=dict)
     _activated: dict[int, int] = field(default_factory=dict)
     _firmware: dict[int, str] = field(default_factory=dict)
     _epochs: list[int] = field(default_factory=list)
     _in_force: int = 0
     _at_risk_told: int = 0
     _seen: set[int] = field(default_factory=set)
+    _armed: dict[int, int | None] = field(default_factory=dict)
+    _said_to_obey: dict[str, int] = field(default_factory=dict)
+    _obeyed: dict[str, int] = field(default_factory=dict)
+    """What the edges had said when the last step was over."""
 
     def __post_init__(self) -> None:
         self.world.after_each = self._events
@@ -74,6 +80,8 @@ class Watch:
                 case FirmwareDistributed() | HubCommand() | HubCancel() as command:
                     assert min_epoch <= command.epoch <= epoch, "a command of another epoch (I6)"
                     self._command(command, mode)
+                case RolloutFenced(edge=edge, min_epoch=obeyed):
+                    self._said_to_obey[edge] = max(obeyed, self._said_to_obey.get(edge, 0))
                 case HubProgressed() as progress:
                     self._progress(progress)
                 case RolloutProgressed() as standing:
@@ -138,7 +146,8 @@ class Watch:
 
     async def _devices(self) -> None:
         """I5: not before its time, not without an image; I7: not after a halt was effective; I8: once."""
-        for hub, firmware, release, at, activations, counter in await self.world.views.devices():
+        for hub, firmware, armed, release, at, activations, counter in await self.world.views.devices():
+            self._forwarded(hub, armed)
             if release != RELEASE:
                 continue
             assert activations == 1, "activated twice (I8)"
@@ -152,6 +161,15 @@ class Watch:
             assert at >= sent.activate_at, "activated before its time (I5)"
             for halt, at_risk in self._effective.items():
                 assert sent.epoch >= halt or hub in at_risk, f"activated after halt {halt} was effective (I7)"
+
+        self._obeyed = dict(self._said_to_obey)
+
+    def _forwarded(self, hub: int, armed: int | None) -> None:
+        """I6: an edge that said in an earlier step that it obeys a halt lets no older CS06 pass."""
+        if armed is not None and self._armed.get(hub) != armed:
+            epoch, obeyed = self._sent[hub, armed].epoch, self._obeyed.get(EDGE_OF[hub], 0)
+            assert epoch >= obeyed, f"a CS06 of epoch {epoch} passed an edge that obeys {obeyed} (I6)"
+        self._armed[hub] = armed
 
     async def _inventory(self, *, may_change: bool) -> None:
         """I18: the inventory's version changes by what a hub says, and by nothing else."""

@@ -151,11 +151,19 @@ class World(ABC):
         if not source:
             return False
         found = source[place % len(source)]
+        return await self.hand(found) if again else await self._hand_over(found)
+
+    async def deliver_all_of(self, topic: Topic, *, backwards: bool) -> None:
+        """Hand over all events of a topic, whatever else is under way."""
+        found = [event for event in self.under_way if event.topic is topic]
+        for event in reversed(found) if backwards else found:
+            await self._hand_over(event)
+
+    async def _hand_over(self, found: UnderWay) -> bool:
         if not await self.hand(found):
             return False
-        if not again:
-            self.under_way.remove(found)
-            self.delivered.append(found)
+        self.under_way = [event for event in self.under_way if event is not found]
+        self.delivered.append(found)
         return True
 
     async def settle(self) -> None:
