@@ -15,7 +15,7 @@ from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode, Rule
-from chfw_common.topology import TOPICS, Topic
+from chfw_common.topology import ROLLOUT_DECISION, ROLLOUT_FENCED, TOPICS, Topic
 from chfw_instruction.stages.accept import Receipt
 from tests.histories.cast import BEGIN, BOXES, DAY, HOUR, HUBS, LATE_REGION, PARTIES, Asked, D
 from tests.histories.watch import Watch
@@ -24,6 +24,8 @@ from tests.histories.world import NAMES, World
 T = TypeVar("T")
 PLACES = st.integers(0, 30)
 SPANS = st.sampled_from([timedelta(minutes=1), HOUR, 6 * HOUR, DAY, 3 * DAY, 14 * DAY])
+HEARD = [topic for topic in TOPICS if set(topic.consumers) & {*NAMES}]
+"""Topics that somebody in a history hears."""
 ROLES = st.sampled_from([Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER])
 CHANGES: list[dict[str, Any]] = [
     {"status": DeviceStatus.RECOVERY},
@@ -96,7 +98,7 @@ class Histories(RuleBasedStateMachine):
         seed=st.integers(1, 1_000_000),
         terms=st.sampled_from([Rule.VOLUNTARY, Rule.VOLUNTARY, Rule.MANDATORY]),
         waves=st.booleans(),
-        depth=st.sampled_from([*Depth]),
+        depth=st.sampled_from([*Depth, Depth.CLAIMED]),
     )
     def begin(self, seed: int, terms: Rule, waves: bool, depth: Depth) -> None:
         self.world = self.open_world(seed)
@@ -144,9 +146,7 @@ class Histories(RuleBasedStateMachine):
     def one_event_arrives_again(self, place: int) -> None:
         self._then(self.world.deliver(place, again=True), smi_may_change=True)
 
-    @rule(
-        topic=st.sampled_from([topic for topic in TOPICS if set(topic.consumers) & {*NAMES}]), backwards=st.booleans()
-    )
+    @rule(topic=st.sampled_from(HEARD), backwards=st.booleans())
     def a_topic_gets_ahead(self, topic: Topic, backwards: bool) -> None:
         self._then(self.world.deliver_all_of(topic, backwards=backwards), smi_may_change=True)
 
@@ -193,7 +193,7 @@ class Histories(RuleBasedStateMachine):
                         wanted.setdefault((party, role), []).append(box.hub)
             for (party, role), hubs in wanted.items():
                 self._keys += 1
-                await self.world.submit(Asked(party, role, kind, tuple(hubs), "safe_launch", at), f"key-{self._keys}")
+                await self._submit(Asked(party, role, kind, tuple(hubs), "safe_launch", at))
 
         self._then(work())
 
@@ -217,11 +217,28 @@ class Histories(RuleBasedStateMachine):
                 agreed = replace(asked, activate_at=await self.world.views.proposed_at(hubs[0]) or at)
             else:
                 agreed = asked
-            answer = await self.world.submit(agreed, f"key-{self._keys}")
-            if isinstance(answer, Receipt):
-                self._requests.append((agreed, f"key-{self._keys}", answer))
+            await self._submit(agreed)
 
         self._then(work())
+
+    async def _submit(self, asked: Asked) -> None:
+        answer = await self.world.submit(asked, f"key-{self._keys}")
+        if isinstance(answer, Receipt):
+            self._requests.append((asked, f"key-{self._keys}", answer))
+
+    @rule(
+        place=PLACES,
+        kind=st.sampled_from(["instruct", "instruct", "withdraw", "decline"]),
+        ahead=st.sampled_from([5 * DAY, 20 * DAY, 40 * DAY]),
+    )
+    def a_party_says_otherwise(self, place: int, kind: str, ahead: timedelta) -> None:
+        """Who has asked for some hubs asks something else for the same ones."""
+        if not self._requests:
+            return
+        asked, _, _ = self._requests[place % len(self._requests)]
+        self._keys += 1
+        at = self.world.now + ahead if kind == "instruct" else None
+        self._then(self._submit(replace(asked, kind=kind, activate_at=at)))
 
     @rule(place=PLACES)
     def a_request_is_sent_again(self, place: int) -> None:
@@ -257,6 +274,17 @@ class Histories(RuleBasedStateMachine):
     )
     def the_dcc_decides(self, mode: Mode, confirmed: str | None) -> None:
         self._then(self.world.decide(mode, None, confirmed))
+
+    @rule(mode=st.sampled_from([Mode.PAUSE, Mode.PAUSE, Mode.HELD]))
+    def a_halt_gets_ahead(self, mode: Mode) -> None:
+        """The DCC halts; its decision, and that the edges obey it, arrive before anything else."""
+
+        async def work() -> None:
+            await self.world.decide(mode, None, "Panel")
+            await self.world.deliver_all_of(ROLLOUT_DECISION, backwards=False)
+            await self.world.deliver_all_of(ROLLOUT_FENCED, backwards=False)
+
+        self._then(work())
 
     @rule(mode=st.sampled_from([Mode.STOP, Mode.REVOKED]), often=st.integers(0, 3))
     def the_dcc_ends_it(self, mode: Mode, often: int) -> None:

@@ -9,7 +9,7 @@ from chfw_common.events.waves import waves_from_json
 from chfw_common.kernel.ids import HubId
 from chfw_common.kernel.instants import Instant, parse_instant
 from tests.histories.truth import Holder, Word
-from tests.histories.views import Accepted, Device, InForce, Judged, Kept, Laid, Late
+from tests.histories.views import Accepted, Device, Force, Judged, Kept, Laid, Late
 
 _LEDGER = """
 select hub, version, state, activate_at, answers::text, smi_region, wave, delivered_at, import_party, import_since,
@@ -59,10 +59,10 @@ class Tables:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
 
-    async def in_force(self) -> InForce | None:
+    async def in_force(self) -> Force | None:
         """The decision in force."""
         found = await self._fetch("scheduler", "select epoch, min_epoch, mode from decision")
-        return InForce(*found[0]) if found else None
+        return Force(*found[0]) if found else None
 
     async def laid(self) -> Laid | None:
         """What is laid down."""

@@ -72,6 +72,7 @@ def edges_compare_no_epochs(patch: pytest.MonkeyPatch) -> None:
 def every_mode_lets_go(patch: pytest.MonkeyPatch) -> None:
     """A release that is held, paused or ended is claimed from."""
     patch.setattr(Rollout, "may_claim", property(lambda _: True))
+    patch.setattr(Rollout, "pilot_only", property(lambda _: False))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from chfw_common.kernel.waves import Wave
 from tests.histories.truth import Holder, Word
 
 
-class InForce(NamedTuple):
+class Force(NamedTuple):
     """The decision in force, as the scheduler has it."""
 
     epoch: int
@@ -76,7 +76,7 @@ Late = tuple[int, str, int]
 class Views(Protocol):
     """The state of five services at an instant between two steps."""
 
-    async def in_force(self) -> InForce | None:
+    async def in_force(self) -> Force | None:
         """The decision in force."""
 
     async def laid(self) -> Laid | None:

@@ -12,7 +12,7 @@ from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from tests.histories.cast import BOXES, NEW, RELEASE
 from tests.histories.truth import Dates, Word, planned
-from tests.histories.views import InForce, Kept
+from tests.histories.views import Force, Kept
 from tests.histories.world import World
 
 EDGE_OF = {box.hub: box.region for box in BOXES}
@@ -48,9 +48,7 @@ class Watch:
     _at_risk_told: int = 0
     _seen: set[int] = field(default_factory=set)
     _armed: dict[int, int | None] = field(default_factory=dict)
-    _said_to_obey: dict[str, int] = field(default_factory=dict)
     _obeyed: dict[str, int] = field(default_factory=dict)
-    """What the edges had said when the last step was over."""
 
     def __post_init__(self) -> None:
         self.world.after_each = self._events
@@ -67,8 +65,9 @@ class Watch:
 
     async def _events(self) -> None:
         """I6: no command of an older epoch; I11: one line of epochs; I4: versions told grow; I7: who is at risk."""
+        await self._forwarded()
         new, self._heard = self.world.published[self._heard :], len(self.world.published)
-        epoch, min_epoch, mode = await self.world.views.in_force() or InForce(0, 0, "held")
+        epoch, min_epoch, mode = await self.world.views.in_force() or Force(0, 0, "held")
         assert epoch >= self._in_force, "the decision in force went back (I11)"
         self._in_force = epoch
         for said in new:
@@ -81,7 +80,7 @@ class Watch:
                     assert min_epoch <= command.epoch <= epoch, "a command of another epoch (I6)"
                     self._command(command, mode)
                 case RolloutFenced(edge=edge, min_epoch=obeyed):
-                    self._said_to_obey[edge] = max(obeyed, self._said_to_obey.get(edge, 0))
+                    self._obeyed[edge] = max(obeyed, self._obeyed.get(edge, 0))
                 case HubProgressed() as progress:
                     self._progress(progress)
                 case RolloutProgressed() as standing:
@@ -146,8 +145,7 @@ class Watch:
 
     async def _devices(self) -> None:
         """I5: not before its time, not without an image; I7: not after a halt was effective; I8: once."""
-        for hub, firmware, armed, release, at, activations, counter in await self.world.views.devices():
-            self._forwarded(hub, armed)
+        for hub, firmware, _, release, at, activations, counter in await self.world.views.devices():
             if release != RELEASE:
                 continue
             assert activations == 1, "activated twice (I8)"
@@ -162,14 +160,14 @@ class Watch:
             for halt, at_risk in self._effective.items():
                 assert sent.epoch >= halt or hub in at_risk, f"activated after halt {halt} was effective (I7)"
 
-        self._obeyed = dict(self._said_to_obey)
-
-    def _forwarded(self, hub: int, armed: int | None) -> None:
-        """I6: an edge that said in an earlier step that it obeys a halt lets no older CS06 pass."""
-        if armed is not None and self._armed.get(hub) != armed:
-            epoch, obeyed = self._sent[hub, armed].epoch, self._obeyed.get(EDGE_OF[hub], 0)
-            assert epoch >= obeyed, f"a CS06 of epoch {epoch} passed an edge that obeys {obeyed} (I6)"
-        self._armed[hub] = armed
+    async def _forwarded(self) -> None:
+        """I6: an edge that has said that it obeys a halt lets no older CS06 pass."""
+        for device in await self.world.views.devices():
+            hub, armed = device.hub, device.armed_counter
+            if armed is not None and self._armed.get(hub) != armed:
+                epoch, obeyed = self._sent[hub, armed].epoch, self._obeyed.get(EDGE_OF[hub], 0)
+                assert epoch >= obeyed, f"a CS06 of epoch {epoch} passed an edge that obeys {obeyed} (I6)"
+            self._armed[hub] = armed
 
     async def _inventory(self, *, may_change: bool) -> None:
         """I18: the inventory's version changes by what a hub says, and by nothing else."""

@@ -151,7 +151,7 @@ class World(ABC):
         if not source:
             return False
         found = source[place % len(source)]
-        return await self.hand(found) if again else await self._hand_over(found)
+        return await self._hand(found) if again else await self._hand_over(found)
 
     async def deliver_all_of(self, topic: Topic, *, backwards: bool) -> None:
         """Hand over all events of a topic, whatever else is under way."""
@@ -159,8 +159,15 @@ class World(ABC):
         for event in reversed(found) if backwards else found:
             await self._hand_over(event)
 
+    async def _hand(self, found: UnderWay) -> bool:
+        """What a hub makes of a command may be heard later, so what it holds is looked at now."""
+        taken = await self.hand(found)
+        if found.service == "device-sim" and self.after_each is not None:
+            await self.after_each()
+        return taken
+
     async def _hand_over(self, found: UnderWay) -> bool:
-        if not await self.hand(found):
+        if not await self._hand(found):
             return False
         self.under_way = [event for event in self.under_way if event is not found]
         self.delivered.append(found)

@@ -203,5 +203,6 @@ def _fields(record: HubRecord) -> HubFields:
     gas_party, gas_user = by_role.get(Role.GAS_SUPPLIER, (None, None))
     return HubFields(
         record.hub, record.part, import_party, import_user, gas_party, gas_user, record.region,
-        record.device_type, record.status, record.manufacturer, record.model, record.hardware, record.firmware, record.gbcs,
+        record.device_type, record.status, record.manufacturer, record.model, record.hardware, record.firmware,
+        record.gbcs,
     )  # fmt: skip

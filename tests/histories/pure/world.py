@@ -27,7 +27,7 @@ from tests.histories.pure.network import Devices
 from tests.histories.pure.register import Governance, Inventory
 from tests.histories.pure.scheduler import Scheduler
 from tests.histories.truth import Holder, Word
-from tests.histories.views import Accepted, Device, InForce, Judged, Kept, Laid, Late
+from tests.histories.views import Accepted, Device, Force, Judged, Kept, Laid, Late
 from tests.histories.world import RATES, UnderWay, World
 
 _GIVEN: dict[str, Any] = {"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": Path("-"), "edges": EDGES}
@@ -136,10 +136,10 @@ class Memory:
     def __init__(self, world: PureWorld) -> None:
         self._world = world
 
-    async def in_force(self) -> InForce | None:
+    async def in_force(self) -> Force | None:
         """The decision in force."""
         found = self._world.scheduler.decision
-        return None if found is None else InForce(found.epoch, found.min_epoch, found.mode)
+        return None if found is None else Force(found.epoch, found.min_epoch, found.mode)
 
     async def laid(self) -> Laid | None:
         """What is laid down."""
