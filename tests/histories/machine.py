@@ -85,7 +85,7 @@ class Histories(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it, to its end."""
 
-    def _then(self, work: Coroutine[Any, Any, Any], *, smi_may_change: bool = False) -> None:
+    def then(self, work: Coroutine[Any, Any, Any], *, smi_may_change: bool = False) -> None:
         """A step, and the invariants after it."""
         self.world.step += 1
         self.tally.steps += 1
@@ -113,7 +113,7 @@ class Histories(RuleBasedStateMachine):
                 await self.world.decide(Mode.PILOT, None, None)
                 await self.world.decide(Mode.RUN, None, None)
 
-        self._then(work(), smi_may_change=True)
+        self.then(work(), smi_may_change=True)
         if depth in {Depth.INSTRUCTED, Depth.DELIVERED, Depth.CLAIMED, Depth.ARMED}:
             self.all_who_answer_ask("instruct", 20 * DAY)
             self.everything_arrives()
@@ -140,27 +140,27 @@ class Histories(RuleBasedStateMachine):
 
     @rule(place=PLACES)
     def one_event_arrives(self, place: int) -> None:
-        self._then(self.world.deliver(place), smi_may_change=True)
+        self.then(self.world.deliver(place), smi_may_change=True)
 
     @rule(place=PLACES)
     def one_event_arrives_again(self, place: int) -> None:
-        self._then(self.world.deliver(place, again=True), smi_may_change=True)
+        self.then(self.world.deliver(place, again=True), smi_may_change=True)
 
     @rule(topic=st.sampled_from(HEARD), backwards=st.booleans())
     def a_topic_gets_ahead(self, topic: Topic, backwards: bool) -> None:
-        self._then(self.world.deliver_all_of(topic, backwards=backwards), smi_may_change=True)
+        self.then(self.world.deliver_all_of(topic, backwards=backwards), smi_may_change=True)
 
     @rule(name=st.sampled_from(NAMES))
     def a_service_does_what_is_due(self, name: str) -> None:
-        self._then(self.world.tick(name))
+        self.then(self.world.tick(name))
 
     @rule()
     def everything_arrives(self) -> None:
-        self._then(self.world.settle(), smi_may_change=True)
+        self.then(self.world.settle(), smi_may_change=True)
 
     @rule(span=SPANS)
     def time_passes(self, span: timedelta) -> None:
-        self._then(self.world.pass_time(span))
+        self.then(self.world.pass_time(span))
 
     @rule(span=SPANS)
     def time_passes_and_everything_arrives(self, span: timedelta) -> None:
@@ -168,7 +168,7 @@ class Histories(RuleBasedStateMachine):
             await self.world.pass_time(span)
             await self.world.settle()
 
-        self._then(work(), smi_may_change=True)
+        self.then(work(), smi_may_change=True)
 
     @rule()
     def time_passes_until_something_is_due(self) -> None:
@@ -176,7 +176,7 @@ class Histories(RuleBasedStateMachine):
             await self.world.until_something_is_due()
             await self.world.settle()
 
-        self._then(work(), smi_may_change=True)
+        self.then(work(), smi_may_change=True)
 
     # Suppliers
 
@@ -195,7 +195,7 @@ class Histories(RuleBasedStateMachine):
                 self._keys += 1
                 await self._submit(Asked(party, role, kind, tuple(hubs), "safe_launch", at))
 
-        self._then(work())
+        self.then(work())
 
     @rule(
         party=st.sampled_from(PARTIES),
@@ -219,7 +219,7 @@ class Histories(RuleBasedStateMachine):
                 agreed = asked
             await self._submit(agreed)
 
-        self._then(work())
+        self.then(work())
 
     async def _submit(self, asked: Asked) -> None:
         answer = await self.world.submit(asked, f"key-{self._keys}")
@@ -238,7 +238,7 @@ class Histories(RuleBasedStateMachine):
         asked, _, _ = self._requests[place % len(self._requests)]
         self._keys += 1
         at = self.world.now + ahead if kind == "instruct" else None
-        self._then(self._submit(replace(asked, kind=kind, activate_at=at)))
+        self.then(self._submit(replace(asked, kind=kind, activate_at=at)))
 
     @rule(place=PLACES)
     def a_request_is_sent_again(self, place: int) -> None:
@@ -252,19 +252,19 @@ class Histories(RuleBasedStateMachine):
             assert again == replace(first, replayed=True), "another answer to the same request (I2)"
             assert isinstance(await self.world.submit(asked, key, digest=b"other"), str), "a key with two contents (I2)"
 
-        self._then(work())
+        self.then(work())
 
     # The inventory
 
     @rule(hub=st.sampled_from(HUBS), role=ROLES, party=st.sampled_from(PARTIES))
     def the_supplier_changes(self, hub: HubId, role: Role, party: PartyId) -> None:
-        self._then(self.world.change_supplier(hub, role, party), smi_may_change=False)
+        self.then(self.world.change_supplier(hub, role, party), smi_may_change=False)
 
     @rule(hub=st.sampled_from(HUBS), change=st.sampled_from(CHANGES))
     def the_inventory_is_loaded(self, hub: HubId, change: dict[str, Any]) -> None:
         box = self.world.boxes[hub]
         first = next(one for one in BOXES if one.hub == hub)
-        self._then(self.world.load(replace(first, imports=box.imports, gas=box.gas, **change)))
+        self.then(self.world.load(replace(first, imports=box.imports, gas=box.gas, **change)))
 
     # The DCC
 
@@ -273,7 +273,7 @@ class Histories(RuleBasedStateMachine):
         confirmed=st.sampled_from(["Panel", "Panel", None]),
     )
     def the_dcc_decides(self, mode: Mode, confirmed: str | None) -> None:
-        self._then(self.world.decide(mode, None, confirmed))
+        self.then(self.world.decide(mode, None, confirmed))
 
     @rule(mode=st.sampled_from([Mode.PAUSE, Mode.PAUSE, Mode.HELD]))
     def a_halt_gets_ahead(self, mode: Mode) -> None:
@@ -284,12 +284,12 @@ class Histories(RuleBasedStateMachine):
             await self.world.deliver_all_of(ROLLOUT_DECISION, backwards=False)
             await self.world.deliver_all_of(ROLLOUT_FENCED, backwards=False)
 
-        self._then(work())
+        self.then(work())
 
     @rule(mode=st.sampled_from([Mode.STOP, Mode.REVOKED]), often=st.integers(0, 3))
     def the_dcc_ends_it(self, mode: Mode, often: int) -> None:
         if often == 0:
-            self._then(self.world.decide(mode, None, "Panel"))
+            self.then(self.world.decide(mode, None, "Panel"))
 
     @rule(days=st.sampled_from([-30, -10, 10, 30]), mode=st.sampled_from([Mode.RUN, Mode.RUN, Mode.PAUSE]))
     def the_date_moves(self, days: int, mode: Mode) -> None:
@@ -297,4 +297,4 @@ class Histories(RuleBasedStateMachine):
             date = await self.world.views.decided_date() or D
             await self.world.decide(mode, max(date + days * DAY, BEGIN + 40 * DAY), "Panel")
 
-        self._then(work())
+        self.then(work())

@@ -15,7 +15,7 @@ from tests.histories.truth import Dates, Word, planned
 from tests.histories.views import Force, Kept
 from tests.histories.world import World
 
-EDGE_OF = {box.hub: box.region for box in BOXES}
+EDGE_OF: dict[int, str] = {box.hub: box.region for box in BOXES}
 LET_GO = {"pilot", "run"}
 FREE = {"eligible", "awaiting_consent", "scheduled", "distributing", "delivered", "delivery_failed"}
 """States in which a hub's time is what consent gives; in the others it is fixed by a CS06, or over."""
