@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 import chfw_device_sim.stages.network
@@ -20,7 +20,7 @@ from chfw_scheduler.domain import hear, state
 from chfw_scheduler.domain.rollout import Rollout
 from tests.histories.machine import Histories, T, Tally
 from tests.histories.pure.world import PureWorld
-from tests.support.fuzzing import inputs
+from tests.support.fuzzing import inputs, until_found
 
 
 class PureHistories(Histories):
@@ -103,10 +103,6 @@ def test_the_histories_find_a_planted_fault(
         tally = Tally()
 
     plant(monkeypatch)
-    bounded = settings(
-        max_examples=2_000, stateful_step_count=40, deadline=None, derandomize=True, database=None,
-        phases=[Phase.generate], report_multiple_bugs=False, suppress_health_check=[*HealthCheck],
-    )  # fmt: skip
     with pytest.raises(AssertionError, match=finding):
-        run_state_machine_as_test(Control, settings=bounded)
+        run_state_machine_as_test(Control, settings=settings(until_found(2_000), stateful_step_count=40))
     print(f"{plant.__name__}: found in history {Control.tally.finished + 1}")  # noqa: T201
