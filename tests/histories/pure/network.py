@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_common.events.alert import ALERT_FAILURE, ALERT_SUCCESS, AlertItem
-from chfw_common.events.command import CommandItem, CommandKind, HubCancel, HubCommand
+from chfw_common.events.command import HubCancel, HubCommand
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.distributed import FirmwareDistributed
 from chfw_common.events.fenced import RolloutFenced
@@ -15,15 +15,15 @@ from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.service import Outgoing, Received, release_event
 from chfw_common.topology import ROLLOUT_FENCED
 from chfw_device_sim.domain.capacity import Lane
-from chfw_device_sim.domain.cs06 import Asked, Command, Due, Hub, Receipt, answers_at, execute, obey
+from chfw_device_sim.domain.cs06 import Due, Hub, answers_at, execute, obey
 from chfw_device_sim.domain.fate import SUCCESS
 from chfw_device_sim.domain.image import Receipt as ImageReceipt
 from chfw_device_sim.domain.image import Reception, Sent, receive
 from chfw_device_sim.stages.network import Network
+from chfw_device_sim.stages.receive_command import answer_of, command_of, refusal_of
 from chfw_device_sim.stages.say import Said, alert, answer, refused_distribution
 from tests.histories.views import Device
 
-_ASKED = {CommandKind.ACTIVATE: Asked.ACTIVATE, CommandKind.CANCEL: Asked.CANCEL, CommandKind.READ: Asked.READ}
 _Word = Said[ResponseItem] | Said[AlertItem]
 
 
@@ -109,15 +109,12 @@ class Devices:
             thing = self.things[item.hub]
             refused = passage[thing.hub.region]
             if refused is not None:
-                word = ResponseItem(
-                    hub=item.hub, kind=ResponseKind.COMMAND_REFUSED, at=now, epoch=event.epoch,
-                    counter=item.counter, reason=refused.value,
-                )  # fmt: skip
+                word = refusal_of(event, item, refused.value, now)
                 given.append(Said(event.release_id, thing.hub.part, word))
                 continue
-            thing.hub = obey(thing.hub, _command(event, item), now)
+            thing.hub = obey(thing.hub, command_of(event, item), now)
             if thing.hub.receipt is not None:
-                said = Said(thing.hub.receipt.release_id, thing.hub.part, _answered(item, thing.hub.receipt))
+                said = Said(thing.hub.receipt.release_id, thing.hub.part, answer_of(item, thing.hub.receipt))
                 given += self._now_or_later(said, answers_at(thing.hub, self.network.radio.fate, now), now)
         return answer(given)
 
@@ -217,28 +214,3 @@ class Devices:
 
 def _is_due(at: Instant | None, now: Instant) -> bool:
     return at is not None and at <= now
-
-
-def _command(event: HubCommand | HubCancel, item: CommandItem) -> Command:
-    return Command(
-        _ASKED[event.kind],
-        event.release_id,
-        event.image_hash,
-        event.epoch,
-        item.counter,
-        item.activate_at,
-        item.cancels,
-    )
-
-
-def _answered(item: CommandItem, receipt: Receipt) -> ResponseItem:
-    kind, _, counter, epoch, at, reason, firmware = receipt
-    return ResponseItem(
-        hub=item.hub,
-        kind=ResponseKind(kind.value),
-        at=at,
-        epoch=epoch,
-        counter=counter,
-        reason=reason,
-        firmware=firmware,
-    )

@@ -72,12 +72,8 @@ class Decide:
     async def _fence(self, tx: Tx, release_id: ReleaseId, halt: int, now: Instant) -> list[Outgoing]:
         """A halt is news, be it known by its own decision or by a later one that overtook it. The release itself need
         not be known yet, and edges may have been quicker than the decision."""
-        await tx.execute(
-            releases.SQL["begin_fencing"],
-            release_id,
-            halt,
-            forwarded_by(now, self.pacing, self.max_skew, self.forward_within),
-        )
+        effective_by = forwarded_by(now, self.pacing, self.max_skew, self.forward_within)
+        await tx.execute(releases.SQL["begin_fencing"], release_id, halt, effective_by)
         await start_job(tx, CALL_BACK, f"{release_id}:{halt}", {"release_id": release_id, "epoch": halt}, now)
         fencing = await milestone(tx, release_id, ProgressKind.FENCING, halt, now)
         return [fencing, *await self._if_obeyed(tx, release_id, now)]
