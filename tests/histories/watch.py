@@ -1,41 +1,24 @@
-"""What must hold after every step of a history: the invariants, looked up in the services' own tables and events."""
+"""What must hold after every step of a history: the invariants, in what the services keep and what they say."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-import orjson
 
 from chfw_common.events.command import CommandKind, HubCancel, HubCommand
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.distributed import FirmwareDistributed
+from chfw_common.events.fenced import RolloutFenced
 from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
-from chfw_common.kernel.instants import parse_instant
-from tests.histories.cast import NEW, RELEASE
-from tests.histories.truth import Dates, Holder, Word, planned
+from tests.histories.cast import BOXES, NEW, RELEASE
+from tests.histories.truth import Dates, Word, planned
+from tests.histories.views import Force, Kept
 from tests.histories.world import World
 
+EDGE_OF: dict[int, str] = {box.hub: box.region for box in BOXES}
 LET_GO = {"pilot", "run"}
 FREE = {"eligible", "awaiting_consent", "scheduled", "distributing", "delivered", "delivery_failed"}
 """States in which a hub's time is what consent gives; in the others it is fixed by a CS06, or over."""
-MAY_FIRE = """
-select hub from ledger
-where arm_at is not null and outcome is null and state <> 'confirmed' and (arm_ended is null or arm_ended = 'withheld')
-    and (arm_epoch < coalesce((select min_epoch from decision), 0) or state in ('superseded', 'departed'))
-order by hub
-"""
-LEFT_ARMED = """
-select hub from ledger
-where arm_at is not null and outcome is null and (arm_ended is null or arm_ended = 'withheld')
-    and state in ('superseded', 'departed') and cancel_counter < arm_counter
-"""
-LEDGER = """
-select hub, version, state, activate_at, answers::text as answers, smi_region, wave, import_party, import_since,
-       gas_party, gas_since, delivered_at
-from ledger order by hub
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +37,18 @@ class Watch:
     met: Counter[str] = field(default_factory=Counter)
     """What the history has led to: a history in which nothing happens shows nothing."""
     _heard: int = 0
-    _rows: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    _rows: dict[int, Kept] = field(default_factory=dict)
     _told: dict[int, dict[int, str]] = field(default_factory=dict)
     _sent: dict[tuple[int, int], Sent] = field(default_factory=dict)
-    _effective: dict[int, set[int]] = field(default_factory=dict)
+    _effective: dict[int, frozenset[int]] = field(default_factory=dict)
     _activated: dict[int, int] = field(default_factory=dict)
     _firmware: dict[int, str] = field(default_factory=dict)
     _epochs: list[int] = field(default_factory=list)
     _in_force: int = 0
     _at_risk_told: int = 0
+    _seen: set[int] = field(default_factory=set)
+    _armed: dict[int, int | None] = field(default_factory=dict)
+    _obeyed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world.after_each = self._events
@@ -79,9 +65,9 @@ class Watch:
 
     async def _events(self) -> None:
         """I6: no command of an older epoch; I11: one line of epochs; I4: versions told grow; I7: who is at risk."""
+        await self._forwarded()
         new, self._heard = self.world.published[self._heard :], len(self.world.published)
-        decision = await self.world.fetch("scheduler", "select epoch, min_epoch, mode from decision")
-        epoch, min_epoch, mode = decision[0] if decision else (0, 0, "held")
+        epoch, min_epoch, mode = await self.world.views.in_force() or Force(0, 0, "held")
         assert epoch >= self._in_force, "the decision in force went back (I11)"
         self._in_force = epoch
         for said in new:
@@ -93,10 +79,12 @@ class Watch:
                 case FirmwareDistributed() | HubCommand() | HubCancel() as command:
                     assert min_epoch <= command.epoch <= epoch, "a command of another epoch (I6)"
                     self._command(command, mode)
+                case RolloutFenced(edge=edge, min_epoch=obeyed):
+                    self._obeyed[edge] = max(obeyed, self._obeyed.get(edge, 0))
                 case HubProgressed() as progress:
                     self._progress(progress)
                 case RolloutProgressed() as standing:
-                    at_risk = {hub for (hub,) in await self.world.fetch("scheduler", MAY_FIRE)}
+                    at_risk = await self.world.views.may_fire()
                     self._at_risk_told = standing.at_risk
                     self.met[f"told: {standing.kind}"] += 1
                     if standing.kind is ProgressKind.EFFECTIVE:
@@ -128,50 +116,36 @@ class Watch:
 
     async def _ledger(self) -> None:
         """I4: a row that differs has a higher version."""
-        rows = {row[0]: row for row in await self.world.fetch("scheduler", LEDGER)}
+        rows = await self.world.views.rows()
         for hub, before in self._rows.items():
             assert hub in rows, "a row is gone (I1)"
             after = rows[hub]
-            assert after[1] > before[1] or after == before, f"{before} became {after} (I4)"
+            assert after.version > before.version or after == before, f"{before} became {after} (I4)"
         self._rows = rows
 
     async def _counts(self) -> None:
         """I20: the counts are the rows; a hub that has left the release armed has got a cancel (I7)."""
-        assert not await self.world.fetch("scheduler", "select * from miscount"), "counts are not the rows (I20)"
-        assert not await self.world.fetch("scheduler", LEFT_ARMED), "left the release armed, and no cancel (I7)"
+        assert not await self.world.views.miscounts(), "counts are not the rows (I20)"
+        assert not await self.world.views.left_armed(), "left the release armed, and no cancel (I7)"
 
     async def _planned(self) -> None:
         """I19: the planned time of every hub is what the consent table gives, unless a CS06 has fixed it."""
-        if await self.world.fetch("scheduler", "select 1 from job where state = 'open'"):
+        laid = await self.world.views.laid()
+        if laid is None or await self.world.views.working():
             return
-        dates = await self.world.fetch(
-            "scheduler",
-            """select r.rule, r.pilot_opens, coalesce(d.automatic_date, r.first_automatic_date),
-                      coalesce(d.waves, r.first_waves)
-               from release r left join decision d using (release_id)""",
-        )
-        if not dates:
-            return
-        ((rule, pilot_opens, automatic, waves),) = dates
-        for hub, _, state, activate_at, answers, region, wave, *holders in self._rows.values():
-            mine = next((w for w in waves if region in (w["regions"] or [region])), None)
-            assert wave == (mine and mine["name"]), "another wave than its own (I19)"
+        for hub, row in self._rows.items():
+            mine = next((wave for wave in laid.waves if row.region in (wave.regions or [row.region])), None)
+            assert row.wave == (mine and mine.name), "another wave than its own (I19)"
             group = Dates(
-                parse_instant(mine["automatic_date"]) if mine else automatic,
-                parse_instant(mine["opens"]) if mine else None,
-                pilot_opens,
+                mine.automatic_date if mine else laid.automatic_date, mine.opens if mine else None, laid.pilot_opens
             )
-            if state in FREE:
-                expected = planned(_words(answers), _holders(holders), group, mandatory=rule == "mandatory")
-                assert activate_at == expected, f"{hub}: planned for {activate_at}, not {expected} (I19)"
+            if row.state in FREE:
+                expected = planned([word for _, word in row.words], row.holders, group, mandatory=laid.mandatory)
+                assert row.activate_at == expected, f"{hub}: planned for {row.activate_at}, not {expected} (I19)"
 
     async def _devices(self) -> None:
         """I5: not before its time, not without an image; I7: not after a halt was effective; I8: once."""
-        rows = await self.world.fetch(
-            "device-sim",
-            "select hub, activated_release, activated_at, activations, executed_counter, firmware from device",
-        )
-        for hub, release, at, activations, counter, firmware in rows:
+        for hub, firmware, _, release, at, activations, counter in await self.world.views.devices():
             if release != RELEASE:
                 continue
             assert activations == 1, "activated twice (I8)"
@@ -181,50 +155,45 @@ class Watch:
             self._seen.add(hub)
             self.met["activated"] += 1
             sent = self._sent[hub, counter]
+            assert at is not None
             assert at >= sent.activate_at, "activated before its time (I5)"
             for halt, at_risk in self._effective.items():
                 assert sent.epoch >= halt or hub in at_risk, f"activated after halt {halt} was effective (I7)"
 
+    async def _forwarded(self) -> None:
+        """I6: an edge that has said that it obeys a halt lets no older CS06 pass."""
+        for device in await self.world.views.devices():
+            hub, armed = device.hub, device.armed_counter
+            if armed is not None and self._armed.get(hub) != armed:
+                epoch, obeyed = self._sent[hub, armed].epoch, self._obeyed.get(EDGE_OF[hub], 0)
+                assert epoch >= obeyed, f"a CS06 of epoch {epoch} passed an edge that obeys {obeyed} (I6)"
+            self._armed[hub] = armed
+
     async def _inventory(self, *, may_change: bool) -> None:
         """I18: the inventory's version changes by what a hub says, and by nothing else."""
-        rows = dict(await self.world.fetch("smi", "select hub, firmware from hub"))
+        rows = await self.world.views.inventory()
         if not may_change:
             assert all(self._firmware.get(hub, now) == now for hub, now in rows.items()), "changed by itself (I18)"
-        devices = dict(await self.world.fetch("device-sim", "select hub, firmware from device"))
+        devices = {device.hub: device.firmware for device in await self.world.views.devices()}
         ahead = [hub for hub, version in rows.items() if version == NEW != devices[hub]]
         assert not ahead, "shown as updated before it was (I18)"
         self._firmware = rows
 
     async def _verdicts(self) -> None:
         """I13: every entry of a judged request has one verdict, and the counts add up to the entries."""
-        rows = await self.world.fetch(
-            "instruction",
-            """select r.entries, r.counts, count(v.verdict), count(distinct v.pos)
-               from request r join verdict v on v.request_id = r.id where r.done_at is not null
-               group by r.id, r.entries, r.counts""",
-        )
-        for entries, counts, verdicts, places in rows:
+        for entries, counts, verdicts, places in await self.world.views.judged():
             assert sum(counts.values()) == entries == verdicts == places, "not all-or-listed (I13)"
 
     async def end(self) -> None:
         """I1, I3: once everything has been heard, the newest accepted answer of each Party is in the row of each hub
         that it names, or noted as too late; nothing else is. I20: the last count at risk told is 0 if it is."""
-        if not await self.world.fetch("scheduler", MAY_FIRE):
+        if not await self.world.views.may_fire():
             assert self._at_risk_told == 0, "the count at risk is 0, and nobody was told (I20)"
         accepted: dict[tuple[int, str], list[tuple[int, Word]]] = {}
-        for hub, party, seq, kind, group, received_at, activate_at in await self.world.fetch(
-            "instruction",
-            """select v.hub, r.party, r.party_seq, r.kind, r."group", r.received_at, r.activate_at
-               from request r join verdict v on v.request_id = r.id where v.verdict = 'accepted'""",
-        ):
-            word = Word(party, kind, group, received_at, activate_at)
-            accepted.setdefault((hub, party), []).append((seq, word))
-        late = set(await self.world.fetch("scheduler", "select hub, party, party_seq from late_answer"))
-        merged = {
-            (hub, word.party): (seq, word)
-            for hub, row in self._rows.items()
-            for seq, word in zip(_numbers(row[4]), _words(row[4]), strict=True)
-        }
+        for hub, seq, word in await self.world.views.accepted():
+            accepted.setdefault((hub, word.party), []).append((seq, word))
+        late = await self.world.views.late()
+        merged = {(hub, word.party): (seq, word) for hub, row in self._rows.items() for seq, word in row.words}
         self.met["answers accepted"] += sum(map(len, accepted.values()))
         self.met["answers too late"] += len(late)
         for (hub, party), words in accepted.items():
@@ -233,22 +202,3 @@ class Watch:
             found = merged.pop((hub, party), None)
             assert found == expected, f"{party} on {hub}: {found} is merged, not {expected} (I1, I3)"
         assert not merged, f"merged without an accepted request: {merged} (I3)"
-
-    _seen: set[int] = field(default_factory=set)
-
-
-def _words(answers: str) -> list[Word]:
-    return [
-        Word(party, kind, group, parse_instant(received_at), None if at is None else parse_instant(at))
-        for party, _, kind, group, received_at, at in orjson.loads(answers)
-    ]
-
-
-def _numbers(answers: str) -> list[int]:
-    return [row[1] for row in orjson.loads(answers)]
-
-
-def _holders(columns: list[Any]) -> list[Holder]:
-    import_party, import_since, gas_party, gas_since, _ = columns
-    both = ((import_party, import_since), (gas_party, gas_since))
-    return [Holder(party, since) for party, since in both if party is not None]

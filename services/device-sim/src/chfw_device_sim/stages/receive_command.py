@@ -42,11 +42,11 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand | HubCancel],
                 continue
             refused = passage[hub.region]
             if refused is not None:
-                given.append(Said(event.release_id, hub.part, _refused(event, item, refused.value, at)))
+                given.append(Said(event.release_id, hub.part, refusal_of(event, item, refused.value, at)))
             elif not fate.never_answers(item.hub):
-                known[item.hub] = hub = obey(hub, _command(event, item), at)
+                known[item.hub] = hub = obey(hub, command_of(event, item), at)
                 if hub.receipt is not None:
-                    word = Said(hub.receipt.release_id, hub.part, _answered(item, hub.receipt))
+                    word = Said(hub.receipt.release_id, hub.part, answer_of(item, hub.receipt))
                     heard_at = answers_at(hub, fate, at)
                     if heard_at > at:
                         kept.append(word.later(ceil_to_grid(heard_at, grid)))
@@ -58,7 +58,8 @@ async def handle(network: Network, tx: Tx, batch: Batch[HubCommand | HubCancel],
     return Outcome(answer(given))
 
 
-def _command(event: HubCommand | HubCancel, item: CommandItem) -> Command:
+def command_of(event: HubCommand | HubCancel, item: CommandItem) -> Command:
+    """One command as it reaches the hub."""
     return Command(
         _ASKED[event.kind],
         event.release_id,
@@ -70,7 +71,8 @@ def _command(event: HubCommand | HubCancel, item: CommandItem) -> Command:
     )
 
 
-def _refused(event: HubCommand | HubCancel, item: CommandItem, reason: str, now: Instant) -> ResponseItem:
+def refusal_of(event: HubCommand | HubCancel, item: CommandItem, reason: str, now: Instant) -> ResponseItem:
+    """What an edge answers that does not forward a command."""
     return ResponseItem(
         hub=item.hub,
         kind=ResponseKind.COMMAND_REFUSED,
@@ -81,7 +83,8 @@ def _refused(event: HubCommand | HubCancel, item: CommandItem, reason: str, now:
     )
 
 
-def _answered(item: CommandItem, receipt: Receipt) -> ResponseItem:
+def answer_of(item: CommandItem, receipt: Receipt) -> ResponseItem:
+    """What the hub answers; a repeat of a command gets the same answer."""
     kind, _, counter, epoch, at, reason, firmware = receipt
     return ResponseItem(
         hub=item.hub, kind=_KINDS[kind], at=at, epoch=epoch, counter=counter, reason=reason, firmware=firmware

@@ -13,6 +13,8 @@ from chfw_common.kernel.waves import Wave, wave_of
 from chfw_scheduler.domain.facts import Inventory
 from chfw_scheduler.domain.merge import Terms
 
+_JUST_AFTER = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
@@ -31,6 +33,15 @@ class Pacing:
     refused_retry: timedelta = timedelta(minutes=10)
     cancel_retry: timedelta = timedelta(seconds=1)
     max_skew: timedelta = timedelta(seconds=5)
+
+
+def forwarded_by(stored_at: Instant, pacing: Pacing, max_skew: timedelta, forward_within: timedelta) -> Instant:
+    """From when on no command of before a halt is forwarded, whatever the edges have heard of the halt.
+
+    The last permit was given before the halt was stored, by a clock that is at most `max_skew` ahead of ours. An edge
+    whose clock is at most `max_skew` behind uses it no later, and has then forwarded within `forward_within`.
+    """
+    return stored_at + pacing.permit_ttl + 2 * max_skew + forward_within + _JUST_AFTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from chfw_common.runtime.service import (
 from chfw_common.topology import CHUNK
 from chfw_scheduler.domain.act import call_back
 from chfw_scheduler.domain.facts import Row
-from chfw_scheduler.domain.rollout import Pacing
+from chfw_scheduler.domain.rollout import Pacing, forwarded_by
 from chfw_scheduler.stages.announce import REDATE
 from chfw_scheduler.stages.command import carry_out_apart
 from chfw_scheduler.stages.report import milestone
@@ -35,7 +35,6 @@ from chfw_scheduler.store import ledger, releases
 from chfw_scheduler.store.ledger import Place
 
 CALL_BACK = "call_back"
-_JUST_AFTER = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +72,11 @@ class Decide:
     async def _fence(self, tx: Tx, release_id: ReleaseId, halt: int, now: Instant) -> list[Outgoing]:
         """A halt is news, be it known by its own decision or by a later one that overtook it. The release itself need
         not be known yet, and edges may have been quicker than the decision."""
-        await tx.execute(releases.SQL["begin_fencing"], release_id, halt, self._forwarded_by(now))
+        effective_by = forwarded_by(now, self.pacing, self.max_skew, self.forward_within)
+        await tx.execute(releases.SQL["begin_fencing"], release_id, halt, effective_by)
         await start_job(tx, CALL_BACK, f"{release_id}:{halt}", {"release_id": release_id, "epoch": halt}, now)
         fencing = await milestone(tx, release_id, ProgressKind.FENCING, halt, now)
         return [fencing, *await self._if_obeyed(tx, release_id, now)]
-
-    def _forwarded_by(self, stored_at: Instant) -> Instant:
-        """From when on no command of before a halt is forwarded, whatever the edges have heard of the halt.
-
-        The last permit was given before the halt was stored, by a clock that is at most `max_skew` ahead of ours. An
-        edge whose clock is at most `max_skew` behind uses it no later, and has then forwarded within `forward_within`.
-        """
-        return stored_at + self.pacing.permit_ttl + 2 * self.max_skew + self.forward_within + _JUST_AFTER
 
     async def fenced(self, tx: Tx, batch: Batch[RolloutFenced], now: Now) -> Outcome:
         """Note what the edges obey; when all do, the decision that waits for them is effective."""

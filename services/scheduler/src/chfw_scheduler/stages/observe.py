@@ -45,7 +45,7 @@ class Observe:
 
     async def _enrol(self, tx: Tx, rollout: Rollout, part: int, items: Sequence[SmiHub]) -> list[Outgoing]:
         newest = {item.hub: item for item in sorted(items, key=lambda item: item.smi_version)}
-        strangers = [Facts(hub, part, _inventory(item)) for hub, item in sorted(newest.items())]
+        strangers = [Facts(hub, part, inventory_of(item)) for hub, item in sorted(newest.items())]
         fitting = [facts for facts in strangers if not rollout.ended and rollout.misfit(facts.inventory) is None]
         if not fitting:
             return []
@@ -61,7 +61,7 @@ class Observe:
         anomalies: list[tuple[HubId, hear.Anomaly | None]] = []
         for item in items:
             if item.hub in facts:
-                facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout)
+                facts[item.hub], anomaly = learn(facts[item.hub], item, rollout)
                 anomalies.append((item.hub, anomaly))
         at = now()
         await releases.note_anomalies(tx, rollout.release_id, anomalies, at)
@@ -86,14 +86,16 @@ def _responsible(item: SmiHub) -> tuple[Responsibility, ...]:
     return tuple(Responsibility(one.party, one.user_id, one.role, one.since) for one in item.responsible)
 
 
-def _inventory(item: SmiHub) -> Inventory:
+def inventory_of(item: SmiHub) -> Inventory:
+    """What a record says, as the ledger keeps it."""
     make = Make(item.device_type, item.manufacturer, item.model, item.hardware, item.gbcs)
     return Inventory(item.smi_version, item.firmware, item.status, item.region, _responsible(item), make)
 
 
-def _learn(facts: Facts, item: SmiHub, rollout: Rollout) -> hear.Learnt:
+def learn(facts: Facts, item: SmiHub, rollout: Rollout) -> hear.Learnt:
+    """What a row learns from a record: the inventory, and the outcome that an alert of this release told."""
     ran = code(facts.inventory.firmware)
-    facts = hear.inventory_says(facts, _inventory(item))
+    facts = hear.inventory_says(facts, inventory_of(item))
     cause = item.cause
     if cause.kind is not CauseKind.ALERT or cause.release_id != rollout.release_id or cause.outcome is None:
         return facts, None

@@ -46,15 +46,34 @@ class Telling(NamedTuple):
     word: _Word
 
 
+class Derived(NamedTuple):
+    """What rows come to: those to be saved (as loaded, new facts, what they amount to), how far their versions go on,
+    and what is told of them, first of how they stood in between."""
+
+    saved: Sequence[tuple[Row, Facts, Shown]]
+    steps: int
+    told_before: Sequence[Telling]
+    told: Sequence[Telling]
+
+
 async def write_back(
     tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]], passed: Mapping[HubId, Shown] = _NONE
 ) -> list[Outgoing]:
-    """Derive, save and tell rows. A row whose facts and outcome are as they were is left alone.
-
-    `passed` is how hubs stood in between, where a visit took them further than one stage: it is told first (R4-0).
+    """Derive, save and tell rows (see `derive`).
 
     The rows were locked before the rollout was read, or the release is shared: otherwise a decision could pass by
     between the two, and its job would not see these rows again.
+    """
+    derived = derive(rollout, changed, passed)
+    if derived.saved:
+        await ledger.save(tx, rollout.release_id, derived.saved, steps=derived.steps)
+    return progressed(rollout, derived.told_before) + progressed(rollout, derived.told)
+
+
+def derive(rollout: Rollout, changed: Sequence[tuple[Row, Facts]], passed: Mapping[HubId, Shown] = _NONE) -> Derived:
+    """What rows come to. A row whose facts and outcome are as they were is left alone.
+
+    `passed` is how hubs stood in between, where a visit took them further than one stage: it is told first (R4-0).
     """
     saved, told, told_before = [], [], []
     steps = 2 if passed else 1
@@ -69,9 +88,7 @@ async def write_back(
         between = passed.get(facts.hub)
         if between is not None and _visible(between) != _visible(row.shown):
             told_before.append(telling(facts, between, agreed, row.version + 1))
-    if saved:
-        await ledger.save(tx, rollout.release_id, saved, steps=steps)
-    return progressed(rollout, told_before) + progressed(rollout, told)
+    return Derived(saved, steps, told_before, told)
 
 
 def telling(facts: Facts, shown: Shown, agreed: Plan, version: int) -> Telling:

@@ -8,7 +8,7 @@ from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Now, Outgoing, Tick, TickResult, Tx, release_event
 from chfw_common.topology import ROLLOUT_PROGRESSED
-from chfw_scheduler.domain.totals import Pace, told_again_at
+from chfw_scheduler.domain.totals import Pace, Totals, told_again_at
 from chfw_scheduler.store import counts
 from chfw_scheduler.store.counts import Standing
 
@@ -31,7 +31,8 @@ class Report:
                 standing = await counts.lock(tx, seen.release_id)
                 at = now()
                 if self._is_due(standing, at):
-                    outgoing.append(await _tell(tx, standing, _kind(standing), standing.min_epoch, at))
+                    kind = kind_of(standing.told, standing.found)
+                    outgoing.append(await _tell(tx, standing, kind, standing.min_epoch, at))
         return TickResult(outgoing)
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
@@ -66,9 +67,8 @@ async def _tell(tx: Tx, standing: Standing, kind: ProgressKind, epoch: int, now:
     return release_event(ROLLOUT_PROGRESSED, release_id, event)
 
 
-def _kind(standing: Standing) -> ProgressKind:
+def kind_of(told: Totals, found: Totals) -> ProgressKind:
     """What the totals are told for: all hubs are final, the count at risk has changed, or others have."""
-    told, found = standing.told, standing.found
     if found.all_final and not told.all_final:
         return ProgressKind.ALL_FINAL
     return ProgressKind.TOTALS if found.at_risk == told.at_risk else ProgressKind.AT_RISK

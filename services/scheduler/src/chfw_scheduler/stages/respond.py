@@ -58,19 +58,20 @@ class Respond:
             if item.hub not in facts:
                 anomalies.append((item.hub, hear.Anomaly("response_of_unknown_hub", item.kind)))
                 continue
-            facts[item.hub], anomaly = _learn(facts[item.hub], item, rollout, self.pacing.max_skew)
+            facts[item.hub], anomaly = learn(facts[item.hub], item, rollout, self.pacing.max_skew)
             anomalies.append((item.hub, anomaly))
         await releases.note_anomalies(tx, release_id, anomalies, at)
         if rollout is None:
             return []
         again = call_back_again(facts, rollout, at)
-        delivered, armed = _arm_at_once(facts, items, rollout, at)
+        delivered, armed = arm_at_once(facts, items, rollout, at)
         decided = await give_counters(tx, facts, again + armed, at, wait=first)
         outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
         return commands(rollout, decided, at) + outgoing
 
 
-def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None, skew: timedelta) -> hear.Learnt:
+def learn(facts: Facts, item: ResponseItem, rollout: Rollout | None, skew: timedelta) -> hear.Learnt:
+    """What a row learns from one answer. `skew`: how far the clock of who answers may be behind ours."""
     kind, at, counter = item.kind, item.at, item.counter
     match kind:
         case ResponseKind.DELIVERED:
@@ -94,7 +95,7 @@ def _learn(facts: Facts, item: ResponseItem, rollout: Rollout | None, skew: time
             return hear.version_read(facts, counter, at, new_firmware=runs_new)
 
 
-def _arm_at_once(
+def arm_at_once(
     facts: dict[HubId, Facts], items: Sequence[ResponseItem], rollout: Rollout, now: Instant
 ) -> tuple[dict[HubId, Shown], list[Commanded]]:
     """Hubs that have just got the image and are due are armed here: a claim like any other, as the release is shared.
