@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chfw_cli.chosen import Choice
+from chfw_cli.chosen import FITS, Choice, rows_chosen
 from chfw_common.kernel.instants import Instant
 from chfw_common.topology import schema_of
 
-_FIND = """
-select id, tick, work::text as work, error, set_aside_at, retry from {schema}.set_aside
-where (cardinality($1::bigint[]) = 0 or id = any($1)) and ($2::text is null or strpos(error, $2) > 0) order by id
+_FIND = f"""
+select id, tick, work::text as work, error, set_aside_at, retry from {{schema}}.set_aside
+where {FITS} order by id
 """
 _RETRY = "update {schema}.set_aside set retry = true where id = $1"
 
@@ -35,12 +35,7 @@ class SetAside:
 
 async def find(connection: Any, choice: Choice) -> list[SetAside]:
     """The work chosen, service by service, oldest first."""
-    found: list[SetAside] = []
-    for service in choice.services:
-        statement = _FIND.format(schema=schema_of(service))
-        rows = await connection.fetch(statement, choice.numbers(service), choice.error)
-        found += [SetAside(service, **dict(row)) for row in rows]
-    return found
+    return [SetAside(service, **dict(row)) for service, row in await rows_chosen(connection, choice, _FIND)]
 
 
 async def retry(connection: Any, work: Sequence[SetAside]) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from chfw_common.topology import SERVICES
+from chfw_common.topology import SERVICES, schema_of
 
 
 class ChoiceError(Exception):
@@ -32,6 +33,21 @@ class Choice:
     def numbers(self, service: str) -> list[int]:
         """The numbers named of a service."""
         return [number for name, number in self.ids if name == service]
+
+
+FITS = "(cardinality($1::bigint[]) = 0 or id = any($1)) and ($2::text is null or strpos(error, $2) > 0)"
+"""The condition of a statement that looks for the rows chosen in one service."""
+
+
+async def rows_chosen(connection: Any, choice: Choice, statement: str) -> list[tuple[str, Any]]:
+    """(service, row) for the rows chosen, service by service. `statement` names its table with `{schema}`."""
+    found: list[tuple[str, Any]] = []
+    for service in choice.services:
+        rows = await connection.fetch(
+            statement.format(schema=schema_of(service)), choice.numbers(service), choice.error
+        )
+        found += [(service, row) for row in rows]
+    return found
 
 
 def choose(service: str | None, ids: Sequence[str] | None, error: str | None) -> Choice:

@@ -9,16 +9,16 @@ from typing import Any
 
 import orjson
 
-from chfw_cli.chosen import Choice
+from chfw_cli.chosen import FITS, Choice, rows_chosen
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.columns import columns
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kept import Headers, is_utf8, kept_headers
 from chfw_common.topology import SERVICES, schema_of
 
-_FITS = """
-select id, topic, partition, "offset" from {schema}.parked_record
-where (cardinality($1::bigint[]) = 0 or id = any($1)) and ($2::text is null or strpos(error, $2) > 0)
+_CHOSEN = f"""
+select id, topic, partition, "offset" from {{schema}}.parked_record
+where {FITS}
 """
 _COPIES = """
 select p.* from {schema}.parked_record p
@@ -72,12 +72,9 @@ async def find(connection: Any, choice: Choice) -> list[ParkedRecord]:
     """The records of which a copy fits the choice, each once with all its copies, oldest first."""
     places: set[tuple[str, int, int]] = set()
     chosen: set[tuple[str, int]] = set()
-    for service in choice.services:
-        statement = _FITS.format(schema=schema_of(service))
-        for row in await connection.fetch(statement, choice.numbers(service), choice.error):
-            number, *place = row
-            places.add(tuple(place))
-            chosen.add((service, number))
+    for service, (number, *place) in await rows_chosen(connection, choice, _CHOSEN):
+        places.add(tuple(place))
+        chosen.add((service, number))
     if not places:
         return []
     copies = []

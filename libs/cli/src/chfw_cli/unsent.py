@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from chfw_cli.chosen import Choice
+from chfw_cli.chosen import FITS, Choice, rows_chosen
 from chfw_common.kernel.instants import Instant
 from chfw_common.topology import schema_of
 
-_FIND = """
-select id, topic, partition, event_id, length(payload) as bytes, error, parked_at from {schema}.parked_event
-where (cardinality($1::bigint[]) = 0 or id = any($1)) and ($2::text is null or strpos(error, $2) > 0) order by id
+_FIND = f"""
+select id, topic, partition, event_id, length(payload) as bytes, error, parked_at from {{schema}}.parked_event
+where {FITS} order by id
 """
 _SEND_AGAIN = """
 with gone as (delete from {schema}.parked_event where id = $1 returning *)
@@ -42,12 +42,7 @@ class UnsentEvent:
 
 async def find(connection: Any, choice: Choice) -> list[UnsentEvent]:
     """The events chosen, service by service, oldest first."""
-    found: list[UnsentEvent] = []
-    for service in choice.services:
-        statement = _FIND.format(schema=schema_of(service))
-        rows = await connection.fetch(statement, choice.numbers(service), choice.error)
-        found += [UnsentEvent(service, **dict(row)) for row in rows]
-    return found
+    return [UnsentEvent(service, **dict(row)) for service, row in await rows_chosen(connection, choice, _FIND)]
 
 
 async def send_again(connection: Any, events: Sequence[UnsentEvent]) -> None:

@@ -5,7 +5,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.http.callers import Caller
@@ -63,16 +62,13 @@ async def load(tx: Tx, wish: Wish, now: Instant) -> tuple[list[Candidate], Rules
 
 def _offered(release: Release) -> Offered:
     cpl = release.notice.cpl
-    image = Image(
-        manufacturer=cpl.manufacturer,
-        model=cpl.model,
-        hardware=frozenset(cpl.hardware),
-        firmware=cpl.firmware,
-        predecessors=frozenset(cpl.predecessors),
-        gbcs_versions=frozenset(cpl.gbcs_versions),
-    )
     return Offered(
-        image, cpl.state == "Active", release.mode, release.automatic_date, release.waves, release.notice.pilot_opens
+        cpl.image,
+        cpl.state == "Active",
+        release.mode,
+        release.automatic_date,
+        release.waves,
+        release.notice.pilot_opens,
     )
 
 

@@ -151,8 +151,8 @@ create index ledger_may_fire on ledger (release_id, part, hub)
 where arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and outcome is null;
 
 -- Hubs of a partition by how they are counted (state, or state:epoch while a CS06 of that epoch may fire, with -1 for an
--- epoch once it was called back): kept by the
--- transactions that change the rows. Changed in place again and again, so pages are left nearly empty.
+-- epoch once it was called back): kept by the transactions that change the rows. Changed in place again and again, so
+-- pages are left nearly empty.
 create table tally (
     release_id text not null,
     part smallint not null,
