@@ -26,9 +26,9 @@ def words(text: str) -> str:
     """The text without the blanks round it. Raises UnseenTextError unless all of it can be printed, in one line, and
     something of it is a letter or a digit."""
     stripped = text.strip()
-    for place, character in enumerate(stripped, 1):
-        if not character.isprintable() or _FILLERS.match(character):
-            raise UnseenTextError(f"character {place} is U+{ord(character):04X}, which shows nothing: leave it out")
+    if not stripped.isprintable() or _FILLERS.search(stripped):
+        place, unseen = next((n, c) for n, c in enumerate(stripped, 1) if not c.isprintable() or _FILLERS.match(c))
+        raise UnseenTextError(f"character {place} is U+{ord(unseen):04X}, which shows nothing: leave it out")
     if not any(map(str.isalnum, stripped)):
         raise UnseenTextError("the text is blank: it needs a letter or a digit")
     return stripped

@@ -154,6 +154,10 @@ class Arming(NamedTuple):
         return self.outcome is not None and self.outcome != OUTCOME_NOT_APPLIED
 
 
+NOT_ARMED = Arming()
+"""No CS06 yet. Rows share this one, so that the many without a CS06 are told apart at a glance."""
+
+
 class Silence(NamedTuple):
     """No word from the hub: since when, when it last spoke, and the reading back of its version.
 
@@ -188,7 +192,7 @@ class Facts(NamedTuple):
     inventory: Inventory
     consent: Consent = Consent()
     delivery: Delivery = Delivery()
-    arming: Arming = Arming()
+    arming: Arming = NOT_ARMED
     silence: Silence = Silence()
 
     @property

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 from chfw_common.kernel.applicability import Image, Inapplicable, misfit
+from chfw_common.kernel.codes import code
 from chfw_common.kernel.hubs import DeviceStatus, Make
 from chfw_common.kernel.ids import HubId, ReleaseId
 from chfw_common.kernel.instants import Instant
@@ -57,6 +59,13 @@ class Decision:
     mode_since: Instant | None = None
 
 
+class Fit(NamedTuple):
+    """Whether a hub runs the image already, and why the image may not be applied to it; None: it may."""
+
+    runs_new: bool
+    misfit: Inapplicable | None
+
+
 @dataclass(frozen=True)
 class Rollout:
     """One release. `terms` are those of the rest that is in no wave; `terms_of` gives those of a hub."""
@@ -84,17 +93,23 @@ class Rollout:
         }
 
     def misfit(self, inventory: Inventory) -> Inapplicable | None:
-        """Why the image may not be applied to the hub as the inventory shows it; None: it may.
+        """Why the image may not be applied to the hub as the inventory shows it; None: it may."""
+        return self.fit(inventory).misfit
+
+    def fit(self, inventory: Inventory) -> Fit:
+        """The image compared with the hub as the inventory shows it.
 
         Kept for as long as the release is read once, because the hubs of a batch are alike.
         """
         alike = (inventory.make, inventory.status, inventory.firmware)
-        if alike not in self._compared:
-            self._compared[alike] = misfit(self.image, *alike)
-        return self._compared[alike]
+        known = self._compared.get(alike)
+        if known is None:
+            runs_new = code(inventory.firmware) == self.image.firmware and self.image.is_for(inventory.make)
+            known = self._compared[alike] = Fit(runs_new, misfit(self.image, *alike))
+        return known
 
     @cached_property
-    def _compared(self) -> dict[tuple[Make, DeviceStatus, str], Inapplicable | None]:
+    def _compared(self) -> dict[tuple[Make, DeviceStatus, str], Fit]:
         return {}
 
     @property

@@ -5,13 +5,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from chfw_common.kernel.applicability import Inapplicable
-from chfw_common.kernel.codes import code
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
-from chfw_scheduler.domain.facts import NEEDS_IMAGE, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
+from chfw_scheduler.domain.facts import NEEDS_IMAGE, NOT_ARMED, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
-from chfw_scheduler.domain.rollout import Pacing, Rollout
+from chfw_scheduler.domain.rollout import Fit, Pacing, Rollout
 
 _GONE = frozenset({DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN})
 _UNDER_COMMAND = frozenset({HubState.ARMING, HubState.ARMED, HubState.CANCELLING})
@@ -60,36 +59,37 @@ def standing(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
     A hub that the image does not fit at present is `unfit`, unless it is final or a CS06 is in force or carried out:
     then it stands where that has brought it, and is called back.
     """
-    for look in (_by_inventory, _by_arming, _by_silence):
-        found = look(facts, rollout)
-        if found is not None:
-            break
-    else:
-        found = _by_delivery(facts, rollout, agreed)
-    misfit = rollout.misfit(facts.inventory)
-    if misfit is None or found.state in FINAL_STATES or facts.arming.binds:
+    fit = rollout.fit(facts.inventory)
+    found = (
+        _by_inventory(facts, fit)
+        or _by_arming(facts, rollout, fit)
+        or _by_silence(facts)
+        or _by_delivery(facts, rollout, agreed)
+    )
+    if fit.misfit is None or found.state in FINAL_STATES or facts.arming.binds:
         return found
-    return Standing(HubState.UNFIT, _why(facts, misfit))
+    return Standing(HubState.UNFIT, _why(facts, fit.misfit))
 
 
 def _why(facts: Facts, misfit: Inapplicable) -> str:
     return misfit.value if facts.inventory.version > 0 else "unknown_hub"
 
 
-def _by_inventory(facts: Facts, rollout: Rollout) -> Standing | None:
-    image, inventory, arming = rollout.image, facts.inventory, facts.arming
-    runs_new = code(inventory.firmware) == image.firmware and image.is_for(inventory.make)
-    if runs_new and (not arming.doubted or arming.outcome == 0):
+def _by_inventory(facts: Facts, fit: Fit) -> Standing | None:
+    inventory, arming = facts.inventory, facts.arming
+    if fit.runs_new and (not arming.doubted or arming.outcome == 0):
         return Standing(HubState.CONFIRMED)
     if inventory.status in _GONE:
         return Standing(HubState.DEPARTED, inventory.status.value)
-    if rollout.misfit(inventory) is Inapplicable.NOT_UPGRADEABLE and not arming.doubted:
+    if fit.misfit is Inapplicable.NOT_UPGRADEABLE and not arming.doubted:
         return Standing(HubState.SUPERSEDED, inventory.firmware)
     return None
 
 
-def _by_arming(facts: Facts, rollout: Rollout) -> Standing | None:
+def _by_arming(facts: Facts, rollout: Rollout, fit: Fit) -> Standing | None:
     arming = facts.arming
+    if arming is NOT_ARMED:
+        return None  # Most visits of a row are before its first CS06.
     if arming.doubted:
         return None if facts.silent else Standing(HubState.ACTIVATED, CONTRADICTED)
     if arming.outcome is not None:
@@ -103,8 +103,8 @@ def _by_arming(facts: Facts, rollout: Rollout) -> Standing | None:
     if arming.too_late_at is not None:
         return Standing(HubState.ACTIVATED, "cancel_too_late")
     if arming.cancelling:
-        misfit = rollout.misfit(facts.inventory)
-        return Standing(HubState.CANCELLING, arming.cancel_for if misfit is None else _why(facts, misfit))
+        why = arming.cancel_for if fit.misfit is None else _why(facts, fit.misfit)
+        return Standing(HubState.CANCELLING, why)
     return Standing(HubState.ARMING if arming.accepted_at is None else HubState.ARMED)
 
 
@@ -120,8 +120,8 @@ def _after_outcome(facts: Facts, rollout: Rollout) -> Standing | None:
     return Standing(HubState.NOT_APPLIED if unheard else HubState.ACTIVATION_FAILED, arming.reason)
 
 
-def _by_silence(facts: Facts, rollout: Rollout) -> Standing | None:  # noqa: ARG001 - one shape for all looks
-    if not facts.silent:
+def _by_silence(facts: Facts) -> Standing | None:
+    if facts.silence.since is None or not facts.silent:
         return None
     return Standing(HubState.UNREACHABLE if facts.silence.unreachable_at is not None else HubState.SILENT)
 
@@ -218,7 +218,7 @@ def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> I
 
 def cancel_again_at(arming: Arming, pacing: Pacing) -> Instant | None:
     """When a cancellation that an edge refused is sent again; None when there is none. The pause doubles."""
-    if not arming.cancel_refused or arming.cancel_refused_at is None:
+    if arming.cancel_refused_at is None or not arming.cancel_refused:
         return None
     return arming.cancel_refused_at + pacing.cancel_retry * (1 << min(arming.cancel_refusals - 1, _MOST_DOUBLINGS))
 

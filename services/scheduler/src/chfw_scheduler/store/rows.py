@@ -13,6 +13,7 @@ from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode
 from chfw_common.runtime.updates import kinds_of
 from chfw_scheduler.domain.facts import (
+    NOT_ARMED,
     Arming,
     ArmResult,
     Consent,
@@ -85,7 +86,7 @@ _PLACES = _places()
 _DELIVERY, _ARMING, _SILENCE = _PLACES["delivery"], _PLACES["arming"], _PLACES["silence"]
 _CONSENT, _SHOWN = _PLACES["consent"], _PLACES["shown"]
 _RESPONSIBLE = slice(_PLACES["inventory"].start + 5, _PLACES["inventory"].stop)
-_NO_DELIVERY, _NO_ARMING, _NO_SILENCE = Delivery(), Arming(), Silence()
+_NO_DELIVERY, _NO_SILENCE = Delivery(), Silence()
 _STATES = {state.value: state for state in HubState}
 _STATUSES = {status.value: status for status in DeviceStatus}
 _KEPT = 8_192
@@ -187,7 +188,7 @@ def _row(values: tuple[Any, ...]) -> Row:
         ),
         Consent(_answers_in(answers), answer_closed, automatic_due),
         _NO_DELIVERY if delivery == _NO_DELIVERY else Delivery._make(delivery),
-        _NO_ARMING if arming == _NO_ARMING else _arming(arming),
+        NOT_ARMED if arming == NOT_ARMED else _arming(arming),
         _NO_SILENCE if silence == _NO_SILENCE else Silence._make(silence),
     )
     state, *others = values[_SHOWN]
