@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from chfw_common.events.command import HubCancel
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.live import main
@@ -90,11 +91,13 @@ def harm_edges(faults: Faults) -> None:
     _replace(fence, "handle_decisions", handle_decisions)
 
 
-def take_away(control: Control) -> None:
-    """Take a protection away."""
+def take_away(control: Control, faults: Faults) -> None:
+    """Take a protection away, and whatever else would help in its place."""
     if control is Control.FENCE:
         _without_fence()
-    elif control is Control.PERMIT:
+        return
+    _without_cancels(faults)
+    if control is Control.PERMIT:
         _without_permits()
     else:
         _with_an_early_clock()
@@ -115,6 +118,24 @@ def _without_fence() -> None:
     _replace(fences, "share", share)
     _replace(fences, "close", close)
     _replace(network, "refusal", judge)
+
+
+def _without_cancels(faults: Faults) -> None:
+    """An edge that hears of no decision lets the first cancel of a CS06 not pass either, since it overtakes that CS06. It
+    is sent again, and passes then."""
+    judge, refused = network.Network.passage, set[tuple[Any, Any]]()
+
+    def passage(self: Any, message: Any, known: Any, now: Instant) -> Any:
+        verdicts = judge(self, message, known, now)
+        wrong = faults.now()
+        if wrong is not None and wrong.cut_off and isinstance(message.event, HubCancel):
+            new = {(item.hub, item.cancels) for item in message.event.items} - refused
+            if new:
+                refused.update(new)
+                verdicts[wrong.region] = Refusal.PERMIT_EXPIRED
+        return verdicts
+
+    _replace(network.Network, "passage", passage)
 
 
 def _without_permits() -> None:
@@ -150,7 +171,8 @@ def argv(faults: Path, control: Control | None) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    harm_edges(Faults(Path(sys.argv[1])))
+    said = Faults(Path(sys.argv[1]))
+    harm_edges(said)
     for name in sys.argv[2:]:
-        take_away(Control(name))
+        take_away(Control(name), said)
     main(build, Settings(), "device-sim")
