@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx2
 
@@ -43,7 +42,10 @@ class OneTransaction(Database):
 class ByName(TokenVerifier):
     """A token is a name."""
 
-    def verify(self, token: str) -> Caller:
+    def __init__(self) -> None:
+        """Needs no keys."""
+
+    async def verify(self, token: str) -> Caller:
         return CALLERS[token]
 
 
@@ -65,7 +67,7 @@ async def client_of(service: Service, tx: Tx) -> AsyncIterator[httpx2.AsyncClien
     async def ready() -> str | None:
         return None
 
-    app = create_app(service, run, ByName(Path("-"), "chfw"), Metrics(service.name, service.consumes), ready)
+    app = create_app(service, run, ByName(), Metrics(service.name, service.consumes), ready)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as found:
         yield found

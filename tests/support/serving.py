@@ -50,7 +50,7 @@ class OpenTokens(TokenVerifier):
     def __init__(self) -> None:
         """Needs no keys."""
 
-    def verify(self, token: str) -> Caller:
+    async def verify(self, token: str) -> Caller:
         """The caller the text names."""
         party, user, role = token.split("|")
         return Caller(PartyId(party), UserId(user), Role(role))

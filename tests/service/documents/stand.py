@@ -25,9 +25,11 @@ from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
+from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Service
+from chfw_common.runtime.settings import LOCAL_ISSUER
 from chfw_common.topology import RELEASE_NOTIFIED
 from tests.service.documents.uses import HUB, USES, Use
 from tests.service.notifier.estates import Estate, fill
@@ -135,7 +137,7 @@ def mode_of(case: Case[Any], location: ParameterLocation) -> GenerationMode | No
 async def publishing(databases: Databases, keys: Path, name: str) -> AsyncIterator[Published]:
     """A service that knows a release and two hubs, and that has been asked everything once."""
     issuer = Issuer.open(keys)
-    verifier = TokenVerifier(keys / "jwks.json", AUDIENCE)
+    verifier = TokenVerifier(KeyFile(keys / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
     build = functools.partial(composed, name)
     async with standing(databases, "chfw", install_schemas, build, verifier) as stand:
         if name != "smi":

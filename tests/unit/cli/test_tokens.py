@@ -1,16 +1,20 @@
 """The local issuer: its files are whole at every instant, and all who open it sign with one key."""
 
+import asyncio
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
-from chfw_cli.tokens import AUDIENCE, Issuer
+import pytest
+
+from chfw_cli.tokens import AUDIENCE, Issuer, ProductionError
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.callers import TokenVerifier
+from chfw_common.runtime.http.keys import KeyFile
+from chfw_common.runtime.settings import LOCAL_ISSUER
 
 OPENED = 200
 
@@ -50,6 +54,14 @@ def test_all_who_open_it_at_once_sign_with_one_key(tmp_path: Path) -> None:
         folder.mkdir()
         with ThreadPoolExecutor(8) as threads:
             issuers = [one.result() for one in [threads.submit(Issuer.open, folder) for _ in range(8)]]
-        verifier = TokenVerifier(folder / "jwks.json", AUDIENCE, timedelta(0))
+        verifier = TokenVerifier(KeyFile(folder / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
         for issuer in issuers:
-            assert verifier.verify(issuer.token(PartyId("p"), UserId("u"), Role.DCC)).party == "p"
+            token = issuer.token(PartyId("p"), UserId("u"), Role.DCC)
+            assert asyncio.run(verifier.verify(token)).party == "p"
+
+
+def test_it_signs_nothing_where_a_real_installation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Issuer.open(tmp_path)
+    monkeypatch.setenv("CHFW_ENV", "production")
+    with pytest.raises(ProductionError):
+        Issuer.open(tmp_path)

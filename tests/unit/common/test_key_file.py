@@ -1,11 +1,16 @@
 """The key file: what an issuer, an editor or a full disk may make of it, and who is admitted then."""
 
+import asyncio
 import json
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws, jwt
@@ -16,8 +21,10 @@ from chfw_cli.tokens import AUDIENCE, Issuer
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.clock import machine_now
-from chfw_common.runtime.http.callers import Caller, TokenVerifier
+from chfw_common.runtime.http.callers import LONGEST_LIFE, Caller, TokenVerifier
+from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.settings import LOCAL_ISSUER
 from tests.support.events import Json
 from tests.support.fuzzing import inputs
 
@@ -33,17 +40,21 @@ class Keys:
         self.file = folder / "jwks.json"
         self.signing = ECKey.import_key(json.loads((folder / "signing.json").read_text()))
         self.good: dict[str, Any] = json.loads(self.file.read_text())
-        self.verifier = TokenVerifier(self.file, AUDIENCE, LEEWAY)
+        self.verifier = TokenVerifier(KeyFile(self.file), issuer=LOCAL_ISSUER, audience=AUDIENCE, leeway=LEEWAY)
 
     def write(self, *others: object) -> None:
         """The good key behind others."""
         self.file.write_text(json.dumps({"keys": [*others, *self.good["keys"]]}))
 
+    def verify(self, token: str) -> Caller:
+        """What the verifier makes of a token."""
+        return asyncio.run(self.verifier.verify(token))
+
     def admits(self) -> bool:
         """Whether the issuer's token is taken; every other answer than the refusal of a token is a failure."""
         token = self.issuer.token(CALLER.party, CALLER.user_id, CALLER.role)
         try:
-            return self.verifier.verify(token) == CALLER
+            return self.verify(token) == CALLER
         except Problem as problem:
             assert problem.status == 401  # noqa: PT017 - it may be admitted or not
             return False
@@ -51,14 +62,22 @@ class Keys:
     def refusal(self, token: str) -> Problem:
         """Why a token is refused."""
         with pytest.raises(Problem) as refused:
-            self.verifier.verify(token)
+            self.verify(token)
         assert refused.value.status == 401
         return refused.value
 
     def signed(self, **changes: Any) -> str:
         """A token with some claims changed, left out where the change is None."""
         now = int(machine_now().timestamp())
-        claims = {"aud": AUDIENCE, "party": "p", "user_id": "u", "role": "DCC", "iat": now, "exp": now + 60}
+        claims = {
+            "iss": LOCAL_ISSUER,
+            "aud": AUDIENCE,
+            "party": "p",
+            "user_id": "u",
+            "role": "DCC",
+            "iat": now,
+            "exp": now + 60,
+        }
         stated = {name: value for name, value in {**claims, **changes}.items() if value is not None}
         # As JSON in ASCII, so that a claim may hold half a surrogate pair.
         payload = json.dumps(stated).encode()
@@ -92,6 +111,8 @@ UNUSABLE: dict[str, Any] = {
     "operations that are no list": {**_point(), "key_ops": 1},
     "not to verify": {**_point(), "key_ops": ["sign"]},
     "a kid that is no text": {**_point(), "kid": [1]},
+    "without kid": {name: value for name, value in _point().items() if name != "kid"},
+    "a kid of no characters": {**_point(), "kid": ""},
     "no object": "key",
     "null": None,
 }
@@ -179,7 +200,7 @@ def test_a_set_of_no_keys_admits_nobody(keys: Keys) -> None:
 def test_without_any_good_set_the_service_says_that_it_lacks_keys(keys: Keys, text: bytes | None) -> None:
     keys.file.unlink() if text is None else keys.file.write_bytes(text)
     with pytest.raises(Problem) as refused:
-        keys.verifier.verify(keys.signed())
+        keys.verify(keys.signed())
     assert (refused.value.status, refused.value.code) == (503, "no_keys")
     assert "Retry-After" in refused.value.headers
 
@@ -191,7 +212,7 @@ def test_a_clock_that_is_ahead_by_no_more_than_the_leeway_is_taken(
 ) -> None:
     token = keys.signed(**{claim: int(machine_now().timestamp()) + ahead})
     if taken:
-        assert keys.verifier.verify(token) == CALLER
+        assert keys.verify(token) == CALLER
     else:
         assert f"{claim} is no time, or more than 30 s ahead" in keys.refusal(token).detail
 
@@ -200,7 +221,7 @@ def test_a_clock_that_is_ahead_by_no_more_than_the_leeway_is_taken(
 def test_the_leeway_counts_at_the_end_of_a_token_too(keys: Keys, ago: int, taken: bool) -> None:
     token = keys.signed(exp=int(machine_now().timestamp()) - ago)
     if taken:
-        assert keys.verifier.verify(token) == CALLER
+        assert keys.verify(token) == CALLER
     else:
         assert keys.refusal(token).detail == "The token has expired."
 
@@ -208,7 +229,24 @@ def test_the_leeway_counts_at_the_end_of_a_token_too(keys: Keys, ago: int, taken
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"iss": "else"}, "claim iss"),
+        ({"iss": [LOCAL_ISSUER]}, "claim iss"),
+        ({"iss": None}, "lacks 'iss'"),
         ({"aud": "else"}, "claim aud"),
+        ({"aud": {AUDIENCE: 1}}, "claim aud"),
+        ({"aud": [AUDIENCE, 1]}, "claim aud"),
+        ({"iat": None}, "lacks 'iat'"),
+        ({"iat": True}, "claim iat"),
+        ({"iat": 0.5}, "claim iat"),
+        ({"iat": "0"}, "claim iat"),
+        ({"nbf": [0]}, "claim nbf"),
+        ({"exp": True}, "claim exp"),
+        ({"exp": 4e9}, "claim exp"),
+        ({"exp": 4_000_000_000}, "lives for more than 3600 s"),
+        ({"exp": 10**400}, "lives for more than 3600 s"),
+        ({"iat": 0}, "lives for more than 3600 s"),
+        ({"jti": 7}, "claim jti"),
+        ({"sub": {}}, "claim sub"),
         ({"role": "KING"}, "claim role"),
         ({"role": ["DCC"]}, "claim role"),
         ({"exp": "soon"}, "claim exp"),
@@ -231,6 +269,45 @@ def test_what_is_no_token_of_ours_is_told_why(keys: Keys, tmp_path: Path) -> Non
     assert "a key that is not known" in keys.refusal(stranger.signed()).detail
     head, claims, _ = keys.signed().split(".")
     assert "signature" in keys.refusal(".".join([head, claims, keys.signed(party="q").split(".")[2]])).detail
-    assert "ES256" in keys.refusal(jwt.encode({"alg": "ES512"}, {}, ECKey.generate_key("P-521"), ["ES512"])).detail
+    other = {"alg": "ES512", "kid": keys.signing.kid}
+    assert "ES256" in keys.refusal(jwt.encode(other, {}, ECKey.generate_key("P-521"), ["ES512"])).detail
     for text in ("abc", "a.b.c", "\u00e9.\u00e9.\u00e9", "."):
         assert "not a JWT" in keys.refusal(text).detail
+
+
+def test_a_token_may_live_for_an_hour(keys: Keys) -> None:
+    now, hour = int(machine_now().timestamp()), int(LONGEST_LIFE.total_seconds())
+    assert keys.verify(keys.signed(iat=now, exp=now + hour)) == CALLER
+    assert "lives for more" in keys.refusal(keys.signed(iat=now, exp=now + hour + 1)).detail
+
+
+@pytest.mark.parametrize("kid", [None, "", "x" * 201, 7, ["k"]])
+def test_a_token_names_the_key_it_is_signed_with(keys: Keys, kid: object) -> None:
+    head: dict[str, object] = {"alg": "ES256"}
+    token = _resigned(keys, head if kid is None else {**head, "kid": kid})
+    assert keys.refusal(token).status == 401
+
+
+@pytest.mark.parametrize(("typ", "taken"), [("JWT", True), ("at+jwt", True), ("dpop+jwt", False), (1, False)])
+def test_only_an_access_token_is_taken(keys: Keys, typ: object, taken: bool) -> None:
+    token = _resigned(keys, {"alg": "ES256", "kid": keys.signing.kid, "typ": typ})
+    if taken:
+        assert keys.verify(token) == CALLER
+    else:
+        keys.refusal(token)
+
+
+def test_of_two_keys_of_one_id_the_first_counts(keys: Keys) -> None:
+    keys.file.write_text(json.dumps({"keys": [*keys.good["keys"], {**_point(), "kid": keys.signing.kid}]}))
+    assert keys.admits()
+
+
+def _resigned(keys: Keys, head: dict[str, object]) -> str:
+    """The claims of a good token under another head, with a signature over both."""
+    claims = keys.signed().split(".")[1]
+    text = f"{urlsafe_b64encode(json.dumps(head).encode()).decode().rstrip('=')}.{claims}"
+    private = keys.signing.private_key
+    assert private is not None
+    r, s = decode_dss_signature(private.sign(text.encode(), ECDSA(SHA256())))
+    mark = urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).decode().rstrip("=")
+    return f"{text}.{mark}"

@@ -1,5 +1,6 @@
 """Ids, cursors, instants and tokens: any text is one, or is refused in the one way that its reader promises."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -14,9 +15,12 @@ from chfw_cli.tokens import AUDIENCE, Issuer
 from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, InvalidIdError, PartyId, UserId, hub_eui64, parse_hub_id
 from chfw_common.kernel.instants import format_instant, parse_instant
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
+from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.http.paging import read_cursor, write_cursor
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.settings import LOCAL_ISSUER
 from tests.support.events import Json
 from tests.support.fuzzing import inputs
 
@@ -71,11 +75,16 @@ def good(keys: Path) -> str:
     return Issuer.open(keys).token(PartyId("p"), UserId("u"), Role.DCC)
 
 
+def _verify(keys: Path, token: str) -> Caller:
+    verifier = TokenVerifier(KeyFile(keys / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
+    return asyncio.run(verifier.verify(token))
+
+
 @pytest.mark.parametrize("crit", [None, [None], 1, {}])
 def test_a_header_of_odd_types_is_no_token(keys: Path, good: str, crit: object) -> None:
     token = ".".join([_part({"alg": "ES256", "crit": crit}), *good.split(".")[1:]])
     with pytest.raises(Problem):
-        TokenVerifier(keys / "jwks.json", AUDIENCE).verify(token)
+        _verify(keys, token)
 
 
 def _part(value: object) -> str:
@@ -87,9 +96,11 @@ def _part(value: object) -> str:
 def test_a_signed_name_says_something_or_is_refused(keys: Path, good: str, claim: str, name: object) -> None:
     assert good
     key = ECKey.import_key(json.loads((keys / "signing.json").read_text()))
-    claims = {"aud": AUDIENCE, "exp": 4_000_000_000, "party": "p", "user_id": "u", "role": "DCC", claim: name}
+    now = int(machine_now().timestamp())
+    good_claims = {"iss": LOCAL_ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 60}
+    claims = {**good_claims, "party": "p", "user_id": "u", "role": "DCC", claim: name}
     with pytest.raises(Problem):
-        TokenVerifier(keys / "jwks.json", AUDIENCE).verify(jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key))
+        _verify(keys, jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key))
 
 
 heads = st.fixed_dictionaries(
@@ -104,9 +115,8 @@ parts = st.one_of(any_text, encoded, Json.map(_part), heads.map(_part))
 def test_any_text_is_no_token_but_the_one_that_was_signed(keys: Path, good: str, data: st.DataObject) -> None:
     pieces = [data.draw(st.just(part) | parts) for part in good.split(".")]
     token = data.draw(any_text | st.just(".".join(pieces)) | st.lists(parts, max_size=6).map(".".join))
-    verifier = TokenVerifier(keys / "jwks.json", AUDIENCE)
     try:
-        caller = verifier.verify(token)
+        caller = _verify(keys, token)
     except Problem as problem:
         assert problem.status == 401  # noqa: PT017 - only one text is a token
         return
@@ -115,10 +125,14 @@ def test_any_text_is_no_token_but_the_one_that_was_signed(keys: Path, good: str,
 
 
 @inputs()
-@given(claims=st.dictionaries(st.sampled_from(["aud", "exp", "party", "user_id", "role", "nbf", "iat"]), Json))
+@given(
+    claims=st.dictionaries(
+        st.sampled_from(["iss", "aud", "exp", "party", "user_id", "role", "nbf", "iat", "jti"]), Json
+    )
+)
 def test_signed_claims_that_say_nothing_are_refused(keys: Path, good: str, claims: dict[str, object]) -> None:
     assert good
     key = ECKey.import_key(json.loads((keys / "signing.json").read_text()))
     token = jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key)
     with pytest.raises(Problem):
-        TokenVerifier(keys / "jwks.json", AUDIENCE).verify(token)
+        _verify(keys, token)

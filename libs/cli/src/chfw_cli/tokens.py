@@ -1,6 +1,8 @@
 """The local issuer of tokens: one signing key in the state directory, its public half as the JWKS services read."""
 
 import json
+import os
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,10 +13,16 @@ from chfw_cli.local.state import write_once, write_text
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.http.callers import LONGEST_LIFE
+from chfw_common.runtime.settings import LOCAL_ISSUER
 
 AUDIENCE = "chfw"
-LIFE = timedelta(hours=12)
+LIFE = LONGEST_LIFE
 PRIVATE_MODE = 0o600
+
+
+class ProductionError(RuntimeError):
+    """Somebody wants to sign tokens with a key of this machine where a real installation runs."""
 
 
 class Issuer:
@@ -25,7 +33,12 @@ class Issuer:
 
     @classmethod
     def open(cls, keys: Path) -> "Issuer":
-        """The issuer of a key directory; key and JWKS file are made at the first call."""
+        """The issuer of a key directory; key and JWKS file are made at the first call.
+
+        Raises ProductionError where CHFW_ENV is `production`.
+        """
+        if os.environ.get("CHFW_ENV") == "production":
+            raise ProductionError("CHFW_ENV is production: the identity provider signs tokens there, nobody else")
         private = keys / "signing.json"
         if not private.exists():
             made = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
@@ -43,7 +56,9 @@ class Issuer:
         """A token that speaks for one User ID of a Party."""
         issued = machine_now()
         claims = {
+            "iss": LOCAL_ISSUER,
             "aud": AUDIENCE,
+            "jti": str(uuid.uuid4()),
             "party": party,
             "user_id": user_id,
             "role": role.value,

@@ -13,6 +13,7 @@ from chfw_cli.local.server import PortTakenError
 from chfw_cli.local.slot import StartError
 from chfw_cli.local.stack import AlreadyUpError
 from chfw_cli.local.state import StateDirError
+from chfw_cli.tokens import ProductionError
 
 TOLD = (
     AlreadyUpError,
@@ -26,6 +27,7 @@ TOLD = (
     NotUpError,
     OrphanError,
     PortTakenError,
+    ProductionError,
     StartError,
     StateDirError,
 )

@@ -19,7 +19,7 @@ def token(
     user: Annotated[str | None, typer.Option("--user-id", help="The User ID; a seeded Party has one per role.")] = None,
     state: StateOption = None,
 ) -> None:
-    """Print a bearer token, valid for 12 hours, signed with the key of the state directory."""
+    """Print a bearer token, valid for an hour, signed with the key of the state directory."""
     if user is None:
         user = user_id(PartyId(party), role) if role in SUPPLIER_ROLES and party[3:].isdigit() else OTHER_USER
     issuer = Issuer.open(chosen_state(state).create().keys)

@@ -7,9 +7,10 @@ import httpx2
 import stamina
 
 from chfw_cli.demo.estate import user_id
-from chfw_cli.tokens import Issuer
+from chfw_cli.tokens import LIFE, Issuer
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.http.idempotency import HEADER
 from chfw_common.runtime.http.structured import write_string
 
@@ -35,7 +36,7 @@ class Client:
     def __init__(self, services: Mapping[str, httpx2.AsyncClient], issuer: Issuer) -> None:
         self._services = services
         self._issuer = issuer
-        self._tokens: dict[tuple[PartyId, Role], str] = {}
+        self._tokens: dict[tuple[PartyId, Role], tuple[str, float]] = {}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -95,11 +96,13 @@ class Client:
         return response.json()
 
     def _token(self, party: PartyId, role: Role) -> str:
-        known = self._tokens.get((party, role))
-        if known is None:
+        token, until = self._tokens.get((party, role), ("", 0.0))
+        if stopwatch() >= until:
             user = user_id(party, role) if role is not Role.DCC else UserId("90-B3-D5-1F-30-00-00-02")
-            known = self._tokens[party, role] = self._issuer.token(party, user, role)
-        return known
+            token = self._issuer.token(party, user, role)
+            # Half its life, so that a request that is repeated for minutes ends before it does.
+            self._tokens[party, role] = token, stopwatch() + LIFE.total_seconds() / 2
+        return token
 
 
 def over_network(urls: Mapping[str, str]) -> dict[str, httpx2.AsyncClient]:

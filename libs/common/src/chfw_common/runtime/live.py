@@ -25,6 +25,7 @@ from chfw_common.runtime.held import HeldPartitions, run_held
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.key_url import keys_of
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
@@ -171,7 +172,10 @@ class LiveService:
     async def _serve(self, database: Database, clock: Clock) -> None:
         settings = self._settings
         commands = Commands(database, clock, self._wake)
-        verifier = TokenVerifier(settings.jwks_file, settings.token_audience, settings.token_leeway)
+        verifier = TokenVerifier(
+            keys_of(settings), issuer=settings.token_issuer, audience=settings.token_audience,
+            leeway=settings.token_leeway,
+        )  # fmt: skip
         app = create_app(
             self._service, commands, verifier, self._metrics, self._why_not_ready, body_time=settings.body_time
         )

@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TOKEN_LEEWAY = timedelta(seconds=30)
 BODY_TIME = timedelta(minutes=2)
+
+
+LOCAL_ISSUER = "chfw-local"
+"""The `iss` of tokens that `chfw token` and the demonstration sign on this machine."""
+_HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ServiceSettings(BaseSettings):
@@ -17,9 +23,23 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHFW_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    env: Literal["local", "production"] = Field(
+        default="local", description="`production` refuses what is for trying things out, such as servers without TLS"
+    )
     database_dsn: str = Field(description="Postgres as this service's own role, e.g. postgresql://chfw_smi@host/chfw")
     kafka_bootstrap: str = Field(description="host:port of a broker")
-    jwks_file: Path = Field(description="Public keys that tokens are verified with (JWKS)")
+    jwks_file: Path | None = Field(
+        default=None, description="Public keys that tokens are verified with (JWKS), as a file; or else:"
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        description="The same, where the issuer publishes them: `https`, or `http` on this machine",
+    )
+    token_issuer: str = Field(
+        default=LOCAL_ISSUER,
+        min_length=1,
+        description="The `iss` a token must carry; the default is the local issuer, which `production` refuses",
+    )
     token_audience: str = Field(default="chfw", description="The `aud` a token must carry")
     token_leeway: timedelta = Field(
         default=TOKEN_LEEWAY,
@@ -47,6 +67,18 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe lines that are written"
     )
+
+    @model_validator(mode="after")
+    def _knows_its_issuer(self) -> Self:
+        """Tokens are verified with keys of one place, and in production never with those of the local issuer."""
+        if (self.jwks_file is None) == (self.jwks_url is None):
+            raise ValueError("either CHFW_JWKS_FILE or CHFW_JWKS_URL says where the keys of tokens are")
+        url = urlsplit(self.jwks_url or "https:")
+        if url.scheme != "https" and (url.scheme != "http" or url.hostname not in _HERE or self.env == "production"):
+            raise ValueError("CHFW_JWKS_URL must begin with https://")
+        if self.env == "production" and self.token_issuer == LOCAL_ISSUER:
+            raise ValueError("production needs CHFW_TOKEN_ISSUER: the local issuer is for trying things out")
+        return self
 
     def postgres(self) -> Mapping[str, str]:
         """Parameters of Postgres that the sessions of this service run with, beside the limits of all services."""

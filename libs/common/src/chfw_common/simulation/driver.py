@@ -13,10 +13,12 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.relay import RELAY_ROWS, Relay
 from chfw_common.runtime.service import Service
+from chfw_common.runtime.settings import LOCAL_ISSUER
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner
 from chfw_common.simulation.broker import LocalBroker, LocalProducer
@@ -47,9 +49,8 @@ class SimulatedService:
         producer = LocalProducer(broker)
         self._relays = {lane: Relay(service.name, lane, database, producer, metrics, holds=False) for lane in LANES}
         self._ticks = TickRunner(service, database, metrics)
-        self.app: FastAPI = create_app(
-            service, Commands(database, clock, self._wake), TokenVerifier(jwks_file, "chfw"), metrics, _always_ready
-        )
+        verifier = TokenVerifier(KeyFile(jwks_file), issuer=LOCAL_ISSUER, audience="chfw")
+        self.app: FastAPI = create_app(service, Commands(database, clock, self._wake), verifier, metrics, _always_ready)
 
     def look_again(self) -> None:
         """Time has moved, or somebody has called a route: let the ticks look even if no record came."""

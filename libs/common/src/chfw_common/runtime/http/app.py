@@ -23,7 +23,7 @@ _TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "Signed with ES256; claims aud, exp, party, user_id, role",
+    "description": "Signed with ES256; claims iss, aud, iat, exp (an hour at most), party, user_id, role",
 }
 _ANYWHERE = problems(401, 403, 422, 503)
 """What any route may answer: not known, not allowed, not of the form, a server away."""

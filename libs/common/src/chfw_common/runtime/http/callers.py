@@ -1,13 +1,15 @@
-"""Who calls: the claims of a signed token. The Party never comes from a body."""
+"""Who calls: the claims of a signed token. The Party never comes from a body.
+
+A token is a JWT of one issuer for one audience, signed with ES256 by a key it names, and lives for an hour at most.
+"""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import (
     BadSignatureError,
     ExpiredTokenError,
@@ -23,12 +25,21 @@ from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.kernel.texts import UnseenTextError, words
 from chfw_common.runtime.clock import machine_now
-from chfw_common.runtime.http.keys import ALGORITHM, KeyFile, NoKeysError
+from chfw_common.runtime.http.keys import ALGORITHM, LONGEST_KID, Keys, NoKeysError
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.settings import TOKEN_LEEWAY
 
 LONGEST_NAME = 200
 """Characters that the name of a Party or of a User ID may have: both stand in indices of Postgres."""
+LONGEST_LIFE = timedelta(hours=1)
+"""Between `iat` and `exp` of a token: a User ID that is withdrawn at the issuer is out after this."""
+_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+"""Media types of an access token in a header `typ` (RFC 7519, 5.1; RFC 9068, 2.1)."""
+_CLAIMS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("exp", "iat", "nbf"), int),
+    **dict.fromkeys(("iss", "sub", "jti", "party", "user_id", "role"), str),
+    "aud": (str, list),
+}
 _UNREADABLE = "The token is not a JWT that can be read here."
 _REASONS: dict[type[Exception], str] = {
     BadSignatureError: "The signature of the token is not that of its key.",
@@ -36,6 +47,10 @@ _REASONS: dict[type[Exception], str] = {
     MissingAlgorithmError: f"The token must be signed with {ALGORITHM}.",
     UnsupportedAlgorithmError: f"The token must be signed with {ALGORITHM}.",
 }
+
+
+class LongLifeError(ValueError):
+    """The time from `iat` to `exp` is longer than a token may live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +63,37 @@ class Caller:
 
 
 class TokenVerifier:
-    """Verifies tokens with the public keys of a JWKS file; the file is read again when it has changed.
+    """Verifies the tokens of one issuer with its public keys.
 
     `leeway` is how far the issuer's clock may be from ours, for `iat`, `nbf` and `exp`.
     """
 
-    def __init__(self, jwks_file: Path, audience: str, leeway: timedelta = TOKEN_LEEWAY) -> None:
-        self._keys = KeyFile(jwks_file)
+    def __init__(self, keys: Keys, *, issuer: str, audience: str, leeway: timedelta = TOKEN_LEEWAY) -> None:
+        self._keys = keys
         self._leeway = leeway
         self._claims = jwt.JWTClaimsRegistry(
             now=lambda: int(machine_now().timestamp()),
             leeway=int(leeway.total_seconds()),
+            iss={"essential": True, "value": issuer},
             aud={"essential": True, "value": audience},
             exp={"essential": True},
+            iat={"essential": True},
             party={"essential": True},
             user_id={"essential": True},
             role={"essential": True},
         )
 
-    def verify(self, token: str) -> Caller:
+    async def verify(self, token: str) -> Caller:
         """The caller a token speaks for. Raises Problem 401, which says why, for anything but a valid token.
 
         Raises Problem 503 while there are no keys to verify it with.
         """
         try:
-            claims = jwt.decode(token, self._keys.current(), algorithms=[ALGORITHM]).claims
+            kid = _kid_of(token)
+            claims = jwt.decode(token, await self._keys.keys_for(kid), algorithms=[ALGORITHM]).claims
+            _require_types(claims)
             self._claims.validate(claims)
+            _require_short_life(claims)
             return _caller_of(claims)
         except NoKeysError as error:
             raise Problem(
@@ -87,6 +107,8 @@ class TokenVerifier:
         """Why a token is refused. What is said of claims is said of signed ones only: the signature comes first."""
         if isinstance(error, ExpiredTokenError):
             return "The token has expired."
+        if isinstance(error, LongLifeError):
+            return f"The token lives for more than {int(LONGEST_LIFE.total_seconds())} s."
         if isinstance(error, MissingClaimError):
             return f"The token lacks {error.description.removeprefix('Missing claim: ')}."
         if isinstance(error, InvalidClaimError):
@@ -101,6 +123,33 @@ def refused_token(reason: str) -> Problem:
     """The refusal of a token, as RFC 6750 has it. The reason is ASCII without quotes, and nothing of the sender's."""
     challenge = f'Bearer error="invalid_token", error_description="{reason}"'
     return Problem(401, "invalid_token", reason, headers={"WWW-Authenticate": challenge})
+
+
+def _kid_of(token: str) -> str:
+    """The id of the key that a token says it is signed with. Raises JoseError or ValueError."""
+    head = jws.extract_compact(token.encode()).headers()
+    kid, kind = head.get("kid"), head.get("typ", "JWT")
+    if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
+        raise InvalidKeyIdError("kid")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise ValueError("typ")
+    return kid
+
+
+def _require_types(claims: Mapping[str, Any]) -> None:
+    """Raise InvalidClaimError for a claim that is not of its type (RFC 7519): times are whole numbers of seconds."""
+    for name, kind in _CLAIMS.items():
+        # A truth value is a number to Python, and not to JSON.
+        if name in claims and (not isinstance(claims[name], kind) or isinstance(claims[name], bool)):
+            raise InvalidClaimError(name)
+    audience = claims.get("aud", [])
+    if isinstance(audience, list) and not all(isinstance(one, str) for one in audience):
+        raise InvalidClaimError("aud")
+
+
+def _require_short_life(claims: Mapping[str, Any]) -> None:
+    if claims["exp"] - claims["iat"] > LONGEST_LIFE.total_seconds():
+        raise LongLifeError
 
 
 def _caller_of(claims: Mapping[str, Any]) -> Caller:
@@ -129,7 +178,7 @@ async def caller(request: Request) -> Caller:
         # Without an error code: the request says nothing of a token (RFC 6750, 3.1).
         raise Problem(401, "invalid_token", "A bearer token is needed.", headers={"WWW-Authenticate": "Bearer"})
     verifier: TokenVerifier = request.app.state.verifier
-    return verifier.verify(token.strip())
+    return await verifier.verify(token.strip())
 
 
 def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, Caller]]:

@@ -1,4 +1,4 @@
-"""The public keys that tokens are verified with: a JWKS file (RFC 7517) that an issuer replaces while services run.
+"""The public keys that tokens are verified with (RFC 7517), and a file of them that an issuer replaces at any time.
 
 A key that cannot be used here is ignored. A file that cannot be used as a whole leaves the last good set in force.
 Both are logged, once for each state of the file (ADR 0045).
@@ -7,7 +7,7 @@ Both are logged, once for each state of the file (ADR 0045).
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from joserfc.errors import JoseError
@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 ALGORITHM = "ES256"
 """The only one that is taken: ECDSA over P-256 with SHA-256 (RFC 7518, 3.4)."""
+LONGEST_KID = 200
+"""Characters of a key's id."""
 _NEEDED = {"kty": "EC", "crv": "P-256"}
 _IF_STATED = {"use": "sig", "alg": ALGORITHM}
 
@@ -26,6 +28,15 @@ Stamp = tuple[int, int, int]
 
 class NoKeysError(Exception):
     """No usable set of keys has been read since the process began."""
+
+
+class Keys(Protocol):
+    """Where the keys of the issuer are."""
+
+    async def keys_for(self, kid: str) -> KeySet:
+        """The keys in force, with the key of this id if the issuer has published it. Raises NoKeysError while there has
+        been no usable set."""
+        ...
 
 
 class UnusableKeyError(ValueError):
@@ -45,7 +56,7 @@ class KeyFile:
         self._read: Stamp | None = None
         self._told: tuple[Stamp | None, str] | None = None
 
-    def current(self) -> KeySet:
+    async def keys_for(self, kid: str) -> KeySet:  # noqa: ARG002 - a file is looked at in any case
         """The last good set. Raises NoKeysError while there has not been one."""
         stamp: Stamp | None = None
         try:
@@ -60,19 +71,7 @@ class KeyFile:
         return self._keys
 
     def _load(self) -> KeySet:
-        keys: list[ECKey] = []
-        ignored: list[str] = []
-        for place, stated in enumerate(_keys_of(self._file.read_bytes())):
-            try:
-                keys.append(usable(stated))
-            except UnusableKeyError as error:
-                ignored.append(f"key {place}: {error}")
-        if ignored and not keys:
-            raise UnusableSetError(f"none of its keys can be used ({'; '.join(ignored)})")
-        if ignored:
-            log.warning("keys are ignored", action="keys_ignored", file=str(self._file), reasons=ignored)
-        log.info("the keys were read", action="keys_read", file=str(self._file), usable=len(keys))
-        return KeySet([*keys])
+        return read_keys(self._file.read_bytes(), str(self._file))
 
     def _tell(self, stamp: Stamp | None, reason: str) -> None:
         if self._told == (stamp, reason):
@@ -80,8 +79,28 @@ class KeyFile:
         self._told = (stamp, reason)
         log.error(
             "the key file cannot be used; the last good keys stay in force", action="keys_kept",
-            file=str(self._file), reason=reason, good_keys=self._keys is not None,
+            source=str(self._file), reason=reason, good_keys=self._keys is not None,
         )  # fmt: skip
+
+
+def read_keys(document: bytes, source: str) -> KeySet:
+    """The usable keys of a JWKS document, those that are ignored being logged. Raises UnusableSetError."""
+    keys: dict[str, ECKey] = {}
+    ignored: list[str] = []
+    for place, stated in enumerate(_keys_of(document)):
+        try:
+            key = usable(stated)
+            if str(key.kid) in keys:
+                raise UnusableKeyError("its `kid` is that of a key before it")
+            keys[str(key.kid)] = key
+        except UnusableKeyError as error:
+            ignored.append(f"key {place}: {error}")
+    if ignored and not keys:
+        raise UnusableSetError(f"none of its keys can be used ({'; '.join(ignored)})")
+    if ignored:
+        log.warning("keys are ignored", action="keys_ignored", source=source, reasons=ignored)
+    log.info("the keys were read", action="keys_read", source=source, usable=len(keys))
+    return KeySet([*keys.values()])
 
 
 def usable(stated: object) -> ECKey:
@@ -94,8 +113,9 @@ def usable(stated: object) -> ECKey:
     for name, value in _IF_STATED.items():
         if stated.get(name, value) != value:
             raise UnusableKeyError(f"`{name}` is not {value}")
-    if not isinstance(stated.get("kid", ""), str):
-        raise UnusableKeyError("`kid` is not a text")
+    kid = stated.get("kid")
+    if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
+        raise UnusableKeyError(f"`kid` is not a text of 1 to {LONGEST_KID} characters")
     operations = stated.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
         raise UnusableKeyError("`key_ops` does not contain verify")
