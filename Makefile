@@ -9,7 +9,7 @@ READY ?= $(VENV)/.ready
 
 PACKAGES := libs/common libs/cli services/notifier services/instruction services/scheduler services/device-sim \
             services/smi services/governance
-LAYERS := bootstrap base local dev java
+LAYERS := bootstrap base local dev java audit
 BIN := $(VENV)/bin
 empty :=
 space := $(empty) $(empty)
@@ -19,7 +19,7 @@ SOURCES := $(subst $(space),:,$(PACKAGES:%=$(CURDIR)/%/src))
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fuzz check check-format check-lint check-types check-imports check-tools check-docs \
-        format requirements clean
+        format requirements sbom audit clean
 
 help:
 	@echo "Needs: make, and Python 3.11, 3.12 or 3.13 with venv (Debian: python3-venv). Nothing else, no root, no Docker."
@@ -31,6 +31,8 @@ help:
 	@echo "  make check         format, lint, types, imports, own rules, documents (check-format, check-lint, ...)"
 	@echo "  make format        rewrite what check-format and check-lint can repair"
 	@echo "  make requirements  resolve requirements/*.in again; UPGRADE=--upgrade for newer versions"
+	@echo "  make sbom          build/sbom.json: every package with its version, hash and licence (CycloneDX)"
+	@echo "  make audit         known faults of those packages; needs the Python Packaging Advisory Database"
 	@echo "  make clean         remove $(VENV), caches and local state"
 	@echo "PYTHON=python3.12 chooses the interpreter, VENV=path the environment."
 
@@ -92,5 +94,21 @@ requirements: $(READY)
 	    $$layer.in --output-file $$layer.txt || exit 1; \
 	done
 
+# What looks at the packages has an environment of its own, and is never part of one that runs.
+$(VENV)-audit/.ready: requirements/audit.txt $(READY)
+	$(BIN)/python -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --require-hashes --requirement requirements/audit.txt
+	@touch $@
+
+sbom: $(VENV)-audit/.ready
+	@mkdir -p build
+	$(VENV)-audit/bin/cyclonedx-py environment --output-reproducible --of JSON --output-file build/sbom.json $(BIN)/python
+
+# Strict: a package that cannot be looked up is a failure, and so is a database that cannot be reached.
+audit: $(VENV)-audit/.ready
+	@for layer in base local; do \
+	  $(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/$$layer.txt || exit 1; \
+	done
+
 clean:
-	rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-audit build .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
 A part stands between `<!-- made: NAME -->` and `<!-- end -->`. What the parts are made from: the topology (picture,
 topics, what a service consumes and emits), the table of readers (views), the settings classes (settings), the
-catalogue (verdicts, reasons).
+catalogue (verdicts, reasons), the packages that are installed (licences).
 """
 
 import json
@@ -24,6 +24,7 @@ from chfw_common.published.readers import READERS
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.topology import CONTROL_LANE, SERVICES, TOPICS, schema_of
 from tools.checks.tree import Finding, Tree
+from tools.licences import rows as installed
 
 PICTURE = "picture"
 _PART = re.compile(r"(<!-- made: (?P<name>[\w\- ]+) -->\n)(?P<text>.*?)(<!-- end -->)", re.DOTALL)
@@ -112,7 +113,13 @@ def reasons() -> str:
     return _table(("Reason", "Means"), [(f"`{name}`", said) for name, said in REASONS.items()])
 
 
+def licences() -> str:
+    """Under which licence each package may be used."""
+    return _table(("Package", "Licence", "Installed in"), installed())
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "licences": licences,
     "picture": picture,
     "topics": topics,
     "views": views,
