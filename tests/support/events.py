@@ -1,19 +1,23 @@
 """Events of every topic made at random, and what may happen to one on its way."""
 
 import copy
-import dataclasses
 import functools
 import json
 import types
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin
 
+from hypothesis import reject
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from chfw_common.events.base import Event, HubRef
-from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB
+from chfw_common.events.base import LONGEST_TEXT, Event, HubRef
+from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, PartyId, ReleaseId, UserId
+from chfw_common.kernel.instants import EARLIEST, LATEST
+from chfw_common.kernel.numbers import LONGEST_SPAN
+from chfw_common.kernel.waves import SHARES, Wave
 from chfw_common.runtime import envelope
 from chfw_common.topology import Topic
 
@@ -23,42 +27,68 @@ Json = st.recursive(
     max_leaves=8,
 )
 """Any JSON."""
+LONGEST = "".join(chr(0x20000 + n * 7_919 % 40_000) for n in range(LONGEST_TEXT))
+"""As many different letters as a text may have, each of four bytes."""
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
-instants = st.datetimes(timezones=st.just(UTC))
+instants = st.sampled_from([EARLIEST, LATEST]) | st.datetimes(
+    EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=st.just(UTC)
+)
 # What ISO 8601 says exactly: pydantic writes whole microseconds.
-spans = st.timedeltas(timedelta(days=-400), timedelta(days=400))
-hubs = st.integers(LEAST_HUB, GREATEST_HUB)
+spans = st.timedeltas(timedelta(0), LONGEST_SPAN)
+hubs = st.integers(1, 3) | st.integers(LEAST_HUB, GREATEST_HUB)
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
-    str: texts,
-    int: st.integers(-(1 << 63), (1 << 63) - 1),
     bool: st.booleans(),
     datetime: instants,
     timedelta: spans,
     type(None): st.none(),
 }
+_KNOWN = {ReleaseId: ["CH-9-2", "other"], PartyId: ["elec", "gas"], UserId: ["elec-is"]}
+"""Names that come again and again, so that one event is about what another was about."""
 _HUB = get_args(HubRef)[0]
+_SHARE = st.integers(0, SHARES)
+_WAVES = st.builds(
+    Wave, name=texts, opens=instants, automatic_date=instants, regions=st.lists(texts, max_size=3).map(tuple),
+    share_from=_SHARE, share_below=_SHARE,
+)  # fmt: skip
 
 
-def values(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of a type that occurs in an event."""
+def _text(limits: Sequence[Any]) -> st.SearchStrategy[str]:
+    """A short text, or the longest that its field takes, in letters of four bytes that do not pack."""
+    most = next((limit.max_length for limit in limits if hasattr(limit, "max_length")), LONGEST_TEXT)
+    return texts | st.just(LONGEST[:most])
+
+
+def _number(limits: Sequence[Any]) -> st.SearchStrategy[int]:
+    """A number within the limits that its field states; both of them often."""
+    least = next(limit.ge for limit in limits if hasattr(limit, "ge"))
+    greatest = next(limit.le for limit in limits if hasattr(limit, "le"))
+    return st.sampled_from([least, greatest]) | st.integers(least, greatest)
+
+
+def values(kind: Any, limits: Sequence[Any] = ()) -> st.SearchStrategy[Any]:
+    """Values of a type that occurs in an event, within the limits that stand beside it."""
+    if kind is int:
+        return _number(limits)
+    if kind is str:
+        return _text(limits)
+    if kind is Wave:
+        return _WAVES
     if kind is _HUB:
         return hubs
     if isinstance(supertype := getattr(kind, "__supertype__", None), type):
-        return values(supertype)
+        return st.sampled_from(_KNOWN[kind]) | values(supertype, limits)
     if kind in _PLAIN:
         return _PLAIN[kind]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return models(kind)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return st.builds(kind, **{field.name: values(field.type) for field in dataclasses.fields(kind)})
     arguments = get_args(kind)
     match get_origin(kind):
         case origin if origin is Literal:
             return st.sampled_from([*arguments])
         case origin if origin in (Union, types.UnionType):
-            return st.one_of([values(argument) for argument in arguments])
+            return st.one_of([values(argument, limits) for argument in arguments])
         case origin if origin is tuple:
             return st.lists(values(arguments[0]), max_size=3).map(tuple)
         case origin if origin is dict:
@@ -66,18 +96,27 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         case None:
             raise TypeError(f"nobody said how to make a {kind}")
         case _:
-            # Annotated: the type is the first.
-            return values(arguments[0])
+            # Annotated: the type is the first; what pydantic says of a field holds its limits in a list.
+            beside = [one for said in arguments[1:] for one in (said, *getattr(said, "metadata", ()))]
+            return values(arguments[0], beside)
 
 
 def models(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     """Values of a model: what it requires, and some of what it does not."""
-    fields = {name: values(field.annotation) for name, field in model.model_fields.items()}
+    fields = {name: values(field.annotation, field.metadata) for name, field in model.model_fields.items()}
     optional = {name for name, field in model.model_fields.items() if not field.is_required()}
     return st.fixed_dictionaries(
         {name: value for name, value in fields.items() if name not in optional},
         optional={name: fields[name] for name in optional},
-    ).map(model.model_validate)
+    ).map(functools.partial(_made, model))
+
+
+def _made(model: type[BaseModel], fields: dict[str, Any]) -> BaseModel:
+    try:
+        return model.model_validate(fields)
+    except ValidationError:
+        # What one field says bounds what another may: there is no such event.
+        reject()
 
 
 @functools.cache

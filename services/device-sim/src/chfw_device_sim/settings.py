@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from chfw_common.kernel.numbers import LONGEST_SPAN
 from chfw_common.runtime.settings import ServiceSettings
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -17,8 +18,8 @@ class Between(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min: timedelta = Field(ge=timedelta(0))
-    max: timedelta = Field(ge=timedelta(0))
+    min: timedelta = Field(ge=timedelta(0), le=LONGEST_SPAN)
+    max: timedelta = Field(ge=timedelta(0), le=LONGEST_SPAN)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -24,12 +24,16 @@ class Settings(ServiceSettings):
         default=timedelta(minutes=10), description="How long an edge may forward a command after its claim"
     )
     silent_after: timedelta = Field(default=timedelta(hours=24), description="No word for this long: the hub is read")
-    read_attempts: int = Field(default=3, ge=1, description="Unanswered reads after which a hub is unreachable")
+    read_attempts: int = Field(
+        default=3, ge=1, le=1_000, description="Unanswered reads after which a hub is unreachable"
+    )
     delivery_timeout: timedelta = Field(default=timedelta(days=14), description="No delivery report: the hub is read")
     confirm_timeout: timedelta = Field(
         default=timedelta(hours=24), description="Activated, but the inventory does not show it: the hub is read"
     )
-    retries: int = Field(default=3, ge=1, description="Failed deliveries or activations before a hub is given up")
+    retries: int = Field(
+        default=3, ge=1, le=10, description="Failed deliveries or activations before a hub is given up"
+    )
     retry_after: timedelta = Field(default=timedelta(days=1), description="First wait before a retry; it doubles")
     refused_retry: timedelta = Field(
         default=timedelta(minutes=10), description="Pause before what an edge refused (image, CS06, read) is sent again"

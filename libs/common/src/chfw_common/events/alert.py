@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.events.base import AlertCode, Code, Counter, Event, HubRef, Outcome, Part, ReleaseRef, UtcInstant
 
 ALERT_SUCCESS = 0x8F66
 ALERT_FAILURE = 0x8F67
@@ -21,10 +20,10 @@ class AlertItem(Part):
     """
 
     hub: HubRef
-    alert_code: int
-    alert_counter: int
-    command_counter: int
-    outcome: int
+    alert_code: AlertCode
+    alert_counter: Counter
+    command_counter: Counter
+    outcome: Outcome
     firmware: Code
     executed_at: UtcInstant
 
@@ -35,7 +34,7 @@ class Cs06Alert(Event):
     TOPIC: ClassVar[str] = "cs06.alert"
     TYPE: ClassVar[str] = "uk.chfw.cs06.alert.v1"
 
-    release_id: ReleaseId
+    release_id: ReleaseRef
     items: tuple[AlertItem, ...]
 
     @property

@@ -6,8 +6,7 @@ A cancel has a topic of its own: it is control traffic, and nothing else may wai
 from enum import StrEnum
 from typing import ClassVar, Literal
 
-from chfw_common.events.base import Event, HubRef, Part, UtcInstant
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.events.base import Counter, Event, HubRef, Number, Part, ReleaseRef, UtcInstant
 
 
 class CommandKind(StrEnum):
@@ -25,18 +24,18 @@ class CommandItem(Part):
     """
 
     hub: HubRef
-    counter: int
+    counter: Counter
     activate_at: UtcInstant | None = None
-    cancels: int | None = None
+    cancels: Counter | None = None
 
 
 class Commanding(Event):
     """What commands for hubs of one partition have in common."""
 
-    release_id: ReleaseId
+    release_id: ReleaseRef
     firmware: str
     image_hash: str
-    epoch: int
+    epoch: Number
     not_before: UtcInstant
     permit_until: UtcInstant
     items: tuple[CommandItem, ...]

@@ -1,10 +1,11 @@
 """rollout.decision: what the DCC decided about a release (R5-3 to R5-6)."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from chfw_common.events.base import Event, UtcInstant
+from pydantic import model_validator
+
+from chfw_common.events.base import Event, Number, ReleaseRef, UtcInstant
 from chfw_common.events.waves import StatedWaves
-from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Mode
 
 
@@ -19,9 +20,9 @@ class RolloutDecision(Event):
     TOPIC: ClassVar[str] = "rollout.decision"
     TYPE: ClassVar[str] = "uk.chfw.rollout.decision.v1"
 
-    release_id: ReleaseId
-    epoch: int
-    min_epoch: int
+    release_id: ReleaseRef
+    epoch: Number
+    min_epoch: Number
     mode: Mode
     mode_since: UtcInstant
     automatic_date: UtcInstant
@@ -30,3 +31,9 @@ class RolloutDecision(Event):
     confirmed_by: str | None
     without_pilot: str | None = None
     decided_at: UtcInstant
+
+    @model_validator(mode="after")
+    def _in_one_line(self) -> Self:
+        if not 0 <= self.min_epoch <= self.epoch or self.epoch == 0:
+            raise ValueError("epochs begin at 1, and no halt is later than the decision")
+        return self

@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Code, Event, HubRef, UtcInstant
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.events.base import Code, Event, HubRef, Number, ReleaseRef, UtcInstant
 
 
 class FirmwareDistributed(Event):
@@ -12,10 +11,10 @@ class FirmwareDistributed(Event):
     TOPIC: ClassVar[str] = "firmware.distributed"
     TYPE: ClassVar[str] = "uk.chfw.firmware.distributed.v1"
 
-    release_id: ReleaseId
+    release_id: ReleaseRef
     firmware: Code
     image_hash: str
-    epoch: int
+    epoch: Number
     not_before: UtcInstant
     permit_until: UtcInstant
     hubs: tuple[HubRef, ...]

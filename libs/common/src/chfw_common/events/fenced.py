@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Event, UtcInstant
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.events.base import Edge, Event, Number, ReleaseRef, UtcInstant
 
 
 class RolloutFenced(Event):
@@ -12,7 +11,7 @@ class RolloutFenced(Event):
     TOPIC: ClassVar[str] = "rollout.fenced"
     TYPE: ClassVar[str] = "uk.chfw.rollout.fenced.v1"
 
-    release_id: ReleaseId
-    edge: str
-    min_epoch: int
+    release_id: ReleaseRef
+    edge: Edge
+    min_epoch: Number
     fenced_at: UtcInstant

@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Event, HubRef, UtcInstant
-from chfw_common.kernel.ids import PartyId, ReleaseId, UserId
+from chfw_common.events.base import Counter, Event, HubRef, PartyRef, ReleaseRef, UserRef, UtcInstant
 from chfw_common.kernel.rollout import AnswerKind, Group
 
 
@@ -14,10 +13,10 @@ class InstructionReceived(Event):
     TYPE: ClassVar[str] = "uk.chfw.instruction.received.v1"
 
     request_id: str
-    release_id: ReleaseId
-    party: PartyId
-    user_id: UserId
-    party_seq: int
+    release_id: ReleaseRef
+    party: PartyRef
+    user_id: UserRef
+    party_seq: Counter
     kind: AnswerKind
     group: Group
     received_at: UtcInstant

@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
-from chfw_common.kernel.ids import PartyId, ReleaseId
+from chfw_common.events.base import Code, Counter, Event, HubRef, Part, PartyRef, ReleaseRef, UtcInstant
 from chfw_common.kernel.rollout import AnswerKind, HubState
 
 
@@ -18,7 +17,7 @@ class HubProgress(Part):
     that Party may hear of it.
     """
 
-    hubs: dict[HubRef, int]
+    hubs: dict[HubRef, Counter]
     state: HubState
     reason: str | None = None
     activate_at: UtcInstant | None = None
@@ -26,9 +25,9 @@ class HubProgress(Part):
     proposed_at: UtcInstant | None = None
     pilot: bool = False
     wave: str | None = None
-    answers: dict[PartyId, AnswerKind | None]
-    lapsed: tuple[PartyId, ...] = ()
-    too_late: tuple[PartyId, ...] = ()
+    answers: dict[PartyRef, AnswerKind | None]
+    lapsed: tuple[PartyRef, ...] = ()
+    too_late: tuple[PartyRef, ...] = ()
 
 
 class HubProgressed(Event):
@@ -37,7 +36,7 @@ class HubProgressed(Event):
     TOPIC: ClassVar[str] = "hub.progressed"
     TYPE: ClassVar[str] = "uk.chfw.hub.progressed.v1"
 
-    release_id: ReleaseId
+    release_id: ReleaseRef
     firmware: Code
     items: tuple[HubProgress, ...]
 

@@ -1,12 +1,10 @@
 """release.notified: the notice of a release (R1-1, R1-2)."""
 
-from datetime import timedelta
 from typing import ClassVar, Literal
 
-from chfw_common.events.base import Code, Event, Part, UtcInstant
+from chfw_common.events.base import Code, Event, Number, Part, ReleaseRef, Span, UtcInstant
 from chfw_common.events.waves import StatedWaves
 from chfw_common.kernel.applicability import Image
-from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import Rule
 
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
@@ -46,17 +44,17 @@ class ReleaseNotified(Event):
     TOPIC: ClassVar[str] = "release.notified"
     TYPE: ClassVar[str] = "uk.chfw.release.notified.v1"
 
-    release_id: ReleaseId
-    version: int
+    release_id: ReleaseRef
+    version: Number
     cpl: CplEntry
     kind: ReleaseKind
     severity: Severity
     priority: Priority
     note_reference: str
     rule: Rule
-    lone_lead: timedelta
-    answer_min: timedelta
-    pilot_cap: int
+    lone_lead: Span
+    answer_min: Span
+    pilot_cap: Number
     notified_at: UtcInstant
     pilot_opens: UtcInstant
     pilot_closes: UtcInstant

@@ -4,8 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from chfw_common.events.base import Event, UtcInstant
-from chfw_common.kernel.ids import PartyId, ReleaseId
+from chfw_common.events.base import Counter, Event, Number, PartyRef, ReleaseRef, UtcInstant
 from chfw_common.kernel.rollout import AnswerKind, Group
 
 
@@ -19,13 +18,13 @@ class RequestProgressed(Event):
     TYPE: ClassVar[str] = "uk.chfw.request.progressed.v1"
 
     request_id: str
-    release_id: ReleaseId
-    party: PartyId
-    party_seq: int
+    release_id: ReleaseRef
+    party: PartyRef
+    party_seq: Counter
     kind: AnswerKind
     group: Group
     activate_at: UtcInstant | None
     received_at: UtcInstant
-    entries: int
-    verdicts: dict[str, int] = Field(default_factory=dict)
+    entries: Number
+    verdicts: dict[str, Number] = Field(default_factory=dict)
     done_at: UtcInstant | None = None

@@ -3,8 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.events.base import Code, Counter, Event, HubRef, Number, Part, ReleaseRef, UtcInstant
 
 
 class ResponseKind(StrEnum):
@@ -30,8 +29,8 @@ class ResponseItem(Part):
     hub: HubRef
     kind: ResponseKind
     at: UtcInstant
-    epoch: int | None = None
-    counter: int | None = None
+    epoch: Number | None = None
+    counter: Counter | None = None
     reason: str | None = None
     firmware: Code | None = None
 
@@ -42,7 +41,7 @@ class HubResponse(Event):
     TOPIC: ClassVar[str] = "hub.response"
     TYPE: ClassVar[str] = "uk.chfw.hub.response.v1"
 
-    release_id: ReleaseId
+    release_id: ReleaseRef
     items: tuple[ResponseItem, ...]
 
     @property

@@ -3,8 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Event, UtcInstant
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.events.base import Event, Number, ReleaseRef, UtcInstant
 from chfw_common.kernel.rollout import HubState
 
 
@@ -34,9 +33,9 @@ class RolloutProgressed(Event):
     TOPIC: ClassVar[str] = "rollout.progressed"
     TYPE: ClassVar[str] = "uk.chfw.rollout.progressed.v1"
 
-    release_id: ReleaseId
+    release_id: ReleaseRef
     kind: ProgressKind
-    epoch: int
+    epoch: Number
     at: UtcInstant
-    totals: dict[HubState, int]
-    at_risk: int
+    totals: dict[HubState, Number]
+    at_risk: Number

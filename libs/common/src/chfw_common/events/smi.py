@@ -3,9 +3,19 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Code, Event, HubRef, Part, UtcInstant
+from chfw_common.events.base import (
+    Code,
+    Counter,
+    Event,
+    HubRef,
+    Outcome,
+    Part,
+    PartyRef,
+    ReleaseRef,
+    UserRef,
+    UtcInstant,
+)
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import PartyId, ReleaseId, UserId
 from chfw_common.kernel.roles import Role
 
 
@@ -23,16 +33,16 @@ class SmiCause(Part):
 
     kind: CauseKind
     at: UtcInstant
-    release_id: ReleaseId | None = None
-    counter: int | None = None
-    outcome: int | None = None
+    release_id: ReleaseRef | None = None
+    counter: Counter | None = None
+    outcome: Outcome | None = None
 
 
 class Responsible(Part):
     """A Party that answers for the hub, in one role, since an instant."""
 
-    party: PartyId
-    user_id: UserId
+    party: PartyRef
+    user_id: UserRef
     role: Role
     since: UtcInstant
 
@@ -41,7 +51,7 @@ class SmiHub(Part):
     """The full record of a CHF. `smi_version` counts per hub: the highest wins."""
 
     hub: HubRef
-    smi_version: int
+    smi_version: Counter
     device_type: DeviceType
     status: DeviceStatus
     manufacturer: Code

@@ -6,16 +6,21 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, TypeAdapter
 
-from chfw_common.kernel.instants import require_utc
-from chfw_common.kernel.waves import Wave
+from chfw_common.kernel.ids import LONGEST_NAME
+from chfw_common.kernel.instants import stated
+from chfw_common.kernel.waves import SHARES, Wave
 
 
-def _in_utc(wave: Wave) -> Wave:
-    return replace(wave, opens=require_utc(wave.opens), automatic_date=require_utc(wave.automatic_date))
+def _stated(wave: Wave) -> Wave:
+    if not (0 <= wave.share_from <= SHARES and 0 <= wave.share_below <= SHARES):
+        raise ValueError(f"shares lie between 0 and {SHARES}")
+    if max(map(len, (wave.name, *wave.regions))) > LONGEST_NAME:
+        raise ValueError(f"the name of a wave or of a region has more than {LONGEST_NAME} characters")
+    return replace(wave, opens=stated(wave.opens), automatic_date=stated(wave.automatic_date))
 
 
-StatedWaves = tuple[Annotated[Wave, AfterValidator(_in_utc)], ...]
-"""Waves in an event, their instants in UTC."""
+StatedWaves = tuple[Annotated[Wave, AfterValidator(_stated)], ...]
+"""Waves in an event, within the bounds of its other values, their instants in UTC."""
 _WAVES: TypeAdapter[tuple[Wave, ...]] = TypeAdapter(StatedWaves)
 
 

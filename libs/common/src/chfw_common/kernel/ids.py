@@ -17,6 +17,10 @@ _HYPHENATED = re.compile(r"(?:[0-9A-Fa-f]{2}-){7}[0-9A-Fa-f]{2}")
 _BYTES = 8
 LEAST_HUB = -(1 << 63)
 GREATEST_HUB = (1 << 63) - 1
+LONGEST_RELEASE = 40
+"""Characters that the id of a release may have."""
+LONGEST_NAME = 200
+"""Characters that the name of a Party, of a User ID or of an edge may have: they stand in indices of Postgres."""
 
 
 class InvalidIdError(ValueError):

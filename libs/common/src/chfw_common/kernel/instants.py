@@ -1,9 +1,17 @@
-"""Instants: timezone-aware, in UTC, everywhere. A naive value is refused where it is made."""
+"""Instants: timezone-aware, in UTC, within two bounds, everywhere. A naive value is refused where it is made.
+
+The bounds hold for whatever comes from outside: requests, events, tokens. They are far from where calendars end, so no
+time that is computed from one of them overflows, and none is the value that Postgres knows as infinity (ADR 0720).
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 Instant: TypeAlias = datetime
+
+EARLIEST: Instant = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Instant = datetime(2200, 1, 1, tzinfo=UTC)
+"""The first and the last instant that anybody may state."""
 
 
 class NaiveInstantError(ValueError):
@@ -11,7 +19,10 @@ class NaiveInstantError(ValueError):
 
 
 class InstantRangeError(ValueError):
-    """An instant before the year 1 or after the year 9999, once it is in UTC."""
+    """An instant before the first or after the last that may be stated."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a time lies between {format_instant(EARLIEST)} and {format_instant(LATEST)}")
 
 
 def require_utc(value: datetime) -> Instant:
@@ -26,12 +37,26 @@ def require_utc(value: datetime) -> Instant:
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
-        raise InstantRangeError("in UTC the time lies before the year 1 or after the year 9999") from error
+        raise InstantRangeError from error
+
+
+def stated(value: datetime) -> Instant:
+    """An instant that came from outside, in UTC. Raises NaiveInstantError, or InstantRangeError beyond the bounds."""
+    instant = require_utc(value)
+    if not EARLIEST <= instant <= LATEST:
+        raise InstantRangeError
+    return instant
+
+
+def shifted(at: Instant, span: timedelta) -> Instant:
+    """So much later, or earlier; never beyond the bounds, so that an event can say it."""
+    return min(max(at + span, EARLIEST), LATEST)
 
 
 def parse_instant(text: str) -> Instant:
-    """Read RFC 3339 text. Raises ValueError for anything else, NaiveInstantError when the zone is missing."""
-    return require_utc(datetime.fromisoformat(text))
+    """Read RFC 3339 text. Raises ValueError for anything else: NaiveInstantError when the zone is missing,
+    InstantRangeError beyond the bounds."""
+    return stated(datetime.fromisoformat(text))
 
 
 def format_instant(value: Instant) -> str:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chfw_common.kernel.numbers import LONGEST_SPAN
+
 TOKEN_LEEWAY = timedelta(seconds=30)
 BODY_TIME = timedelta(minutes=2)
 
@@ -78,6 +80,14 @@ class ServiceSettings(BaseSettings):
             raise ValueError("CHFW_JWKS_URL must begin with https://")
         if self.env == "production" and self.token_issuer == LOCAL_ISSUER:
             raise ValueError("production needs CHFW_TOKEN_ISSUER: the local issuer is for trying things out")
+        return self
+
+    @model_validator(mode="after")
+    def _short_enough(self) -> Self:
+        """No duration is negative, or so long that a time which is computed with it would overflow."""
+        for name, value in self:
+            if isinstance(value, timedelta) and not timedelta(0) <= value <= LONGEST_SPAN:
+                raise ValueError(f"{name} must lie between 0 and {LONGEST_SPAN.days} days")
         return self
 
     def postgres(self) -> Mapping[str, str]:

@@ -1,11 +1,11 @@
 """What the routes take and give."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from chfw_common.events.base import UtcInstant
 from chfw_common.runtime.http.ids import Eui64, HubText
 from chfw_common.runtime.http.shapes import AS_CODE, Shape, Words
 from chfw_common.topology import partition_of_hub
@@ -63,7 +63,10 @@ class LoadedBody(Shape):
 
 
 class DeviceView(Shape):
-    """What a device knows of itself. `activations` counts how often `activated_release` was activated."""
+    """What a device knows of itself. `activations` counts how often `activated_release` was activated.
+
+    `activate_at` lies in the year 9999 while its activation is set aside (ADR 0050).
+    """
 
     hub: Eui64
     region: str
@@ -74,11 +77,11 @@ class DeviceView(Shape):
     held_firmware: str | None
     counter: int
     armed_release: str | None
-    activate_at: UtcInstant | None
+    activate_at: datetime | None
     alert_counter: int
     activated_release: str | None
     activated_firmware: str | None
-    activated_at: UtcInstant | None
+    activated_at: datetime | None
     activations: int
 
 

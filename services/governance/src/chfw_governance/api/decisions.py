@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
+from chfw_common.kernel.numbers import GREATEST_NUMBER
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.http.callers import Caller, dcc, only
@@ -39,7 +40,7 @@ class DecisionBody(Shape):
     waves: WaveBodies | None = None
     confirmed_by: Text | None = None
     without_pilot: Text | None = None
-    expected_epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
+    expected_epoch: Annotated[int, Field(ge=0, le=GREATEST_NUMBER, strict=True)] | None = None
 
 
 class DecisionView(Shape):

@@ -28,7 +28,7 @@ create table decision (
 create table hub_standing (
     hub bigint not null,
     release_id text not null,
-    version int not null,
+    version bigint not null,
     class text not null check (class in ('open', 'holds', 'armed', 'final')),
     shown jsonb not null default '[]',
     primary key (hub, release_id)

@@ -14,6 +14,8 @@ SQL = load_queries("chfw_instruction.store", "standings.sql")
 
 async def keep(tx: Tx, release_id: ReleaseId, told: Sequence[Told], topic: str, partition: int) -> None:
     """Keep what one partition told of hubs of a release, each once, unless something newer is known."""
+    if not told:
+        return
     # Hubs of a request were shown the same: it is said once.
     numbers = {shown: n for n, shown in enumerate(sorted({one.shown for one in told if one.shown}))}
     rows = ((one.hub, one.version, one.state, one.moved, numbers.get(one.shown)) for one in told)

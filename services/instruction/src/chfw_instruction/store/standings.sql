@@ -12,7 +12,7 @@ with parked as materialized (
     select exists (select from consumed_range where topic = $8 and partition = $9 and parked > 0) as ever
 ), told as (
     select u.hub, u.version, u.class, u.moved or parked.ever as moved, $7::jsonb -> u.n as shows
-    from parked, unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::int[]) u(hub, version, class, moved, n)
+    from parked, unnest($2::bigint[], $3::bigint[], $4::text[], $5::boolean[], $6::int[]) u(hub, version, class, moved, n)
 ), known as materialized (
     select u.*, s.row, coalesce(s.before < u.version and (u.moved or s.was <> u.class), false) as turns,
            u.shows is not null and not coalesce(s.shown @> u.shows, false) as shows_more

@@ -71,6 +71,8 @@ def takes_no_answer(facts: Facts, state: HubState) -> bool:
 
 
 _SAME_CLOCK = timedelta(0)
+_MOST_REFUSALS = 1_000
+"""Refusals of a cancel are counted no further: the pause between two has long stopped to grow."""
 
 
 def delivered(facts: Facts, at: Instant, *, skew: timedelta = _SAME_CLOCK) -> Learnt:
@@ -150,7 +152,8 @@ def command_refused(facts: Facts, counter: int | None, at: Instant, reason: str 
     if counter is not None and counter == arming.cancel_counter:
         if arming.cancel_at is None or not arming.cancelling:
             return facts, None
-        refused = arming._replace(cancel_at=None, cancel_refused_at=at, cancel_refusals=arming.cancel_refusals + 1)
+        refusals = min(arming.cancel_refusals + 1, _MOST_REFUSALS)
+        refused = arming._replace(cancel_at=None, cancel_refused_at=at, cancel_refusals=refusals)
         return facts._replace(arming=refused), None
     if not _of(arming, counter) or not arming.in_force or arming.cancelling or arming.accepted_at is not None:
         return facts, _unknown(facts, counter, "refused")

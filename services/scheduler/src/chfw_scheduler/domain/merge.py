@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from chfw_common.kernel.hubs import Responsibility
 from chfw_common.kernel.ids import PartyId
-from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.instants import Instant, shifted
 from chfw_common.kernel.months import cut_off
 from chfw_common.kernel.rollout import AnswerKind, Group, Rule
 
@@ -86,7 +86,7 @@ class Terms(NamedTuple):
         """
         if stated is None:
             return self.cut_off
-        return min(self.cut_off, max(stated - self.lone_lead, received_at + self.answer_min))
+        return min(self.cut_off, max(shifted(stated, -self.lone_lead), shifted(received_at, self.answer_min)))
 
 
 class Basis(StrEnum):

@@ -21,7 +21,7 @@ from joserfc.errors import (
     UnsupportedAlgorithmError,
 )
 
-from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.ids import LONGEST_NAME, PartyId, UserId
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.kernel.texts import UnseenTextError, words
 from chfw_common.runtime.clock import machine_now
@@ -29,8 +29,6 @@ from chfw_common.runtime.http.keys import ALGORITHM, LONGEST_KID, Keys, NoKeysEr
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.settings import TOKEN_LEEWAY
 
-LONGEST_NAME = 200
-"""Characters that the name of a Party or of a User ID may have: both stand in indices of Postgres."""
 LONGEST_LIFE = timedelta(hours=1)
 """Between `iat` and `exp` of a token: a User ID that is withdrawn at the issuer is out after this."""
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})

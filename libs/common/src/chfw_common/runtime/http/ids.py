@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from chfw_common.events.base import UtcInstant
 from chfw_common.kernel.ids import HubId, InvalidIdError, ReleaseId, hub_eui64, parse_hub_id
+from chfw_common.kernel.instants import EARLIEST, LATEST, format_instant
 from chfw_common.kernel.texts import shown
 from chfw_common.runtime.http.problems import Problem
 
@@ -62,8 +63,20 @@ def _read_span(value: object) -> object:
     raise ValueError("a duration is text, as in P14D")
 
 
-InstantText = Annotated[UtcInstant, BeforeValidator(_read_instant)]
-"""A time in a request: RFC 3339 with its zone."""
+InstantText = Annotated[
+    UtcInstant,
+    BeforeValidator(_read_instant),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "description": f"From {format_instant(EARLIEST)} to {format_instant(LATEST)}.",
+            "formatMinimum": format_instant(EARLIEST),
+            "formatMaximum": format_instant(LATEST),
+        }
+    ),
+]
+"""A time in a request: RFC 3339 with its zone, within the bounds of `kernel.instants`."""
 OptionalInstant = Annotated[InstantText | None, BeforeValidator(_not_empty)]
 """A time in a body that need not be stated."""
 SpanText = Annotated[timedelta, BeforeValidator(_read_span)]
