@@ -129,7 +129,7 @@ async def test_a_full_region_lets_images_wait_in_order_and_drops_none(tx: Tx) ->
         assert len(came) <= 2
         delivered += came
         assert (await call_up.next_due(narrow, tx, now) is None) == (len(delivered) == len(many))
-        await calls(call_up.tick, narrow, tx, still(now))
+        await calls(call_up.tick(narrow).run, tx, still(now))
     assert delivered == many
     assert await queue_of(tx) == [(0, 0)]
 
@@ -148,7 +148,7 @@ async def test_what_waits_when_a_halt_comes_is_refused_when_its_turn_comes(tx: T
     await distribute(tx, image(*HUBS, epoch=1), on=narrow)
     await fence.handle_decisions(narrow, tx, batch("rollout.decision", decision(2)), still(T0))
     await deliver.tick(narrow).run(tx, still(T0 + HOUR))
-    refused = answers((await call_up.tick(narrow, tx, still(T0 + HOUR))).outgoing)
+    refused = answers((await call_up.tick(narrow).run(tx, still(T0 + HOUR))).outgoing)
     assert [(item.kind, item.reason) for item in refused] == [(KIND.DISTRIBUTION_REFUSED, "stale_epoch")]
-    await call_up.tick(narrow, tx, still(T0 + HOUR))
+    await call_up.tick(narrow).run(tx, still(T0 + HOUR))
     assert await queue_of(tx) == [(0, 0)]

@@ -10,7 +10,8 @@ from chfw_common.runtime.database import prepare
 from chfw_common.runtime.pieces import FAR, run_in_pieces
 from chfw_common.runtime.service import Tick, Tx
 from chfw_device_sim.domain.cs06 import execute
-from chfw_device_sim.stages import activate, deliver, hear
+from chfw_device_sim.domain.image import Radio
+from chfw_device_sim.stages import activate, call_up, deliver, hear
 from chfw_device_sim.store import image as store
 from tests.service.device_sim.stand import (
     DAY,
@@ -26,8 +27,10 @@ from tests.service.device_sim.stand import (
     arm,
     distribute,
     held,
+    hubs_of_one_partition,
     image,
     load_devices,
+    network,
     obey,
 )
 from tests.support.times import still
@@ -94,3 +97,48 @@ async def test_a_word_that_cannot_be_read(tx: Tx) -> None:
         )
     assert await in_pieces(tx, hear.tick(), T0) == ([B], [A])
     assert [tuple(row) for row in await tx.fetch("select hub, due_at from later")] == [(A, FAR)]
+
+
+async def test_a_hub_that_cannot_be_called_up(tx: Tx, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others of its region's queue go on in their order, and the region's counts stay right."""
+    narrow = network(in_flight=2)
+    first, second, broken, *others = many = hubs_of_one_partition(6)
+    await load_devices(tx, many)
+    await distribute(tx, image(*many), on=narrow)
+    await deliver.tick(narrow).run(tx, still(T0 + HOUR))
+    rule = Radio.arrival
+
+    def failing(radio: Radio, hub: HubId, *rest: Any) -> Any:
+        if hub == broken:
+            raise ZeroDivisionError
+        return rule(radio, hub, *rest)
+
+    monkeypatch.setattr(Radio, "arrival", failing)
+    tick = call_up.tick(narrow)
+    assert await in_pieces(tx, tick, T0 + HOUR) == ([], [broken])
+    now = T0 + HOUR
+    arrived: list[HubId] = []
+    for _ in range(4):
+        now += HOUR
+        arrived += [item.hub for item in answers((await deliver.tick(narrow).run(tx, still(now))).outgoing)]
+        await tick.run(tx, still(now))
+    assert arrived == others
+    # It counts as one whose image travels.
+    assert await lane_of(tx) == (1, 0)
+    assert await tick.next_due(tx, now) is None
+    monkeypatch.setattr(Radio, "arrival", rule)
+    await call_up.put_off(tx, {"hub": broken}, now)
+    assert await lane_of(tx) == (0, 1)
+    await tick.run(tx, still(now))
+    assert await lane_of(tx) == (1, 0)
+    came = answers((await deliver.tick(narrow).run(tx, still(now + HOUR))).outgoing)
+    assert [item.hub for item in came] == [broken]
+    assert await lane_of(tx) == (0, 0)
+    assert {first, second} == {*many} - {broken, *others}
+
+
+async def lane_of(tx: Tx) -> tuple[int, int]:
+    """Images that travel in the region, and images that wait."""
+    row = await tx.fetchrow("select in_flight, queued from lane where region = 'North'")
+    assert row is not None
+    return row["in_flight"], row["queued"]

@@ -10,7 +10,7 @@ import pytest
 from backports import zstd
 
 from chfw_common.kernel.ids import PartyId, UserId
-from chfw_common.runtime.http.callers import LONGEST_NAME
+from chfw_common.kernel.ids import LONGEST_NAME
 from chfw_common.runtime.http.json_route import LIMITS
 from tests.service.documents.stand import Published
 from tests.service.documents.uses import JSON_ROUTES, ROUTES, USES

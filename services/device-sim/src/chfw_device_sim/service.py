@@ -5,7 +5,7 @@ from functools import partial
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import machine_now
-from chfw_common.runtime.service import Consume, Service, Source, Tick
+from chfw_common.runtime.service import Consume, Service, Source
 from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND, RELEASE_NOTIFIED, ROLLOUT_DECISION
 from chfw_device_sim.api.routes import routes
 from chfw_device_sim.domain.capacity import Capacity
@@ -59,7 +59,7 @@ def build(settings: Settings, machine_now: Callable[[], Instant] = machine_now) 
         },
         ticks=[
             deliver.tick(network),
-            Tick("call_up", partial(call_up.tick, network), partial(call_up.next_due, network)),
+            call_up.tick(network),
             activate.tick(network),
             hear.tick(),
         ],

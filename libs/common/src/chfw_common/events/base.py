@@ -51,6 +51,8 @@ Span = Annotated[timedelta, Field(ge=timedelta(0), le=LONGEST_SPAN)]
 """How long something is waited for."""
 Number = Annotated[int, Field(ge=0, le=GREATEST_NUMBER)]
 """A count, an epoch, a version of a notice: what an `int` of Postgres holds."""
+Tally = Annotated[int, Field(ge=-GREATEST_NUMBER, le=GREATEST_NUMBER)]
+"""A count that is kept by adding and taking away: were it wrong, no halt may hang on that."""
 Counter = Annotated[int, Field(ge=0, le=GREATEST_COUNTER)]
 """A counter, or a place in a line: what a `bigint` of Postgres holds."""
 AlertCode = Annotated[int, Field(ge=0, le=0xFFFF)]

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from chfw_common.events.base import Event, Number, ReleaseRef, UtcInstant
+from chfw_common.events.base import Event, Number, ReleaseRef, Tally, UtcInstant
 from chfw_common.kernel.rollout import HubState
 
 
@@ -37,5 +37,5 @@ class RolloutProgressed(Event):
     kind: ProgressKind
     epoch: Number
     at: UtcInstant
-    totals: dict[HubState, Number]
-    at_risk: Number
+    totals: dict[HubState, Tally]
+    at_risk: Tally

@@ -67,6 +67,16 @@ async def end_deliveries(tx: Tx, ended: Sequence[tuple[HubId, bool]]) -> None:
     await tx.execute(_SQL["end_deliveries"], *columns(ended))
 
 
+async def leave_queue(tx: Tx, hub: HubId, until: Instant) -> None:
+    """Take a hub out of the queue of its region: it counts as one whose image travels, and arrives then."""
+    await tx.execute(_SQL["leave_queue"], hub, until)
+
+
+async def queue_again(tx: Tx, hub: HubId, since: Instant) -> None:
+    """Put a hub that was taken out so at the end of the queue."""
+    await tx.execute(_SQL["queue_again"], hub, since)
+
+
 async def put_off(tx: Tx, hub: HubId, until: Instant) -> None:
     """Let the image that travels to a hub arrive at another time."""
     await tx.execute(_SQL["put_off_delivery"], hub, until)

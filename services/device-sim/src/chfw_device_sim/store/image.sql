@@ -46,3 +46,21 @@ where device.hub = u.hub;
 -- name: put_off_delivery
 -- The image that travels to a hub arrives at another time.
 update device set deliver_at = $2 where hub = $1 and deliver_at is not null;
+
+-- name: leave_queue
+-- A hub leaves the queue of its region: its image travels, and arrives at the instant given.
+with moved as (
+    update device set queue_no = null, deliver_at = $2 where hub = $1 and queue_no is not null returning region
+)
+update lane set queued = queued - 1, in_flight = in_flight + 1 from moved where lane.region = moved.region;
+
+-- name: queue_again
+-- A hub whose image would arrive at the instant given waits at the end of the queue of its region instead.
+with placed as (
+    select d.hub, l.region, l.next_no from device d join lane l using (region)
+    where d.hub = $1 and d.deliver_at = $2 for update
+), moved as (
+    update device set queue_no = placed.next_no, deliver_at = null from placed where device.hub = placed.hub
+)
+update lane set queued = queued + 1, in_flight = in_flight - 1, next_no = lane.next_no + 1
+from placed where lane.region = placed.region;

@@ -85,11 +85,16 @@ create table request_chunk (
 );
 alter table request_chunk alter column raw set storage external, alter column hub set storage external;
 
+-- The entries of a chunk. To take an empty text apart gives no entry, and a chunk of one empty entry is an empty text.
+create function entries_of(raw text) returns text[] language sql immutable strict parallel safe as $$
+    select case when raw = '' then array[''] else string_to_array(raw, e'\n') end
+$$;
+
 -- One row an entry, for people and reports.
 create view verdict as
 select c.request_id, c.chunk * 10000 + (n.n - 1)::int as pos, n.raw, n.hub, n.verdict
 from request_chunk c
-cross join lateral unnest(string_to_array(c.raw, e'\n'), c.hub, c.verdict) with ordinality n(raw, hub, verdict, n)
+cross join lateral unnest(entries_of(c.raw), c.hub, c.verdict) with ordinality n(raw, hub, verdict, n)
 where c.verdict is not null;
 
 -- The pilot of each release: which Party's accepted list names which hub. The cap counts hubs, not rows.

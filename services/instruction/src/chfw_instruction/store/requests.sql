@@ -40,7 +40,7 @@ select * from request where id = $1 and party = $2
 
 -- name: judged_chunk
 -- A part of the content with its verdicts, once it has them.
-select string_to_array(raw, e'\n') as raw, hub, verdict, record
+select entries_of(raw) as raw, hub, verdict, record
 from request_chunk
 where request_id = $1 and chunk = $2 and verdict is not null
 
