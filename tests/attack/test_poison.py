@@ -18,22 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chfw_common.kernel.hubs import DeviceStatus
-from chfw_common.kernel.ids import hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.roles import Role
 from chfw_device_sim.settings import Settings as Fleet
 from tests.service.documents.stand import document
 from tests.support.databases import Databases
-from tests.support.extremes import ENTRIES, HUBS, Extremes, words
+from tests.support.extremes import ENTRIES, Extremes, words
 from tests.support.fuzzing import inputs
 from tests.support.release import DAY, NOW, RELEASE, SINCE, D
-from tests.support.stack import Stack, Who, whole_stack
+from tests.support.stack import EUIS, INSTRUCT, PLAIN, Cast, Stack, Who, announce, done, estate, whole_stack
 
 STORIES, LONG_STORIES = 6, 150
 REGIONS = Fleet.model_fields["edges"].default
 FORMS = ("application/json", "application/x-ndjson", "text/csv")
-EUIS = [hub_eui64(hub) for hub in HUBS]
-INSTRUCT = f"/v1/releases/{RELEASE}/instructions"
 
 
 @pytest.fixture
@@ -41,58 +38,6 @@ async def stack(databases: Databases, tmp_path: Path) -> AsyncIterator[Stack]:
     """The services, with nothing told yet."""
     async with whole_stack(databases, tmp_path) as ready:
         yield ready
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who takes part in a story, and what the hubs are."""
-
-    suppliers: tuple[Who, Who]
-    make: dict[str, str]
-    old: str
-    new: str
-
-    @property
-    def cpl(self) -> dict[str, Any]:
-        """The entry of the Central Products List that fits the hubs."""
-        return {**self.make, "hardware": [self.make["hardware"]], "firmware": self.new, "image_hash": "ab" * 32}
-
-
-PLAIN = Cast(
-    (Who("elec", "elec-is", Role.IMPORT_SUPPLIER), Who("gas", "gas-gs", Role.GAS_SUPPLIER)),
-    {"manufacturer": "Acme", "model": "CH9", "hardware": "H1"},
-    "9.1",
-    "9.2",
-)
-
-
-async def estate(stack: Stack, cast: Cast, **more: Any) -> None:
-    """Every hub with both Suppliers in the inventory and in the network; `more` is said of each record and Supplier."""
-    elec, gas = cast.suppliers
-    responsible = [
-        {"party": one.party, "user_id": one.user, "role": one.role.value, **more.get("responsible", {})}
-        for one in (elec, gas)
-    ]
-    record = {**cast.make, "firmware": cast.old, "region": "North"}
-    hubs = [{"hub": hub, "gbcs": "4.1", "responsible": responsible, **record, **more.get("record", {})} for hub in EUIS]
-    await done(stack, "smi", "POST", "/v1/hubs:load", json={"hubs": hubs})
-    devices = [{"hub": hub, **record} for hub in EUIS]
-    await done(stack, "device-sim", "POST", "/v1/devices:load", json={"devices": devices})
-
-
-async def announce(stack: Stack, cast: Cast, **more: Any) -> None:
-    """The release for these hubs."""
-    notice = {"release_id": RELEASE, "cpl": cast.cpl, "kind": "planned", "severity": "low", "priority": 3,
-              "note_reference": "RN", "automatic_date": format_instant(D), **more}  # fmt: skip
-    await done(stack, "notifier", "POST", "/v1/releases", json=notice)
-
-
-async def done(stack: Stack, service: str, method: str, path: str, **how: Any) -> Any:
-    """The answer to a request that must succeed, once all that follows from it has happened."""
-    answer = await stack.call(service, method, path, **how)
-    assert answer.is_success, answer.text
-    await stack.settle()
-    return answer.json()
 
 
 async def to_the_end(stack: Stack) -> None:
@@ -146,11 +91,18 @@ class TestTheTwoThatStoppedEverybody:
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/body/activate_at")
         query = "?kind=instruct&activate_at=9999-12-31T23:59:59.999999Z"
         listed = await stack.call(
-            "instruction", "POST", INSTRUCT + query, elec, content="hub\n" + EUIS[0], headers={"Content-Type": "text/csv"}
+            "instruction",
+            "POST",
+            INSTRUCT + query,
+            elec,
+            content="hub\n" + EUIS[0],
+            headers={"Content-Type": "text/csv"},
         )
         assert (listed.status_code, listed.json()["errors"][0]["pointer"]) == (422, "/query/activate_at")
         # The last time that may be stated is judged like any other.
-        last = await done(stack, "instruction", "POST", INSTRUCT, who=elec, json={**body, "activate_at": "2200-01-01T00:00:00Z"})
+        last = await done(
+            stack, "instruction", "POST", INSTRUCT, who=elec, json={**body, "activate_at": "2200-01-01T00:00:00Z"}
+        )
         other = await done(stack, "instruction", "POST", INSTRUCT, who=gas, json={"kind": "instruct", "hubs": EUIS})
         await to_the_end(stack)
         await look_everywhere(stack, PLAIN, [(elec, last["request_id"]), (gas, other["request_id"])])
@@ -165,7 +117,9 @@ class TestTheTwoThatStoppedEverybody:
             answer = await stack.call("smi", "POST", "/v1/hubs:load", json={"hubs": [{**record, **more}]})
             assert answer.status_code == 422
         change = {"hub": EUIS[0], "role": "GS", "party": "gas", "user_id": "u", "since": "0001-01-01T00:00:00Z"}
-        assert (await stack.call("smi", "POST", "/v1/hubs:change-supplier", json={"changes": [change]})).status_code == 422
+        assert (
+            await stack.call("smi", "POST", "/v1/hubs:change-supplier", json={"changes": [change]})
+        ).status_code == 422
         first = "1970-01-01T00:00:00Z"
         await estate(stack, PLAIN, responsible={"since": first}, record={"status_since": first})
         await announce(stack, PLAIN)
@@ -196,7 +150,9 @@ class Teller:
 
     def body(self, service: str, method: str, path: str, **anchors: Any) -> Any:
         """A body at the edges of the document, but for what ties it to the story, most of the time."""
-        found = self.data.draw(Extremes(document(service), self.stack.simulation.clock.now()).body(document(service), method, path))
+        found = self.data.draw(
+            Extremes(document(service), self.stack.simulation.clock.now()).body(document(service), method, path)
+        )
         for name, value in anchors.items():
             if name in found and self.data.draw(st.sampled_from([True, True, False]), label=name):
                 found[name] = value
@@ -220,7 +176,9 @@ class Teller:
 
     async def change(self) -> None:
         """Changes of Supplier."""
-        await self.send("smi", "POST", "/v1/hubs:change-supplier", json=self.body("smi", "post", "/v1/hubs:change-supplier"))
+        await self.send(
+            "smi", "POST", "/v1/hubs:change-supplier", json=self.body("smi", "post", "/v1/hubs:change-supplier")
+        )
 
     async def release(self) -> None:
         """Another release, or this one once more."""
@@ -244,7 +202,9 @@ class Teller:
         """A pilot chosen by rules."""
         path = "/v1/releases/{release_id}/pilot:preview"
         who = self.data.draw(st.sampled_from(self.cast.suppliers))
-        await self.send("notifier", "POST", path.format(release_id=RELEASE), who, json=self.body("notifier", "post", path))
+        await self.send(
+            "notifier", "POST", path.format(release_id=RELEASE), who, json=self.body("notifier", "post", path)
+        )
 
     async def instruct(self) -> None:
         """A list in one of its three forms, with hubs and with what is none."""
@@ -254,7 +214,9 @@ class Teller:
         body["hubs"] += self.data.draw(st.lists(st.sampled_from([*EUIS, *ENTRIES]), max_size=6))
         how = self.data.draw(st.sampled_from(FORMS), label="form")
         sent = {"json": body} if how == FORMS[0] else listed(how, body)
-        key = self.data.draw(st.sampled_from(['"k"', '"' + "k" * 200 + '"', '"\\"\\\\"']) | st.uuids().map(lambda u: f'"{u}"'))
+        key = self.data.draw(
+            st.sampled_from(['"k"', '"' + "k" * 200 + '"', '"\\"\\\\"']) | st.uuids().map(lambda u: f'"{u}"')
+        )
         headers = {"Idempotency-Key": key, **sent.pop("headers", {})}
         await self.send("instruction", "POST", path.format(release_id=RELEASE), who, headers=headers, **sent)
 
@@ -283,7 +245,6 @@ def listed(form: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def httpx_json(text: str) -> str:
     """A text as a line of NDJSON."""
-    import json
 
     return json.dumps(text)
 
@@ -293,7 +254,9 @@ STEPS = ("load", "change", "release", "revise", "decide", "preview", "instruct",
 
 @inputs(STORIES, LONG_STORIES)
 @given(data=st.data())
-async def test_whatever_is_accepted_goes_through_to_the_end(databases: Databases, tmp_path: Path, data: st.DataObject) -> None:
+async def test_whatever_is_accepted_goes_through_to_the_end(
+    databases: Databases, tmp_path: Path, data: st.DataObject
+) -> None:
     async with AsyncExitStack() as opened:
         stack = await opened.enter_async_context(whole_stack(databases, tmp_path))
         cast = data.draw(casts())
@@ -302,7 +265,11 @@ async def test_whatever_is_accepted_goes_through_to_the_end(databases: Databases
         since = data.draw(st.sampled_from(["1970-01-01T00:00:00Z", format_instant(SINCE), format_instant(NOW)]))
         await estate(stack, cast, responsible={"since": since}, record={"status": status, "status_since": since})
         more = data.draw(Extremes(document("notifier"), NOW).body(document("notifier"), "post", "/v1/releases"))
-        fixed = {name: more[name] for name in ("note_reference", "priority", "lone_lead", "answer_min", "rule") if name in more}
+        fixed = {
+            name: more[name]
+            for name in ("note_reference", "priority", "lone_lead", "answer_min", "rule")
+            if name in more
+        }
         await announce(stack, cast, **fixed)
         for step in data.draw(st.lists(st.sampled_from(STEPS), min_size=4, max_size=8), label="steps"):
             await getattr(teller, step)()

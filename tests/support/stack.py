@@ -14,13 +14,15 @@ import httpx2
 from chfw_cli.demo.settings import service_settings
 from chfw_cli.simulated import open_simulation
 from chfw_cli.tokens import Issuer
-from chfw_common.kernel.ids import PartyId, UserId
+from chfw_common.kernel.ids import PartyId, UserId, hub_eui64
+from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.simulation.driver import Simulation
 from chfw_common.topology import SERVICES, schema_of
 from tests.support.databases import Databases
-from tests.support.release import NOW
+from tests.support.extremes import HUBS
+from tests.support.release import NOW, RELEASE, D
 
 TROUBLES = {
     "parked_record": "select topic, kind, error from {schema}.parked_record",
@@ -44,6 +46,8 @@ class Who:
 
 
 DCC = Who("dcc", "dcc-1", Role.DCC)
+EUIS = [hub_eui64(hub) for hub in HUBS]
+INSTRUCT = f"/v1/releases/{RELEASE}/instructions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +111,55 @@ async def whole_stack(databases: Databases, keys: Path) -> AsyncIterator[Stack]:
         stack.push_async_callback(admin.close)
         yield Stack(simulation, clients, issuer, admin)
     databases.drop(dsn)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who takes part in a story, and what the hubs are."""
+
+    suppliers: tuple[Who, Who]
+    make: dict[str, str]
+    old: str
+    new: str
+
+    @property
+    def cpl(self) -> dict[str, Any]:
+        """The entry of the Central Products List that fits the hubs."""
+        return {**self.make, "hardware": [self.make["hardware"]], "firmware": self.new, "image_hash": "ab" * 32}
+
+
+PLAIN = Cast(
+    (Who("elec", "elec-is", Role.IMPORT_SUPPLIER), Who("gas", "gas-gs", Role.GAS_SUPPLIER)),
+    {"manufacturer": "Acme", "model": "CH9", "hardware": "H1"},
+    "9.1",
+    "9.2",
+)
+
+
+async def estate(stack: Stack, cast: Cast, **more: Any) -> None:
+    """Every hub with both Suppliers in the inventory and in the network; `more` is said of each record and Supplier."""
+    elec, gas = cast.suppliers
+    responsible = [
+        {"party": one.party, "user_id": one.user, "role": one.role.value, **more.get("responsible", {})}
+        for one in (elec, gas)
+    ]
+    record = {**cast.make, "firmware": cast.old, "region": "North"}
+    hubs = [{"hub": hub, "gbcs": "4.1", "responsible": responsible, **record, **more.get("record", {})} for hub in EUIS]
+    await done(stack, "smi", "POST", "/v1/hubs:load", json={"hubs": hubs})
+    devices = [{"hub": hub, **record} for hub in EUIS]
+    await done(stack, "device-sim", "POST", "/v1/devices:load", json={"devices": devices})
+
+
+async def announce(stack: Stack, cast: Cast, **more: Any) -> None:
+    """The release for these hubs."""
+    notice = {"release_id": RELEASE, "cpl": cast.cpl, "kind": "planned", "severity": "low", "priority": 3,
+              "note_reference": "RN", "automatic_date": format_instant(D), **more}  # fmt: skip
+    await done(stack, "notifier", "POST", "/v1/releases", json=notice)
+
+
+async def done(stack: Stack, service: str, method: str, path: str, **how: Any) -> Any:
+    """The answer to a request that must succeed, once all that follows from it has happened."""
+    answer = await stack.call(service, method, path, **how)
+    assert answer.is_success, answer.text
+    await stack.settle()
+    return answer.json()

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from chfw_common.kernel.ids import PartyId, UserId
-from chfw_common.kernel.ids import LONGEST_NAME
+from chfw_common.kernel.ids import LONGEST_NAME, PartyId, UserId
 from chfw_common.runtime.http.json_route import LIMITS
 from tests.service.documents.stand import Published
 from tests.service.documents.uses import JSON_ROUTES, ROUTES, USES

@@ -194,16 +194,16 @@ async def test_pages_of_a_model_are_in_signed_order(tx: Tx) -> None:
 
 async def test_a_supplier_sees_its_hub_but_not_who_else_answers_for_it(tx: Tx) -> None:
     await load.command(tx, [record(1, gpf=11)], still(T0))
-    line = await store.find(tx, HubId(1))
+    line = await store.find_own(tx, HubId(1), PartyId("beta"), UserId("U-2"))
     assert line is not None
+    assert line == await store.find(tx, HubId(1))
     assert await store.find(tx, HubId(2)) is None
     view = view_for_supplier(line, PartyId("beta"), UserId("U-2"))
-    assert view is not None
     text = view.model_dump_json(exclude_none=True)
     assert view.second_supplier
     assert "alpha" not in text
     assert "U-1" not in text
     assert "smi_version" not in text
-    assert view_for_supplier(line, PartyId("beta"), UserId("U-1")) is None
-    assert view_for_supplier(line, PartyId("gamma"), UserId("U-3")) is None
+    assert await store.find_own(tx, HubId(1), PartyId("beta"), UserId("U-1")) is None
+    assert await store.find_own(tx, HubId(1), PartyId("gamma"), UserId("U-3")) is None
     assert len(view_for_dcc(line).responsible) == 2

@@ -188,10 +188,9 @@ def view_for_dcc(line: Line, former: Sequence[FormerStatus] = ()) -> HubView:
     return _view(line, None, None).model_copy(update={"former_statuses": statuses})
 
 
-def view_for_supplier(line: Line, party: PartyId, user_id: UserId) -> HubView | None:
-    """The hub as one of its Suppliers may see it, None for everybody else (R3-4: that another exists, never who)."""
-    mine = any((entry.party, entry.user_id) == (party, user_id) for entry in line.record.responsible)
-    return _view(line, party, user_id) if mine else None
+def view_for_supplier(line: Line, party: PartyId, user_id: UserId) -> HubView:
+    """The hub as one of its Suppliers may see it (R3-4: that another exists, never who)."""
+    return _view(line, party, user_id)
 
 
 def _view(line: Line, party: PartyId | None, user_id: UserId | None) -> HubView:

@@ -103,11 +103,12 @@ async def show_hub(
 ) -> HubView:
     """One hub. To a Supplier that is not responsible for it, it does not exist."""
     async with run.reading() as tx:
-        line = await hub.find(tx, eui64)
-        former = await status.find(tx, eui64) if who.role is Role.DCC else []
-    view = None
-    if line is not None:
-        view = view_for_dcc(line, former) if who.role is Role.DCC else view_for_supplier(line, who.party, who.user_id)
+        if who.role is not Role.DCC:
+            own = await hub.find_own(tx, eui64, who.party, who.user_id)
+            view = None if own is None else view_for_supplier(own, who.party, who.user_id)
+        else:
+            line = await hub.find(tx, eui64)
+            view = None if line is None else view_for_dcc(line, await status.find(tx, eui64))
     if view is None:
         raise Problem(404, "unknown_hub", "There is no such hub.")
     return view

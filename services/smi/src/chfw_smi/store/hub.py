@@ -74,6 +74,12 @@ async def find(tx: Tx, hub: HubId) -> Line | None:
     return None if row is None else _line(row)
 
 
+async def find_own(tx: Tx, hub: HubId, party: PartyId, user_id: UserId) -> Line | None:
+    """The line of one hub that a User ID answers for; any other is not there."""
+    row = await tx.fetchrow(_SQL["find_own_hub"], hub, party, user_id)
+    return None if row is None else _line(row)
+
+
 async def save_loaded(tx: Tx, before: dict[HubId, Line], after: Sequence[Line]) -> None:
     """Write lines as loaded. Raises GpfTakenError when another hub has one of them."""
     new = [line for line in after if line.record.hub not in before]

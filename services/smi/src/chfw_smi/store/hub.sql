@@ -14,6 +14,11 @@ from hub where hub = any($1::bigint[]) order by hub for update;
 -- One line, to look at.
 select * from hub where hub = $1;
 
+-- name: find_own_hub
+-- The line of a hub that a User ID of a Party answers for. That of another, and none, take the same time to be not found.
+select * from hub
+where hub = $1 and ((import_party = $2 and import_user = $3) or (gas_party = $2 and gas_user = $3));
+
 -- name: insert_hubs
 -- New lines, all columns but what only observations fill.
 insert into hub (
