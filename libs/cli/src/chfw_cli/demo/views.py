@@ -78,7 +78,7 @@ async def _devices(client: Client) -> dict[HubId, DeviceView]:
 
 
 async def _ledger(admin: Any) -> dict[HubId, LedgerView]:
-    rows = await admin.fetch("select * from scheduler_published.ledger where release_id = $1 order by hub", RELEASE_ID)
+    rows = await admin.fetch("select * from scheduler.ledger where release_id = $1 order by hub", RELEASE_ID)
     return {
         HubId(row["hub"]): LedgerView(
             row["state"],

@@ -210,8 +210,8 @@ create table anomaly (
 );
 
 create view scheduler_published.ledger as
-select release_id, hub, part, version, state, reason, import_party, gas_party, activate_at, arm_fires_at as fires_at,
-       answer_by, proposed_at, pilot, wave, smi_firmware,
+select release_id, hub, part, state, import_party, gas_party, activate_at, arm_fires_at as fires_at, answer_by,
+       proposed_at, pilot, wave,
        -- Whether the Party that holds the role now has instructed since it answers for the hub (R3-4).
        answers::text <> '[]' and exists (
            select from json_array_elements(answers) a
