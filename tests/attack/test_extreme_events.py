@@ -1,4 +1,4 @@
-"""Whatever an event may say within its bounds, every service that reads it takes it in: nothing is parked, no process ends.
+"""Whatever an event says within its bounds, every service that reads it takes it in: nothing is parked.
 
 The values are those at which something could break: the bounds of every field, the longest texts, ids that are new.
 """

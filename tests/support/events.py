@@ -7,7 +7,7 @@ import types
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import reject
 from hypothesis import strategies as st
@@ -36,12 +36,6 @@ instants = st.sampled_from([EARLIEST, LATEST]) | st.datetimes(
 # What ISO 8601 says exactly: pydantic writes whole microseconds.
 spans = st.timedeltas(timedelta(0), LONGEST_SPAN)
 hubs = st.integers(1, 3) | st.integers(LEAST_HUB, GREATEST_HUB)
-_PLAIN: dict[Any, st.SearchStrategy[Any]] = {
-    bool: st.booleans(),
-    datetime: instants,
-    timedelta: spans,
-    type(None): st.none(),
-}
 _KNOWN = {ReleaseId: ["CH-9-2", "other"], PartyId: ["elec", "gas"], UserId: ["elec-is"]}
 """Names that come again and again, so that one event is about what another was about."""
 _HUB = get_args(HubRef)[0]
@@ -65,20 +59,29 @@ def _number(limits: Sequence[Any]) -> st.SearchStrategy[int]:
     return st.sampled_from([least, greatest]) | st.integers(least, greatest)
 
 
+_WITH_LIMITS = {int: _number, str: _text}
+_PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    _HUB: hubs,
+    Wave: _WAVES,
+    bool: st.booleans(),
+    datetime: instants,
+    timedelta: spans,
+    type(None): st.none(),
+}
+
+
 def values(kind: Any, limits: Sequence[Any] = ()) -> st.SearchStrategy[Any]:
     """Values of a type that occurs in an event, within the limits that stand beside it."""
-    if kind is int:
-        return _number(limits)
-    if kind is str:
-        return _text(limits)
-    if kind is Wave:
-        return _WAVES
-    if kind is _HUB:
-        return hubs
-    if isinstance(supertype := getattr(kind, "__supertype__", None), type):
-        return st.sampled_from(_KNOWN[kind]) | values(supertype, limits)
+    if get_origin(kind) is Annotated:
+        # The type is the first; what pydantic says of a field holds its limits in a list.
+        plain, *beside = get_args(kind)
+        return values(plain, [one for said in beside for one in (said, *getattr(said, "metadata", ()))])
+    if kind in _WITH_LIMITS:
+        return _WITH_LIMITS[kind](limits)
     if kind in _PLAIN:
         return _PLAIN[kind]
+    if isinstance(supertype := getattr(kind, "__supertype__", None), type):
+        return st.sampled_from(_KNOWN[kind]) | values(supertype, limits)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -93,12 +96,8 @@ def values(kind: Any, limits: Sequence[Any] = ()) -> st.SearchStrategy[Any]:
             return st.lists(values(arguments[0]), max_size=3).map(tuple)
         case origin if origin is dict:
             return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
-        case None:
-            raise TypeError(f"nobody said how to make a {kind}")
         case _:
-            # Annotated: the type is the first; what pydantic says of a field holds its limits in a list.
-            beside = [one for said in arguments[1:] for one in (said, *getattr(said, "metadata", ()))]
-            return values(arguments[0], beside)
+            raise TypeError(f"nobody said how to make a {kind}")
 
 
 def models(model: type[BaseModel]) -> st.SearchStrategy[Any]:

@@ -15,28 +15,15 @@ from chfw_common.runtime.http.ids import HUB_PATTERN, RELEASE_PATTERN
 
 HUBS = tuple(HubId(hub) for hub in (LEAST_HUB, -1, 0, 1, GREATEST_HUB))
 """Hubs at the edges of what an EUI-64 is."""
-ODD = ["a", "0", "=1+1", '"', "\\", "\\u0000", "%s{}", "null", "\ufb03", "\u0130", "e\u0301", "\u0639", "\u01c5", "A,b", "'--", "\u2160",
-       "\U0001d7d8", "9" * 30, "1e400", "-0", "NaN", "ab"]  # fmt: skip
+ODD = [
+    "a", "0", "=1+1", '"', "\\", "\\u0000", "%s{}", "null", "\ufb03", "\u0130", "e\u0301", "\u0639", "\u01c5", "A,b",
+    "'--", "\u2160", "\U0001d7d8", "9" * 30, "1e400", "-0", "NaN", "ab",
+]  # fmt: skip
 """Texts that some reader somewhere takes for something else; all of them say something that can be seen."""
 ENTRIES = [
-    "",
-    " ",
-    "\n",
-    "\r\n",
-    "\t",
-    "\0",
-    "a\nb",
-    "a\0b",
-    "\u2028",
-    "\ufeff",
-    "x" * 5_000,
-    "\ud7ff",
-    "zz",
-    "," * 9,
-    '"',
-    "\\n",
-    "\x1b[0m",
-]
+    "", " ", "\n", "\r\n", "\t", "\0", "a\nb", "a\0b", "\u2028", "\ufeff", "x" * 5_000, "\ud7ff", "zz", "," * 9, '"',
+    "\\n", "\x1b[0m",
+]  # fmt: skip
 """What may stand in a list of hubs and is none."""
 _LETTERS = ("Z", "\u00e9", "\U00010400")
 _TICK = timedelta(microseconds=1)

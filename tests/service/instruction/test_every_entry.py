@@ -1,4 +1,4 @@
-"""Every entry of every list gets its verdict, once, in its place, whatever stands in it and in whichever form it came."""
+"""Every entry of every list gets its verdict, once and in its place, whatever stands in it, in each form of a list."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ async def paged(stand: Stand, request: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:
-        params = {"limit": PAGE} if after is None else {"limit": PAGE, "after": after}
+        params = {"limit": str(PAGE)} | ({} if after is None else {"after": after})
         answer = await stand.client.get(f"/v1/instructions/{request}/results", params=params, headers=bearer("elec"))
         page = answer.json()
         found += page["results"]

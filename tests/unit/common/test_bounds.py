@@ -28,6 +28,8 @@ BEYOND = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "2200-01-01T00:
 
 
 SPANS = ("lone_lead", "answer_min")
+TALLIES = {"at_risk", "totals"}
+"""Counts that may be below 0: no halt hangs on a miscount."""
 TOO_LONG = ["P3661D", "-PT1S", "P999999999D"]
 
 
@@ -118,6 +120,8 @@ def test_no_field_of_an_event_goes_beyond_its_bounds(topic: Topic, data: st.Data
     assume(found)
     place, value = data.draw(st.sampled_from(found))
     for wrong in TOO_LONG if place[-1] in SPANS else beyond(value):
+        if wrong == -1 and TALLIES & {*place}:
+            continue
         text = json.dumps(changed(document, place, wrong)).encode()
         with pytest.raises(InvalidMessageError):
             decode(Record(topic.name, 0, 0, b"k", text, tuple(headers)), topic)
