@@ -7,7 +7,7 @@ import pytest
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.pieces import try_again
 from chfw_scheduler.domain.act import claim_if_due, pass_time
-from chfw_scheduler.stages import claim, decide, watch
+from chfw_scheduler.stages import claim, decide, report, watch
 from tests.service.scheduler.stand import HOUR, Stand, hubs_of, instruction
 from tests.support.release import DAY, RELEASE
 from tests.support.times import still
@@ -115,3 +115,25 @@ async def test_what_is_new_of_a_hub_that_was_set_aside_makes_it_due_again(
     await stand.instruct(instruction("elec", hubs, seq=2))
     await stand.tick("claim")
     assert await stand.distributed() == [hub]
+
+
+async def test_a_release_of_which_nothing_can_be_told(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are told of, and a halt of this one all the same."""
+    hubs = hubs_of(3, 2)
+    await stand.enrolled(hubs)
+    await stand.instruct(instruction("elec", hubs))
+    stand.now += DAY
+    tell = report.kind_of
+
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(report, "kind_of", broken)
+    await fails_twice(stand, "report")
+    await stand.tick("report")
+    assert await stand.fetch("select tick, work from set_aside") == [("report", {"release_id": RELEASE})]
+    assert await stand.tick("report") == 0
+    monkeypatch.setattr(report, "kind_of", tell)
+    await wanted_again(stand)
+    assert await stand.tick("report") > 0
+    assert await stand.fetch("select put_off_until from told") == [(None,)]

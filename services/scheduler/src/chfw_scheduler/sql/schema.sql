@@ -180,12 +180,14 @@ select release_id, part, key, coalesce(kept.n, 0) as counted, coalesce(found.n, 
 from found full join kept using (release_id, part, key)
 where found.n is distinct from kept.n;
 
--- What rollout.progressed said last of each release.
+-- What rollout.progressed said last of each release. `put_off_until`: to tell of it failed again and again, so it was set
+-- aside; nothing is told by itself before then.
 create table told (
     release_id text primary key,
     at timestamptz not null,
     totals jsonb not null,
-    at_risk int not null
+    at_risk int not null,
+    put_off_until timestamptz
 ) with (fillfactor = 50);
 
 -- Answers that met an armed hub: kept, without effect; their Party was told too_late.

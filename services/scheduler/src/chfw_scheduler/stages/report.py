@@ -1,12 +1,13 @@
 """Totals of a release are told: at a halt, and while they change afterwards (rollout.progressed)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.service import Now, Outgoing, Tick, TickResult, Tx, release_event
+from chfw_common.runtime.service import Now, Outgoing, Pieces, Taken, Tick, Tx, Work, due_tick, release_event
 from chfw_common.topology import ROLLOUT_PROGRESSED
 from chfw_scheduler.domain.totals import Pace, Totals, told_again_at
 from chfw_scheduler.store import counts
@@ -22,18 +23,27 @@ class Report:
 
     pace: Pace
 
-    async def run(self, tx: Tx, now: Now) -> TickResult:
-        """Tell the totals of every release that is due, once."""
-        outgoing: list[Outgoing] = []
+    async def take(self, tx: Tx, now: Now, limit: int) -> Taken | None:
+        """Take releases of which there is something to tell, in the order of their ids."""
         looked = now()
-        for seen in await counts.read(tx):
-            if self._is_due(seen, looked):
-                standing = await counts.lock(tx, seen.release_id)
-                at = now()
-                if self._is_due(standing, at):
-                    kind = kind_of(standing.told, standing.found)
-                    outgoing.append(await _tell(tx, standing, kind, standing.min_epoch, at))
-        return TickResult(outgoing)
+        due = [seen.release_id for seen in await counts.read(tx) if self._is_due(seen, looked)][:limit]
+        if not due:
+            return None
+        locked = [await counts.lock(tx, release_id) for release_id in due]
+
+        async def act() -> Sequence[Outgoing]:
+            at = now()
+            return [
+                await _tell(tx, standing, kind_of(standing.told, standing.found), standing.min_epoch, at)
+                for standing in locked
+                if self._is_due(standing, at)
+            ]
+
+        return Taken([{"release_id": release_id} for release_id in due], act, more=len(due) == limit)
+
+    async def put_off(self, tx: Tx, work: Work, until: Instant) -> None:
+        """Tell of a release at another time."""
+        await counts.put_off(tx, work["release_id"], until)
 
     async def next_due(self, tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG002 - the shape of a tick
         """When totals that have changed are next told."""
@@ -41,10 +51,11 @@ class Report:
 
     def tick(self) -> Tick:
         """The tick of this stage."""
-        return Tick("report", self.run, self.next_due, every=EVERY)
+        return replace(due_tick("report", Pieces(self.take, self.put_off), self.next_due), every=EVERY)
 
     def _due(self, standing: Standing) -> Instant | None:
-        return told_again_at(standing.told, standing.told_at, standing.found, self.pace)
+        due = told_again_at(standing.told, standing.told_at, standing.found, self.pace)
+        return due if due is None or standing.put_off_until is None else max(due, standing.put_off_until)
 
     def _is_due(self, standing: Standing, at: Instant) -> bool:
         due = self._due(standing)

@@ -14,13 +14,17 @@ SQL = load_queries("chfw_scheduler.store", "counts.sql")
 
 
 class Standing(NamedTuple):
-    """How a release stands: what was told last and when, the epoch of the last halt, and the totals now."""
+    """How a release stands: what was told last and when, the epoch of the last halt, and the totals now.
+
+    `put_off_until`: nothing is told by itself before then.
+    """
 
     release_id: ReleaseId
     told: Totals
     told_at: Instant
     min_epoch: int
     found: Totals
+    put_off_until: Instant | None = None
 
 
 class Miscount(NamedTuple):
@@ -54,6 +58,7 @@ async def read(tx: Tx, release_id: ReleaseId | None = None) -> list[Standing]:
             row["at"],
             row["min_epoch"],
             totals_of(row["counts"], row["min_epoch"]),
+            row["put_off_until"],
         )
         for row in await tx.fetch(SQL["read"], release_id)
     ]
@@ -74,6 +79,11 @@ async def note_told(tx: Tx, release_id: ReleaseId, totals: Totals, now: Instant)
     """Note what has just been told."""
     hubs = {state.value: n for state, n in totals.hubs.items()}
     await tx.execute(SQL["note_told"], release_id, now, hubs, totals.at_risk)
+
+
+async def put_off(tx: Tx, release_id: ReleaseId, until: Instant) -> None:
+    """Let nothing be told of a release by itself before an instant."""
+    await tx.execute(SQL["put_off"], release_id, until)
 
 
 async def states(tx: Tx) -> dict[tuple[str, HubState], int]:

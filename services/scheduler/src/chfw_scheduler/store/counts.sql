@@ -17,7 +17,7 @@ on conflict (release_id, part) do update set hubs = (
 
 -- name: read
 -- What was told of releases (all, or one), the last halt of each, and its counts now, summed over partitions.
-select told.release_id, told.at, told.totals, told.at_risk, coalesce(decision.min_epoch, 0) as min_epoch, (
+select told.release_id, told.at, told.totals, told.at_risk, told.put_off_until, coalesce(decision.min_epoch, 0) as min_epoch, (
         select coalesce(jsonb_object_agg(sums.key, sums.n), '{}')
         from (
             select e.key, sum(e.value::int) as n
@@ -39,7 +39,11 @@ select from told where release_id = $1 for update;
 
 -- name: note_told
 -- What has just been told of a release.
-update told set at = $2, totals = $3, at_risk = $4 where release_id = $1;
+update told set at = $2, totals = $3, at_risk = $4, put_off_until = null where release_id = $1;
+
+-- name: put_off
+-- Nothing is told of a release by itself before an instant.
+update told set put_off_until = $2 where release_id = $1;
 
 -- name: states
 -- Hubs of every release by key.
