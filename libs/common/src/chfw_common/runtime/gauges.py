@@ -14,7 +14,7 @@ EVERY = 15.0
 
 
 async def follow(service: Service, database: Database, clock: Clock, metrics: Metrics) -> None:
-    """Read the gauges of the runtime and of the service until cancelled."""
+    """Read the gauges of the runtime and of the service until cancelled. One that cannot be read ends nothing."""
     waits, alarms = Repeated(), Repeated()
     while True:
         try:
@@ -23,6 +23,8 @@ async def follow(service: Service, database: Database, clock: Clock, metrics: Me
             waits.over()
         except TransientError as error:
             waits.failed("gauges cannot be read now", action="gauges_wait", error=error)
+        except Exception as error:  # noqa: BLE001 - what is only shown must not end the process that does the work
+            waits.failed("gauges cannot be read", action="gauges_fail", error=repr(error))
         await clock.machine_sleep(EVERY)
 
 

@@ -81,7 +81,10 @@ async def try_again(database: Database, ticks: Sequence[Tick], now: Now) -> int:
 
 
 async def follow_wishes(database: Database, ticks: Sequence[Tick], clock: Clock) -> None:
-    """Look for such work until cancelled. A server that is away is waited out."""
+    """Look for such work until cancelled. A server that is away is waited out.
+
+    Work that cannot be put on again stays as it is, and ends nothing.
+    """
     waits = Repeated()
     while True:
         try:
@@ -89,4 +92,6 @@ async def follow_wishes(database: Database, ticks: Sequence[Tick], clock: Clock)
             waits.over()
         except TransientError as error:
             waits.failed("work that was set aside cannot be read now", action="set_aside_waits", error=error)
+        except Exception as error:  # noqa: BLE001 - a wish of a person, whatever is wrong with it, must not end the process
+            waits.failed("work that was set aside cannot be tried again", action="set_aside_fails", error=repr(error))
         await clock.machine_sleep(LOOK_EVERY)
