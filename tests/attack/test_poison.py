@@ -6,7 +6,8 @@ aside or failed at anything.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +33,14 @@ from tests.support.stack import EUIS, INSTRUCT, PLAIN, Cast, Stack, Who, announc
 STORIES, LONG_STORIES = 6, 100
 REGIONS = Fleet.model_fields["edges"].default
 FORMS = ("application/json", "application/x-ndjson", "text/csv")
+
+
+@pytest.fixture(scope="module")
+def sent() -> Iterator[Counter[str]]:
+    """How many stories were told, and what was answered in them; printed at the end (`-s`)."""
+    counted: Counter[str] = Counter()
+    yield counted
+    print("\n" + ", ".join(f"{n} {what}" for what, n in sorted(counted.items())))  # noqa: T201
 
 
 @pytest.fixture
@@ -153,6 +162,7 @@ class Teller:
     cast: Cast
     data: st.DataObject
     requests: list[tuple[Who, str]]
+    sent: Counter[str]
 
     def body(self, service: str, method: str, path: str, **anchors: Any) -> Any:
         """A body at the edges of the document, but for what ties it to the story, most of the time."""
@@ -234,6 +244,7 @@ class Teller:
         """Send a request, and let happen what follows from it."""
         answer = await self.stack.call(service, method, path, *([] if who is None else [who]), **how)
         note(f"{method} {path.rpartition('/')[2].rpartition(':')[2]} {answer.status_code}")
+        self.sent[f"answered {answer.status_code}"] += 1
         if answer.status_code == 202 and who is not None:
             self.requests.append((who, answer.json()["request_id"]))
         await self.stack.settle()
@@ -255,12 +266,13 @@ STEPS = ("load", "change", "release", "revise", "decide", "preview", "instruct",
 @inputs(STORIES, LONG_STORIES)
 @given(data=st.data())
 async def test_whatever_is_accepted_goes_through_to_the_end(
-    databases: Databases, tmp_path: Path, data: st.DataObject
+    databases: Databases, tmp_path: Path, sent: Counter[str], data: st.DataObject
 ) -> None:
     async with AsyncExitStack() as opened:
         stack = await opened.enter_async_context(whole_stack(databases, tmp_path))
         cast = data.draw(casts())
-        teller = Teller(stack, cast, data, [])
+        teller = Teller(stack, cast, data, [], sent)
+        sent["stories"] += 1
         status = data.draw(st.sampled_from([DeviceStatus.COMMISSIONED, DeviceStatus.SUSPENDED]))
         since = data.draw(st.sampled_from(["1970-01-01T00:00:00Z", format_instant(SINCE), format_instant(NOW)]))
         await estate(stack, cast, responsible={"since": since}, record={"status": status, "status_since": since})

@@ -1,9 +1,10 @@
 """All six services in this process, on a Postgres and the local broker, as strangers and operators meet them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from chfw_cli.tokens import Issuer
 from chfw_common.kernel.ids import PartyId, UserId, hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.simulation.driver import Simulation
 from chfw_common.topology import SERVICES, schema_of
@@ -34,6 +36,18 @@ TROUBLES = {
     "job": "select kind, name, state from {schema}.job where state <> 'done'",
 }
 """What a service would leave behind that could not do something."""
+
+
+PATIENCE = 20
+"""How often what a busy machine did not let through is tried."""
+
+
+async def patiently(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it again when Postgres was too slow: live, every loop of a service does so for ever."""
+    for _ in range(PATIENCE):
+        with contextlib.suppress(TransientError):
+            return await work()
+    return await work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +75,27 @@ class Stack:
     _keys: "count[int]" = field(default_factory=count)
 
     async def call(self, service: str, method: str, path: str, who: Who = DCC, **how: Any) -> httpx2.Response:
-        """Call a route as somebody; a request that writes has a key of its own. No answer is a 5xx."""
+        """Call a route as somebody; a request that writes has a key of its own. No answer is a 5xx, but for a 503 that is
+        over when the same request is repeated: the machine is busy."""
         token = self.issuer.token(PartyId(who.party), UserId(who.user), who.role)
         headers = {"Authorization": f"Bearer {token}", **how.pop("headers", {})}
         if method != "GET":
             headers.setdefault("Idempotency-Key", f'"{next(self._keys)}"')
-        answer = await self.clients[service].request(method, path, headers=headers, **how)
+        for _ in range(PATIENCE):
+            answer = await self.clients[service].request(method, path, headers=headers, **how)
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
         assert answer.status_code < 500, (method, path, answer.text)
         return answer
 
     async def settle(self) -> None:
         """Let everything move that can move at this instant. Raises whatever failed unexpectedly."""
-        await self.simulation.settle()
+        await patiently(self.simulation.settle)
 
     async def run(self, span: timedelta) -> None:
         """Let so much time pass."""
-        await self.simulation.run_until(self.simulation.clock.now() + span)
+        until = self.simulation.clock.now() + span
+        await patiently(lambda: self.simulation.run_until(until))
 
     async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Rows of the database; schemas are named."""
