@@ -75,8 +75,10 @@ class Stack:
     _keys: "count[int]" = field(default_factory=count)
 
     async def call(self, service: str, method: str, path: str, who: Who = DCC, **how: Any) -> httpx2.Response:
-        """Call a route as somebody; a request that writes has a key of its own. No answer is a 5xx, but for a 503 that is
-        over when the same request is repeated: the machine is busy."""
+        """Call a route as somebody; a request that writes has a key of its own.
+
+        No answer is a 5xx, but for a 503 that is over when the same request is repeated: the machine is busy.
+        """
         token = self.issuer.token(PartyId(who.party), UserId(who.user), who.role)
         headers = {"Authorization": f"Bearer {token}", **how.pop("headers", {})}
         if method != "GET":
