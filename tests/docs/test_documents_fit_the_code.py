@@ -43,7 +43,7 @@ def rows(text: str) -> list[list[str]]:
 def served(service: Service) -> set[tuple[str, str]]:
     """The (method, path) that the service's OpenAPI document names."""
     app = FastAPI()
-    for router in service.routes:
+    for router in (*service.routes, *service.operator_routes):
         app.include_router(router)
     return {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
 

@@ -13,7 +13,7 @@ from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, idempotency_key
 from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
-from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.json_route import JSON, REFUSALS
 from chfw_common.runtime.http.negotiation import list_form
 from chfw_common.runtime.http.paging import (
     CSV,
@@ -64,7 +64,7 @@ def build_router(settings: Settings) -> APIRouter:
         status_code=202,
         operation_id="instruct",
         openapi_extra=_BODY,
-        responses={202: {"model": ReceiptView}, **problems(400, 404, 408, 409, 413, 415)},
+        responses={202: {"model": ReceiptView}, **REFUSALS, **problems(404, 409)},
     )
     async def instruct(
         caller: Supplier,

@@ -1,6 +1,5 @@
 """The body of a request, in whichever of its forms, as a submission."""
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import OptionalInstant
-from chfw_common.runtime.http.json_route import JSON, parse_json
+from chfw_common.runtime.http.json_route import JSON, apart, parse_json
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import Problem, invalid_request, malformed_parts
 from chfw_common.runtime.http.shapes import Shape
@@ -125,9 +124,10 @@ async def _read_json(request: Request, query: Terms, listing: _Listing, settings
     # Before it is parsed: a list of millions would be in memory before anybody could count it.
     if text.count(b",") > settings.request_limit + _AT_A_TIME:
         raise _too_many(settings)
-    body = await asyncio.to_thread(_parse, bytes(text))
+    size = len(text)
+    body = await apart(request, size, _parse, bytes(text))
     text.clear()
-    await asyncio.to_thread(_add_slices, body.hubs, listing.add)
+    await apart(request, size, _add_slices, body.hubs, listing.add)
     return Terms(body.kind, body.group, body.activate_at)
 
 

@@ -13,7 +13,7 @@ from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
 from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, OptionalInstant, ReleaseInPath, SpanText
-from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.json_route import REFUSALS, SMALL, JsonRoute, takes
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.http.shapes import Shape
@@ -31,6 +31,8 @@ Supplier = Annotated[Caller, Depends(supplier)]
 Anyone = Annotated[Caller, Depends(caller)]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
+NOTICE = 1 << 20
+"""Bytes of a notice: its lists of codes and its waves, each at its longest, have 700 KB."""
 Wait = Annotated[SpanText, Field(ge=timedelta(0), le=timedelta(days=183))]
 
 
@@ -101,7 +103,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
         "",
         status_code=201,
         operation_id="announceRelease",
-        openapi_extra=KEYED,
+        openapi_extra={**KEYED, **takes(NOTICE)},
         responses={201: {"model": AnnouncedView}, **REFUSALS, **problems(409)},
     )
     async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
     @router.patch(
         "/{release_id}",
         operation_id="reviseRelease",
-        openapi_extra=KEYED,
+        openapi_extra={**KEYED, **takes(SMALL)},
         responses={200: {"model": NoticeView}, **REFUSALS, **problems(404)},
     )
     async def patch(
