@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
-from fastapi.responses import StreamingResponse
 
 from chfw_common.kernel.ids import hub_eui64
+from chfw_common.runtime.http.lines import Lines
 from chfw_common.runtime.http.paging import CSV, VARY
 from chfw_instruction.stages.report import Judged
 
@@ -18,10 +18,10 @@ _LINES = 2_000
 
 def csv_response(
     load: Callable[[int], Awaitable[Judged | None]], header: Sequence[str] | None, name: str
-) -> StreamingResponse:
+) -> Lines:
     """All that is judged, one stored part after the other; each is read when it is due, so memory stays flat."""
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def lines() -> AsyncGenerator[bytes, None]:
         yield _line([*OURS, *(renamed(header) if header else [AS_SENT])]).encode()
         chunk = 0
         while (part := await load(chunk)) is not None:
@@ -30,7 +30,7 @@ def csv_response(
             chunk += 1
 
     headers = {**VARY, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return Lines(lines(), f"{CSV}; charset=utf-8", headers)
 
 
 def renamed(header: Sequence[str]) -> list[str]:

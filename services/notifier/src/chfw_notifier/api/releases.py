@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chfw_common.events.release import CplEntry, CplState, Priority, ReleaseKind, Severity
@@ -18,7 +18,7 @@ from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.http.waves import WaveBodies
-from chfw_notifier.api.estate import LIST_LIMIT, Form, Listing, hub_list
+from chfw_notifier.api.estate import LIST_LIMIT, Asked, Form, Listing, hub_list
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.api.shapes import HUB_LIST, AnnouncedView, NoticesView, NoticeView
 from chfw_notifier.api.texts import Code, Codes, Text, Texts
@@ -159,6 +159,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         release_id: ReleaseInPath,
         work: Work,
         form: Form,
+        request: Request,
         response: Response,
         after: str | None = None,
         limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
@@ -166,7 +167,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         async with work.reading() as tx:
             await report.notice(tx, release_id, work.now())
         scope = Scope(who.party, release_id)
-        return await hub_list(form, response, work, exports, scope, after=after, limit=limit)
+        return await hub_list(form, Asked(request, response), work, exports, scope, after=after, limit=limit)
 
 
 def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:

@@ -5,6 +5,7 @@ and refuses to build one with a route that does not say it. The verified caller 
 take it from there.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.budget import BODY, Bodies
 from chfw_common.runtime.http.callers import CALLER, Admitted, TokenVerifier, bearer_token, wrong_role
+from chfw_common.runtime.http.lines import HOLDS
 from chfw_common.runtime.http.problems import Problem, render
 
 
@@ -25,7 +27,9 @@ class UnguardedRouteError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class Guarded:
+    """A route, and the roles it admits."""
+
     route: APIRoute
     roles: frozenset[Role]
 
@@ -33,51 +37,51 @@ class _Door:
 class Guard:
     """Admits a request to its route, or answers it without having read anything but its head.
 
-    What a body of the request holds against `bodies` is given back however the request ends.
+    What the request holds, its body against `bodies` first of all, is given back however it ends.
     """
 
-    def __init__(self, app: ASGIApp, routes: Iterable[APIRoute], verifier: TokenVerifier, bodies: Bodies) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[Guarded], verifier: TokenVerifier, bodies: Bodies) -> None:
         self._app = app
-        self._doors: Sequence[_Door] = [_Door(route, admitted_to(route)) for route in routes]
+        self._routes = routes
         self._verifier = verifier
         self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        door = next((door for door in self._doors if _leads(door, scope)), None) if scope["type"] == "http" else None
-        if door is None:
+        asked = next((one for one in self._routes if _leads(one, scope)), None) if scope["type"] == "http" else None
+        if asked is None:
             # Nothing of ours, which is told as such, or open to everybody: such a route takes no body.
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
         try:
             found = await self._verifier.verify(bearer_token(HTTPConnection(scope)))
-            if found.role not in door.roles:
+            if found.role not in asked.roles:
                 raise wrong_role()
         except Problem as problem:
-            scope["route"] = door.route
+            scope["route"] = asked.route
             await render(problem)(scope, receive, send)
             return
-        with self._bodies.of(found.party) as body:
-            state[CALLER], state[BODY] = found, body
+        with contextlib.ExitStack() as held:
+            state[CALLER], state[BODY], state[HOLDS] = found, held.enter_context(self._bodies.of(found.party)), held
             await self._app(scope, receive, send)
 
 
-def guarded(routes: Iterable[BaseRoute]) -> list[APIRoute]:
-    """The routes, all of a kind that can be guarded. Raises UnguardedRouteError for any other (a mount, a web socket)."""
-    found = list(routes)
-    for route in found:
-        if not isinstance(route, APIRoute):
-            raise UnguardedRouteError(f"{route!r}: not a route of FastAPI")
-    return [route for route in found if isinstance(route, APIRoute)]
+def guarded(routes: Iterable[BaseRoute]) -> list[Guarded]:
+    """The routes with the roles they admit.
+
+    Raises UnguardedRouteError for a route that names none, or of a kind that names none (a mount, a web socket).
+    """
+    return [Guarded(*_admitted_to(route)) for route in routes]
 
 
-def admitted_to(route: APIRoute) -> frozenset[Role]:
-    """The roles that a route admits. Raises UnguardedRouteError for a route that names none."""
+def _admitted_to(route: BaseRoute) -> tuple[APIRoute, frozenset[Role]]:
+    if not isinstance(route, APIRoute):
+        raise UnguardedRouteError(f"{route!r}: not a route of FastAPI")
     stated = [found.roles for found in _admitting(route.dependant)]
     if not stated:
         raise UnguardedRouteError(f"{route.path}: no dependency says whom it admits")
-    return frozenset.intersection(*stated)
+    return route, frozenset.intersection(*stated)
 
 
 def _admitting(dependant: Dependant) -> Iterator[Admitted]:
@@ -87,5 +91,5 @@ def _admitting(dependant: Dependant) -> Iterator[Admitted]:
         yield from _admitting(below)
 
 
-def _leads(door: _Door, scope: Scope) -> bool:
-    return door.route.matches(scope)[0] is Match.FULL
+def _leads(guarded: Guarded, scope: Scope) -> bool:
+    return guarded.route.matches(scope)[0] is Match.FULL
