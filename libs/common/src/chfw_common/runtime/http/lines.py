@@ -1,11 +1,12 @@
 """Long answers, made while they are read: nothing of one outlives its request, however that ends."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 HOLDS = "holds"
 """Where a request has what it holds, in the state of its scope."""
@@ -29,5 +30,11 @@ class Lines(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them, as fast as the client reads."""
+
+        async def in_turn(message: Message) -> None:
+            await send(message)
+            # A server takes what it can, and all for a client that is gone: without this the loop might never turn.
+            await asyncio.sleep(0)
+
         async with contextlib.aclosing(self._lines):
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, in_turn)
