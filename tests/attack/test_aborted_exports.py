@@ -116,7 +116,7 @@ async def test_head_of_an_export_holds_nothing(stand: Stand, listener: Listener)
     await served(listener)
 
 
-async def test_slow_parties_do_not_lock_out_another(stand: Stand, listener: Listener) -> None:
+async def test_slow_parties_do_not_lock_out_another(listener: Listener) -> None:
     """Five that never read: four were all that there was room for."""
     async with asyncio.TaskGroup() as clients:
         held = asyncio.Event()
@@ -159,9 +159,9 @@ async def test_a_failure_in_the_middle_cuts_the_answer_and_leaves_nothing(stand:
 
         await eventually(waits, SOON)
         async with stand.database.transaction() as tx:
-            await tx.execute("alter schema smi rename to gone")
+            await tx.execute("alter schema smi_published rename to gone")
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert not (await client.answer()).endswith("0\r\n\r\n")
     async with stand.database.transaction() as tx:
-        await tx.execute("alter schema gone rename to smi")
+        await tx.execute("alter schema gone rename to smi_published")
     await nothing_is_left(stand)

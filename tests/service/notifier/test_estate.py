@@ -7,17 +7,13 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import asyncpg
 import pytest
 
-from chfw_common.kernel.ids import HubId, UserId, hub_eui64
+from chfw_common.kernel.ids import HubId, hub_eui64
 from chfw_common.kernel.instants import format_instant, parse_instant
-from chfw_common.kernel.roles import Role
-from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.problems import Problem
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.stages import report
-from chfw_notifier.store import estate
 from chfw_notifier.store.estate import COLUMNS, Scope
 from tests.service.notifier.estates import SINCE, Estate, fill
 from tests.service.notifier.test_telling import ELEC, announce

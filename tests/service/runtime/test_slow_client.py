@@ -11,6 +11,7 @@ import pytest
 from tests.support.listening import listening
 from tests.unit.common.test_http_rim import Rim
 
+TOKEN = "Authorization: Bearer p|u|IS"
 SLOW = timedelta(seconds=1)
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -29,7 +30,8 @@ async def serving(rim: Rim) -> AsyncIterator[int]:
 async def test_who_stops_in_the_middle_of_a_body_is_answered_and_cut_off(head: str) -> None:
     async with serving(Rim()) as port, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"POST /v1/json HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer p|u|IS\r\nContent-Type: application/json\r\n{head}\r\n\r\n".encode())
+        lines = ["POST /v1/json HTTP/1.1", "Host: x", TOKEN, "Content-Type: application/json", head, "", ""]
+        writer.write("\r\n".join(lines).encode())
         answer = (await reader.read()).decode()
         assert answer.startswith("HTTP/1.1 408 ")
         assert '"code":"body_too_slow"' in answer
@@ -42,7 +44,7 @@ async def test_head_of_an_endless_list_ends_and_the_connection_goes_on() -> None
     async with serving(rim) as port, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for path in ("/v1/endless", "/healthz", "/v1/endless", "/nowhere"):
-            writer.write(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer p|u|IS\r\n\r\n".encode())
+            writer.write(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n\r\n".encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             assert head.startswith("HTTP/1.1 404" if path == "/nowhere" else "HTTP/1.1 200")
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

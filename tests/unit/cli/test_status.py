@@ -78,6 +78,8 @@ def test_a_process_that_is_not_ready_or_not_up_counts(state: StateDir, own_pid: 
 
 def test_servers_alone_are_a_whole_stack_when_no_service_is_meant_to_run(state: StateDir, own_pid: int) -> None:
     running(state, ("postgres", "kafka"), own_pid)
-    record = StackRecord.of_this_process(admin_dsn=DSN, bootstrap="127.0.0.1:9092", clock="real", urls={}, operator_urls={})
+    record = StackRecord.of_this_process(
+        admin_dsn=DSN, bootstrap="127.0.0.1:9092", clock="real", urls={}, operator_urls={}
+    )
     record.write(state)
     assert status(state).exit_code == 0

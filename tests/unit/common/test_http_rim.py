@@ -82,7 +82,9 @@ class Rim:
 async def rim() -> AsyncIterator[tuple[Rim, httpx2.AsyncClient]]:
     """The routes, and a client of them."""
     made = Rim()
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(made.app()), base_url="http://rim", headers=bearer("p")) as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(made.app()), base_url="http://rim", headers=bearer("p")
+    ) as client:
         yield made, client
 
 

@@ -5,7 +5,6 @@ import io
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
-
 from chfw_common.kernel.ids import hub_eui64
 from chfw_common.runtime.http.lines import Lines
 from chfw_common.runtime.http.paging import CSV, VARY
@@ -16,9 +15,7 @@ AS_SENT = "as_sent"
 _LINES = 2_000
 
 
-def csv_response(
-    load: Callable[[int], Awaitable[Judged | None]], header: Sequence[str] | None, name: str
-) -> Lines:
+def csv_response(load: Callable[[int], Awaitable[Judged | None]], header: Sequence[str] | None, name: str) -> Lines:
     """All that is judged, one stored part after the other; each is read when it is due, so memory stays flat."""
 
     async def lines() -> AsyncGenerator[bytes, None]:

@@ -71,7 +71,11 @@ async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Res
     return answer.body
 
 
-@router.post("/hubs:change-supplier", openapi_extra={**MAY_BE_KEYED, **takes(LARGE)}, responses={200: {"model": ChangedBody}, **REFUSALS})
+@router.post(
+    "/hubs:change-supplier",
+    openapi_extra={**MAY_BE_KEYED, **takes(LARGE)},
+    responses={200: {"model": ChangedBody}, **REFUSALS},
+)
 async def change_suppliers(who: Dcc, body: ChangesBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
     """Change or remove who answers for hubs."""
     _refuse_future(body, run.now())

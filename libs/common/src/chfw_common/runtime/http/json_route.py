@@ -70,7 +70,8 @@ class JsonRoute(APIRoute):
         stated = (self.openapi_extra or {}).get(_STATED)
         if stated is None:
             raise UnstatedLimitError(self.path)
-        limits, form = BodyLimits(stated, RATIO), TypeAdapter(self.body_field.field_info.annotation)
+        declared: Any = self.body_field.field_info.annotation
+        limits, form = BodyLimits(stated, RATIO), TypeAdapter(declared)
 
         async def read(request: Request) -> Response:
             media_type(request, (JSON,))

@@ -4,11 +4,12 @@ uvicorn's own protocol does the work. What is out of bounds is refused before a 
 """
 
 import asyncio
+import socket
 from asyncio.events import TimerHandle
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from chfw_common.runtime.http.connections import Connections
@@ -20,6 +21,8 @@ TARGET_BYTES = 8 << 10
 """The most bytes of the target of a request: its path and its query."""
 PIPELINED = 8
 """Requests that may wait on one connection for the answer before theirs."""
+SEND_BYTES = 256 << 10
+"""What the kernel may keep of an answer for a client that does not take it; left to itself it keeps 4 MiB."""
 UNREAD_BYTES = 1 << 20
 """Bytes of a body that are read although its request is answered, so that the client comes to read the answer."""
 
@@ -33,7 +36,7 @@ class Times:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection that ends when its client goes beyond the bounds. Its configuration has `connections` and `times`."""
+    """A connection that ends when its client goes beyond the bounds. Its settings have `connections` and `times`."""
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; it has so long for its first head."""
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         if self._connections.admit(self, self.client[0] if self.client else ""):
             self._wait()
         else:
@@ -162,7 +166,9 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def _busy(self) -> bool:
         """Whether an answer is under way."""
-        return self.cycle is not None and not self.cycle.response_complete
+        # uvicorn calls it never None, and begins with None.
+        found: RequestResponseCycle | None = self.cycle
+        return found is not None and not found.response_complete
 
     def _feed(self, data: bytes) -> None:
         self._plain += len(data)
