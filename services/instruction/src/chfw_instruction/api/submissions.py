@@ -20,7 +20,7 @@ from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import Problem, invalid_request, malformed_parts
 from chfw_common.runtime.http.shapes import Shape
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
-from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
+from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader, TooManyRowsError
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages.accept import Submission
 
@@ -61,7 +61,7 @@ async def read_submission(
         else:
             terms = _stated(query)
             header = await _read_rows(request, form, listing, settings)
-    except TooManyEntriesError as error:
+    except (TooManyEntriesError, TooManyRowsError) as error:
         raise _too_many(settings) from error
     except MalformedListError as error:
         raise malformed(str(error), row=error.row) from error
@@ -107,7 +107,9 @@ def _stated(query: Terms) -> Terms:
 
 async def _read_rows(request: Request, form: str, listing: _Listing, settings: Settings) -> Sequence[str] | None:
     """Read a list row by row; the header, when there are columns to give back."""
-    reader = CsvReader(listing.add) if form == CSV else NdjsonReader(listing.add)
+    # The header and a few blank rows come on top.
+    rows = settings.request_limit + _AT_A_TIME
+    reader = CsvReader(listing.add, rows) if form == CSV else NdjsonReader(listing.add, rows)
     async for piece in read_body(request, BodyLimits(settings.body_limit, settings.body_ratio)):
         reader.feed(piece)
     reader.feed(b"", final=True)
@@ -145,4 +147,4 @@ def _parse(text: bytes) -> InstructionBody:
 
 
 def _too_many(settings: Settings) -> Problem:
-    return Problem(413, "too_many_entries", f"A request may have {settings.request_limit} entries.")
+    return Problem(413, "too_many_entries", f"A request may have {settings.request_limit} entries; blank rows count.")
