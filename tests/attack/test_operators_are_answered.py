@@ -147,7 +147,7 @@ async def test_bodies_of_one_party_are_bounded_and_others_are_read(stand: Stand)
             client.send(f"POST {DECISIONS} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nIdempotency-Key: \"s\"\r\n"
                         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")  # fmt: skip
         body = {"mode": "pilot", "reason": "The pilot may begin.", "confirmed_by": "the Panel"}
-        seen = []
+        seen: list[int] = []
 
         async def refused() -> bool:
             headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": f'"{len(seen)}"'}
