@@ -77,7 +77,7 @@ async def status(listener: Listener, path: str, method: str = "GET", **arguments
 async def test_what_is_for_operators_is_not_public(stand: Stand) -> None:
     async with doors(stand) as (outside, inside):
         token = bearer("dcc", role="DCC")
-        for path, public, inner in (("/metrics", 404, 200), ("/readyz", 200, 200), ("/healthz", 200, 200)):
+        for path, public, inner in (("/metrics", 404, 200), ("/readyz", 404, 200), ("/healthz", 200, 200)):
             assert (await status(outside, path), await status(inside, path)) == (public, inner)
         assert await status(outside, DECISIONS, headers=token) == 200
         assert await status(outside, DECISIONS, "POST", headers=token) == 405

@@ -48,7 +48,7 @@ async def chfw(state: StateDir, *arguments: str) -> Result:
 
 async def readiness(service: Running) -> httpx2.Response:
     async with httpx2.AsyncClient() as client:
-        return await client.get(f"http://127.0.0.1:{service.port}/readyz")
+        return await client.get(f"http://127.0.0.1:{service.operator_port}/readyz")
 
 
 async def test_what_is_stopped_is_named_and_a_person_decides(

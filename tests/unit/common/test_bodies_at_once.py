@@ -45,7 +45,12 @@ def test_a_party_has_a_quarter_of_the_number() -> None:
 def test_what_is_refused_does_not_count_and_a_failure_gives_back() -> None:
     bodies = Bodies(BodyBounds(100, 4))
     assert refused(bodies, A, 51) == 429
-    with pytest.raises(OSError, match="gone"), bodies.of(A) as held:
-        held.take(50)
-        raise OSError("gone")
+
+    def fail() -> None:
+        with bodies.of(A) as held:
+            held.take(50)
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        fail()
     assert bodies.size == 0

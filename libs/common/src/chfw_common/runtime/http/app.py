@@ -1,4 +1,4 @@
-"""The application of a service: its routes, and beside them health, readiness and, for operators, metrics."""
+"""The application of a service: its routes, beside them health and, for operators, readiness and metrics."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -95,19 +95,23 @@ def create_app(
     async def health() -> dict[str, str]:
         return {"service": service.name, "loop": "turns"}
 
+    if door is Door.OPERATORS:
+        _serve_operators(app, service.name, metrics, ready)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _serve_operators(app: FastAPI, name: str, metrics: Metrics, ready: Ready) -> None:
+    """What needs no token and is not for strangers: totals, and a look at the database."""
+
     @app.get("/readyz", include_in_schema=False)
     async def readiness() -> dict[str, str]:
         reason = await ready()
         if reason is not None:
             raise Problem(503, "not_ready", reason)
-        return {"service": service.name}
+        return {"service": name}
 
-    if door is Door.OPERATORS:
-
-        @app.get("/metrics", include_in_schema=False)
-        async def exposition() -> Response:
-            return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    for router in routers:
-        app.include_router(router)
-    return app
+    @app.get("/metrics", include_in_schema=False)
+    async def exposition() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
