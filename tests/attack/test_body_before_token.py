@@ -19,9 +19,11 @@ from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import TokenVerifier, caller
 from chfw_common.runtime.http.guard import UnguardedRouteError
 from chfw_common.runtime.http.json_route import JsonRoute, UnstatedLimitError
+from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
+from chfw_common.runtime.settings import LOCAL_ISSUER
 from tests.service.documents.stand import composed
 from tests.service.documents.uses import USES, Use
 
@@ -47,7 +49,7 @@ async def _ready() -> None:
 def door_of(service: Service, door: Door, keys: Path) -> FastAPI:
     """One application of a service, with real tokens; nothing is behind its routes."""
     nobody: Any = None
-    verifier = TokenVerifier(keys / "jwks.json", AUDIENCE)
+    verifier = TokenVerifier(KeyFile(keys / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
     return create_app(service, nobody, verifier, Metrics(service.name, ()), _ready, door=door)
 
 
