@@ -41,11 +41,14 @@ def rows(text: str) -> list[list[str]]:
 
 
 def served(service: Service) -> set[tuple[str, str]]:
-    """The (method, path) that the service's OpenAPI document names."""
-    app = FastAPI()
-    for router in service.routes:
-        app.include_router(router)
-    return {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
+    """The (method, path) that the OpenAPI documents of the service's two listeners name."""
+    found = set()
+    for routers in (service.routes, service.operator_routes):
+        app = FastAPI()
+        for router in routers:
+            app.include_router(router)
+        found |= {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
+    return found
 
 
 @pytest.mark.parametrize("service", SERVICES)

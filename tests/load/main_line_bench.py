@@ -99,7 +99,7 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> Figures:
         dsn = stack.postgres.dsn(DATABASE)
         backlog = Backlog(dsn, stack.bootstrap)
         timeline = PacedTimeline(backlog)
-        client = Client(over_network(stack.urls), Issuer.open(state.keys))
+        client = Client(over_network(stack.urls, stack.operator_urls), Issuer.open(state.keys))
         try:
             begun = time.monotonic()
             await seed(client, story)

@@ -28,6 +28,7 @@ class Running:
 
     process: asyncio.subprocess.Process
     port: int
+    operator_port: int
     written: list[str] = field(default_factory=list)
 
     @property
@@ -53,7 +54,7 @@ class Running:
             async def there() -> bool:
                 assert self.process.returncode is None, "".join(self.written)
                 with contextlib.suppress(httpx2.TransportError):
-                    return (await client.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200
+                    return (await client.get(f"http://127.0.0.1:{self.operator_port}/readyz")).status_code == 200
                 return False
 
             await eventually(there, START)
@@ -65,7 +66,7 @@ class Running:
 
             async def there() -> bool:
                 with contextlib.suppress(httpx2.TransportError):
-                    answers.append(await client.get(f"http://127.0.0.1:{self.port}/readyz"))
+                    answers.append(await client.get(f"http://127.0.0.1:{self.operator_port}/readyz"))
                 return bool(answers)
 
             await eventually(there, START)
@@ -91,6 +92,7 @@ async def process_of(
     """Start a service; at the end it is gone."""
     Issuer.open(keys)
     port = ports.choose()
+    operator_port = ports.choose(taken=(port,))
     sources = [str(path) for path in sorted(ROOT.glob("*/*/src"))]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module_of(service)),
@@ -104,11 +106,12 @@ async def process_of(
             "CHFW_KAFKA_BOOTSTRAP": bootstrap,
             "CHFW_JWKS_FILE": str(keys / "jwks.json"),
             "CHFW_HTTP_PORT": str(port),
+            "CHFW_OPERATOR_PORT": str(operator_port),
             **(env or {}),
         },
         cwd=keys,
     )
-    running = Running(process, port)
+    running = Running(process, port, operator_port)
     reader = asyncio.create_task(_read(running))
     try:
         yield running

@@ -17,7 +17,7 @@ from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime import envelope
 from chfw_common.runtime.database import Database, open_database
-from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.metrics import Metrics
@@ -115,12 +115,17 @@ class Stand:
 def app_of(
     service: Service, database: Database, clock: StoryClock, metrics: Metrics, verifier: TokenVerifier | None = None
 ) -> FastAPI:
-    """The service's application, always ready; it takes open tokens unless told how to verify."""
+    """The service's application, always ready; it takes open tokens unless told how to verify.
+
+    Where operators have routes of their own, it is theirs.
+    """
 
     async def ready() -> None:
         return None
 
-    return create_app(service, Commands(database, clock, Wake()), verifier or OpenTokens(), metrics, ready)
+    door = Door.OPERATORS if service.operator_routes else Door.PUBLIC
+    run = Commands(database, clock, Wake())
+    return create_app(service, run, verifier or OpenTokens(), metrics, ready, door=door)
 
 
 def bearer(party: str, user: str | None = None, role: str = "IS") -> dict[str, str]:

@@ -34,7 +34,7 @@ def stack(
     """A stack as the commands see one."""
     monkeypatch.setattr(positions, "DATABASE", chfw_dsn.rpartition("/")[2])
     record = StackRecord.of_this_process(
-        admin_dsn=postgres_server.admin_dsn, bootstrap=kafka_server.bootstrap, clock="real", urls={}
+        admin_dsn=postgres_server.admin_dsn, bootstrap=kafka_server.bootstrap, clock="real", urls={}, operator_urls={}
     )
     record.write(state_dir.create())
     return state_dir
@@ -48,7 +48,7 @@ async def chfw(state: StateDir, *arguments: str) -> Result:
 
 async def readiness(service: Running) -> httpx2.Response:
     async with httpx2.AsyncClient() as client:
-        return await client.get(f"http://127.0.0.1:{service.port}/readyz")
+        return await client.get(f"http://127.0.0.1:{service.operator_port}/readyz")
 
 
 async def test_what_is_stopped_is_named_and_a_person_decides(
@@ -79,7 +79,7 @@ async def test_what_is_stopped_is_named_and_a_person_decides(
         assert HUB_RESPONSE.name not in answer.text
         assert "the cluster has" in answer.json()["detail"]
         async with httpx2.AsyncClient() as client:
-            metrics = (await client.get(f"http://127.0.0.1:{service.port}/metrics")).text
+            metrics = (await client.get(f"http://127.0.0.1:{service.operator_port}/metrics")).text
         assert f'chfw_partition_stopped{{partition="7",topic="{CS06_ALERT.name}"}} 1.0' in metrics
         assert 'chfw_alarm{kind="position"} 1.0' in metrics
 

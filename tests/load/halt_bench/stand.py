@@ -129,7 +129,7 @@ async def standing(state: StateDir, control: Control | None, max_skew: float = M
         closing.push_async_callback(admin.close)
         await wal.watch(admin)
         urls = {**stack.urls, NETWORK: service_url(NETWORK, state)}
-        client = Client(over_network(urls), Issuer.open(state.keys))
+        client = Client(over_network(urls, stack.operator_urls), Issuer.open(state.keys))
         closing.push_async_callback(client.close)
         backlog = Backlog(stack.postgres.dsn(DATABASE), stack.bootstrap)
         closing.push_async_callback(backlog.close)

@@ -23,7 +23,7 @@ from chfw_cli.simulated import COMPOSITIONS
 from chfw_cli.tokens import AUDIENCE, Issuer
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
-from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.metrics import Metrics
@@ -105,7 +105,9 @@ def composed(name: str, dsn: str = "-") -> Service:
 def document(name: str) -> dict[str, Any]:
     """The OpenAPI document of a service; nothing is asked of what is behind the routes."""
     nobody: Any = None
-    app = create_app(composed(name), nobody, nobody, Metrics(name, ()), nobody)
+    service = composed(name)
+    door = Door.OPERATORS if service.operator_routes else Door.PUBLIC
+    app = create_app(service, nobody, nobody, Metrics(name, ()), nobody, door=door)
     found: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return found
 

@@ -12,7 +12,21 @@ from tests.service.documents.stand import Published, document
 from tests.service.documents.uses import JSON_ROUTES, USES
 from tests.support.release import DAY, NOW, RELEASE, D
 
-BLANKS = ["   ", "", "\u00a0", "\u200b", "\n", "\u3164", "\ufeff", "a\u200bb", "a\nb", "a\0b"]
+MARKS = (0x0D, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C, 0x85, 0x2028, 0x2029)
+"""Ends of lines, and marks that turn the direction of what is read."""
+BLANKS = [
+    "   ",
+    "",
+    "\u00a0",
+    "\u200b",
+    "\n",
+    "\u3164",
+    "\ufeff",
+    "a\u200bb",
+    "a\nb",
+    "a\0b",
+    *(f"a{chr(mark)}b" for mark in MARKS),
+]
 _WAVE = {
     "name": "first",
     "regions": ["North"],

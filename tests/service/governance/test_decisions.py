@@ -9,6 +9,7 @@ from chfw_common.kernel.rollout import HubState
 from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.service import EVENT_BYTES
 from chfw_common.topology import ROLLOUT_PROGRESSED
+from chfw_governance.api.decisions import DECISION
 from tests.support.release import DAY, NOW, RELEASE, WIDE, longest_waves
 from tests.support.serving import Stand, bearer
 
@@ -116,8 +117,11 @@ async def test_a_decision_that_no_broker_would_take_is_refused_with_the_limit(st
     await stand.announce()
     oversized = [{"name": f"w{n}", "opens": "2026-09-01T00:00:00Z", "automatic_date": "2027-01-31T00:00:00Z",
                   "regions": ["north" * 80] * 200} for n in range(15)]  # fmt: skip
+    large = await post(stand, "k", "pilot", waves=oversized)
+    assert (large.status_code, large.json()["code"]) == (413, "too_large")
+    assert str(DECISION) in large.json()["detail"]
     refused: list[tuple[list[dict[str, Any]], str]] = [
-        (oversized, "60"),
+        ([{**wave, "regions": wave["regions"][:20]} for wave in oversized], "60"),
         ([{**wave, "regions": ["north"] * 200} for wave in oversized], "3000 regions in all, 500 are the most"),
         (longest_waves(regions=600), "600 regions in all, 500 are the most"),
         ([*longest_waves(), longest_waves()[0]], "100"),

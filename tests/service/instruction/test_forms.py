@@ -69,7 +69,7 @@ async def test_a_csv_file_comes_back_row_by_row_with_its_verdicts(stand: Stand) 
         "hub,verdict,verdict_as_sent,hub_as_sent,note\r\n"
         f'{one},accepted,mine,{one},"a, ""b""\nc"\r\n'
         f"{two},accepted,,{two.lower()},\r\n"
-        f"{three},unknown_hub,,{three},=1\r\n"
+        f"{three},unknown_hub,,{three},'=1\r\n"
         ',malformed_id,,"no,id",x\r\n'
     )
     paged = (await stand.client.get(url, headers=bearer("elec"))).json()["results"]
@@ -135,7 +135,8 @@ BLANKS = b"\n" * (64 << 20)
         (CSV, gzip.compress(b"hub\naa\n")[:-3], "gzip", 400, "malformed_body"),
         (CSV, zstd.compress(b"hub\naa\n")[:-3], "zstd", 400, "malformed_body"),
         (CSV, b"hub\naa\n", "gzip", 400, "malformed_body"),
-        (CSV, gzip.compress(BLANKS), "gzip", 413, "too_large"),
+        (CSV, gzip.compress(BLANKS), "gzip", 413, "too_many_entries"),
+        (CSV, gzip.compress(b"hub\n" + (b" " * 16_000 + b"\n") * 6_000), "gzip", 413, "too_large"),
         (JSON, zstd.compress(b" " * (15 << 20)), "zstd", 413, "too_large"),
         (JSON, b" " * (17 << 20), "", 413, "too_large"),
         (JSON, b'{"hubs": [' + b"1," * 300_000, "", 413, "too_many_entries"),

@@ -109,7 +109,7 @@ async def answers_for(service: Running, seconds: float) -> float:
     async with httpx2.AsyncClient(timeout=10.0) as client:
         while stopwatch() - begun < seconds:
             asked = stopwatch()
-            answer = await client.get(f"http://127.0.0.1:{service.port}/readyz")
+            answer = await client.get(f"http://127.0.0.1:{service.operator_port}/readyz")
             assert answer.status_code == 200, answer.text
             slowest = max(slowest, stopwatch() - asked)
             await asyncio.sleep(0.2)  # a pace

@@ -13,7 +13,9 @@ from chfw_cli.local.supervisor import ProcessStatus
 
 
 def ours() -> StackRecord:
-    return StackRecord.of_this_process(admin_dsn="dsn", bootstrap="b", clock="real", urls={"smi": "url"})
+    return StackRecord.of_this_process(
+        admin_dsn="dsn", bootstrap="b", clock="real", urls={"smi": "url"}, operator_urls={}
+    )
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from chfw_cli.local.services import SERVICES, Surroundings, service_spec, service_url
+from chfw_cli.local.services import SERVICES, Surroundings, operator_url, service_spec, service_url
 from chfw_cli.local.state import StateDir
 
 
@@ -19,8 +19,10 @@ def test_a_service_is_told_its_role_its_port_and_the_clock(tmp_path: Path) -> No
     assert spec.env["CHFW_CLOCK"] == "paced"
     assert spec.env["CHFW_X"] == "1"
     assert service_url("device-sim", state) == f"http://127.0.0.1:{spec.env['CHFW_HTTP_PORT']}"
+    assert operator_url("device-sim", state) == f"http://127.0.0.1:{spec.env['CHFW_OPERATOR_PORT']}"
     assert spec.after == ("postgres", "kafka")
 
 
-def test_each_of_the_six_has_its_own_port(tmp_path: Path) -> None:
-    assert len({service_url(service, StateDir(tmp_path)) for service in SERVICES}) == 6
+def test_each_of_the_six_has_two_ports_of_its_own(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    assert len({url(service, state) for service in SERVICES for url in (service_url, operator_url)}) == 12

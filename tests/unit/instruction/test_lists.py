@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chfw_instruction.domain.lists import RECORD_LIMIT, CsvReader, MalformedListError, NdjsonReader
+from chfw_instruction.domain.lists import RECORD_LIMIT, CsvReader, MalformedListError, NdjsonReader, TooManyRowsError
 from tests.support.fuzzing import inputs
 
 Reader = Callable[[Callable[..., None]], CsvReader | NdjsonReader]
@@ -196,3 +196,19 @@ def test_rows_of_blank_cells_are_passed_over_and_counted() -> None:
     assert (entries, records) == (["aa", "bb"], ["aa,x", "bb,y"])
     assert refusal is not None
     assert refusal.startswith("Row 8: 1 columns")
+
+
+@pytest.mark.parametrize("blank", [b"\n", b",,,,\r\n", b" , \n"])
+@pytest.mark.parametrize("size", [1_000, 1 << 16])
+def test_blank_rows_are_bounded(blank: bytes, size: int) -> None:
+    data = b"hub,note\n" + blank * 20_000
+    reader = CsvReader(lambda *_: None, 10_000)
+
+    def read() -> None:
+        for start in range(0, len(data), size):
+            reader.feed(data[start : start + size])
+
+    with pytest.raises(TooManyRowsError):
+        read()
+    assert reader.row <= 10_000 + size
+    CsvReader(lambda *_: None, 20_001).feed(data, final=True)

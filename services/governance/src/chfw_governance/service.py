@@ -2,7 +2,7 @@
 
 from chfw_common.runtime.service import Consume, Service
 from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_PROGRESSED
-from chfw_governance.api.decisions import build_router
+from chfw_governance.api.decisions import deciding, reading
 from chfw_governance.settings import Settings
 from chfw_governance.stages import learn
 
@@ -17,5 +17,6 @@ def build(settings: Settings) -> Service:
             RELEASE_NOTIFIED: Consume(learn.handle_notice),
             ROLLOUT_PROGRESSED: Consume(learn.handle_progress),
         },
-        routes=[build_router(settings)],
+        routes=[reading()],
+        operator_routes=[deciding(settings), reading()],
     )

@@ -32,7 +32,7 @@ def seed(
 
 async def _load(place: StateDir, hubs: int, seed_number: int) -> None:
     record = StackRecord.read(place)
-    client = Client(over_network(record.urls), Issuer.open(place.keys))
+    client = Client(over_network(record.urls, record.operator_urls), Issuer.open(place.keys))
     try:
         await load(client, write_story(draw_estate(seed_number, hubs)))
     finally:

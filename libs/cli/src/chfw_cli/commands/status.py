@@ -71,7 +71,8 @@ def is_up(process: ProcessStatus) -> bool:
 
 async def _reasons(processes: tuple[ProcessStatus, ...], record: StackRecord) -> dict[str, str]:
     """Process -> the reason that it gives for not being ready."""
-    ports = {p.name: urlsplit(record.urls[p.name]).port for p in processes if not p.ready and p.name in record.urls}
+    urls = record.operator_urls
+    ports = {p.name: urlsplit(urls[p.name]).port for p in processes if not p.ready and p.name in urls}
     told = await asyncio.gather(*(why_not_ready(port) for port in ports.values() if port))
     return {name: reason for name, reason in zip(ports, told, strict=True) if reason}
 
@@ -82,7 +83,7 @@ def _shown(process: ProcessStatus) -> dict[str, object]:
 
 def _table(processes: Sequence[ProcessStatus], missing: Sequence[str], record: StackRecord) -> Table:
     addresses = {"postgres": record.admin_dsn, "kafka": record.bootstrap, **record.urls}
-    table = Table("process", "pid", "up", "ready", "restarts", "MB", "peak MB", "address")
+    table = Table("process", "pid", "up", "ready", "restarts", "MB", "peak MB", "address", "for operators")
     for process in processes:
         table.add_row(
             process.name,
@@ -93,7 +94,8 @@ def _table(processes: Sequence[ProcessStatus], missing: Sequence[str], record: S
             f"{process.rss_mb:.0f}",
             f"{process.peak_rss_mb:.0f}",
             addresses.get(process.name, ""),
+            record.operator_urls.get(process.name, ""),
         )
     for name in missing:
-        table.add_row(name, "-", "no", "no", "-", "-", "-", addresses.get(name, ""))
+        table.add_row(name, "-", "no", "no", "-", "-", "-", addresses.get(name, ""), record.operator_urls.get(name, ""))
     return table

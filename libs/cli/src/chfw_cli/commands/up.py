@@ -12,7 +12,7 @@ from chfw_cli.commands.errors import TOLD
 from chfw_cli.commands.options import StateOption, chosen_state
 from chfw_cli.local.output import stderr_echo
 from chfw_cli.local.probes import why_not_ready
-from chfw_cli.local.services import SERVICES, ClockName
+from chfw_cli.local.services import SERVICES, ClockName, operator_port
 from chfw_cli.local.stack import Stack
 from chfw_cli.local.state import StateDir
 
@@ -77,7 +77,7 @@ def _tell_up(stack: Stack, took: float) -> None:
     typer.echo(f"  postgres  {stack.admin_dsn}")
     typer.echo(f"  kafka     {stack.bootstrap}")
     for name, url in stack.urls.items():
-        typer.echo(f"  {name:<11} {url}")
+        typer.echo(f"  {name:<11} {url}, for operators {stack.operator_urls[name]}")
     if stack.clock == "paced":
         typer.echo("  clock     paced: it stands at `hold_at` of the row chfw_clock.pace until that is moved")
 
@@ -85,7 +85,7 @@ def _tell_up(stack: Stack, took: float) -> None:
 async def _tell_unready(stack: Stack) -> None:
     for process in stack.status():
         if not process.ready and process.name in stack.urls:
-            reason = await why_not_ready(stack.state.port(process.name))
+            reason = await why_not_ready(operator_port(process.name, stack.state))
             typer.echo(f"  not ready: {process.name}: {reason or 'see its log'}", err=True)
 
 

@@ -105,6 +105,7 @@ class Client:
         return token
 
 
-def over_network(urls: Mapping[str, str]) -> dict[str, httpx2.AsyncClient]:
-    """Clients of running services."""
-    return {name: httpx2.AsyncClient(base_url=url, timeout=TIMEOUT) for name, url in urls.items()}
+def over_network(urls: Mapping[str, str], operator_urls: Mapping[str, str]) -> dict[str, httpx2.AsyncClient]:
+    """Clients of running services, of governance at its address for operators."""
+    used = {name: operator_urls[name] if name == "governance" else url for name, url in urls.items()}
+    return {name: httpx2.AsyncClient(base_url=url, timeout=TIMEOUT) for name, url in used.items()}

@@ -87,7 +87,7 @@ async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say,
     begun = time.monotonic()
     dsn = stack.postgres.dsn(DATABASE)
     backlog = Backlog(dsn, stack.bootstrap)
-    client = Client(over_network(stack.urls), Issuer.open(stack.state.keys))
+    client = Client(over_network(stack.urls, stack.operator_urls), Issuer.open(stack.state.keys))
     monkey = Chaos(stack, dsn, story.begins)
     killing = asyncio.create_task(monkey.run()) if chaos else None
     try:

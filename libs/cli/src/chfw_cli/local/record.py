@@ -29,9 +29,14 @@ class StackRecord:
     bootstrap: str
     clock: str
     urls: Mapping[str, str]
+    """Where services answer Parties."""
+    operator_urls: Mapping[str, str]
+    """Where they answer operators."""
 
     @classmethod
-    def of_this_process(cls, *, admin_dsn: str, bootstrap: str, clock: str, urls: Mapping[str, str]) -> Self:
+    def of_this_process(
+        cls, *, admin_dsn: str, bootstrap: str, clock: str, urls: Mapping[str, str], operator_urls: Mapping[str, str]
+    ) -> Self:
         """The record of a stack that the current process supervises."""
         pid = os.getpid()
         found = proc.stat(pid)
@@ -43,6 +48,7 @@ class StackRecord:
             bootstrap=bootstrap,
             clock=clock,
             urls=urls,
+            operator_urls=operator_urls,
         )
 
     @classmethod

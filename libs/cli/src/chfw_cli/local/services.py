@@ -33,13 +33,23 @@ def module_of(service: str) -> str:
 
 
 def service_url(service: str, state: StateDir) -> str:
-    """Where the service answers HTTP."""
+    """Where the service answers Parties."""
     return f"http://127.0.0.1:{state.port(service)}"
 
 
+def operator_url(service: str, state: StateDir) -> str:
+    """Where the service answers operators."""
+    return f"http://127.0.0.1:{operator_port(service, state)}"
+
+
+def operator_port(service: str, state: StateDir) -> int:
+    """The port at which it does, and at which it says whether it is ready."""
+    return state.port(f"{service}-operators")
+
+
 def service_spec(service: str, given: Surroundings, *, after: tuple[str, ...] = ("postgres", "kafka")) -> ProcessSpec:
-    """How to run a service; it counts as ready when its `/readyz` answers 200."""
-    port = given.state.port(service)
+    """How to run a service; it counts as ready when its `/readyz` answers operators 200."""
+    for_operators = operator_port(service, given.state)
     module = module_of(service)
     return ProcessSpec(
         name=service,
@@ -47,12 +57,13 @@ def service_spec(service: str, given: Surroundings, *, after: tuple[str, ...] = 
         env={
             "CHFW_DATABASE_DSN": f"postgresql://{module}@127.0.0.1:{given.postgres_port}/{DATABASE}",
             "CHFW_KAFKA_BOOTSTRAP": given.bootstrap,
-            "CHFW_HTTP_PORT": str(port),
+            "CHFW_HTTP_PORT": str(given.state.port(service)),
+            "CHFW_OPERATOR_PORT": str(for_operators),
             "CHFW_JWKS_FILE": str(given.state.keys / "jwks.json"),
             "CHFW_CLOCK": given.clock,
             "PYTHONUNBUFFERED": "1",
             **(given.extra_env or {}),
         },
-        ready=functools.partial(http_ready, port),
+        ready=functools.partial(http_ready, for_operators),
         after=after,
     )

@@ -14,7 +14,7 @@ from chfw_cli.local.output import Echo, silent
 from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.postgres_config import DEMO, Profile
 from chfw_cli.local.record import NotUpError, StackRecord
-from chfw_cli.local.services import SERVICES, ClockName, Surroundings, service_spec, service_url
+from chfw_cli.local.services import SERVICES, ClockName, Surroundings, operator_url, service_spec, service_url
 from chfw_cli.local.state import StateDir
 from chfw_cli.local.supervisor import STOP_LIMIT, ProcessStatus, Supervisor, together
 
@@ -48,6 +48,7 @@ class Stack:
         self.kafka = KafkaServer(state)
         self.supervisor = Supervisor(state, echo=echo)
         self.urls = {name: service_url(name, state) for name in services}
+        self.operator_urls = {name: operator_url(name, state) for name in services}
         self.clock: ClockName = clock
         self._services, self._prepare = tuple(services), prepare
         self._extra_env, self._patient = extra_env, patient
@@ -136,7 +137,11 @@ class Stack:
             found = StackRecord.read(self.state)
             raise AlreadyUpError(f"already up in {self.state.root}, supervised by process {found.supervisor_pid}")
         StackRecord.of_this_process(
-            admin_dsn=self.admin_dsn, bootstrap=self.bootstrap, clock=self.clock, urls=self.urls
+            admin_dsn=self.admin_dsn,
+            bootstrap=self.bootstrap,
+            clock=self.clock,
+            urls=self.urls,
+            operator_urls=self.operator_urls,
         ).write(self.state)
 
     async def _report_for_ever(self) -> None:

@@ -8,13 +8,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import asyncpg
 import structlog
-import uvicorn
 
 from chfw_common.runtime import gauges
 from chfw_common.runtime.clock import Clock, PacedClock, RealClock, stopwatch
@@ -22,10 +21,12 @@ from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import SchemaMissingError, SchemaOutOfDateError
 from chfw_common.runtime.held import HeldPartitions, run_held
-from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.app import Door, create_app
+from chfw_common.runtime.http.budget import BodyBounds
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.key_url import keys_of
+from chfw_common.runtime.http.listener import Limits, Listener
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
@@ -50,16 +51,8 @@ SHUTDOWN_LIMIT = 8.0
 RELAY_IDLE = timedelta(milliseconds=250)
 STALE_AFTER = 30.0
 """Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
-CONTROL_CONNECTIONS = 6
-"""The relay, the tries of held partitions, the source, two urgent ticks, and one to spare."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the process has one way to end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+CONTROL_CONNECTIONS = 8
+"""The relay, the tries of held partitions, the source, two urgent ticks, two requests of operators, one to spare."""
 
 
 class LiveService:
@@ -114,7 +107,8 @@ class LiveService:
         control = await open_when_there(dsn, name, CONTROL_CONNECTIONS, patience, settings.postgres())
         stack.push_async_callback(control.close)
         await current_when_there(bulk, dsn, name, patience)
-        self._database = bulk
+        # That of control: an orchestrator that asks must not wait behind the requests of Parties.
+        self._database = control
         if settings.clock == "real":
             return bulk, control, RealClock()
         paced = PacedClock(await pace_when_there(bulk, dsn, patience))
@@ -132,7 +126,14 @@ class LiveService:
             self._spawn(f"tick {tick.name}", run_tick(runners[tick.urgent], tick, clock, self._wake))
         self._spawn("set aside", follow_wishes(bulk, service.ticks, clock))
         self._spawn("gauges", gauges.follow(service, bulk, clock, self._metrics))
-        self._spawn("http", self._serve(bulk, clock))
+        settings = self._settings
+        verifier = TokenVerifier(
+            keys_of(settings), issuer=settings.token_issuer, audience=settings.token_audience,
+            leeway=settings.token_leeway,
+        )  # fmt: skip
+        for door, database in ((Door.PUBLIC, bulk), (Door.OPERATORS, control)):
+            commands = Commands(database, clock, self._wake)
+            self._spawn(f"http {door.value}", self._listener(door, commands, verifier).serve())
 
     def _start_relay(self, lane: int, database: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         name = self._service.name
@@ -169,20 +170,26 @@ class LiveService:
         reader = KafkaSource(context, topics, bootstrap=bootstrap, group=group, instance=instance, gather=gather)
         self._spawn(f"source {group}", reader.run())
 
-    async def _serve(self, database: Database, clock: Clock) -> None:
+    def _listener(self, door: Door, commands: Commands, verifier: TokenVerifier) -> Listener:
         settings = self._settings
-        commands = Commands(database, clock, self._wake)
-        verifier = TokenVerifier(
-            keys_of(settings), issuer=settings.token_issuer, audience=settings.token_audience,
-            leeway=settings.token_leeway,
-        )  # fmt: skip
         app = create_app(
-            self._service, commands, verifier, self._metrics, self._why_not_ready, body_time=settings.body_time
+            self._service,
+            commands,
+            verifier,
+            self._metrics,
+            self._why_not_ready,
+            door=door,
+            bounds=BodyBounds(settings.body_memory, settings.bodies_at_once),
+            body_time=settings.body_time,
         )
-        config = uvicorn.Config(
-            app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False, lifespan="off"
+        if door is Door.OPERATORS:
+            most = settings.operator_connections
+            limits = Limits(most, most, settings.head_time, settings.answer_time)
+            return Listener(app, settings.operator_host, settings.operator_port, limits)
+        limits = Limits(
+            settings.http_connections, settings.http_connections_per_address, settings.head_time, settings.answer_time
         )
-        await _Server(config).serve()
+        return Listener(app, settings.http_host, settings.http_port, limits)
 
     async def _why_not_ready(self) -> str | None:
         if self._stopping or self._database is None:

@@ -252,6 +252,8 @@ class Service:
     ticks: Sequence[Tick] = ()
     jobs: Sequence[JobKind] = ()
     routes: Sequence[APIRouter] = ()
+    operator_routes: Sequence[APIRouter] = ()
+    """Served by the listener for operators alone, unless they stand in `routes` too."""
     gauges: Sequence[Gauge] = ()
 
 

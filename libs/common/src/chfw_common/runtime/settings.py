@@ -13,6 +13,8 @@ from chfw_common.kernel.numbers import LONGEST_SPAN
 
 TOKEN_LEEWAY = timedelta(seconds=30)
 BODY_TIME = timedelta(minutes=2)
+HEAD_TIME = timedelta(seconds=10)
+ANSWER_TIME = timedelta(seconds=30)
 
 
 LOCAL_ISSUER = "chfw-local"
@@ -49,8 +51,41 @@ class ServiceSettings(BaseSettings):
         le=timedelta(minutes=5),
         description="How far the clock of the issuer may be from this machine's: for `iat`, `nbf` and `exp` of a token",
     )
-    http_host: str = Field(default="127.0.0.1", description="Address the HTTP server listens on")
-    http_port: int = Field(default=8080, description="Port the HTTP server listens on", ge=0, le=65535)
+    http_host: str = Field(default="127.0.0.1", description="Address of the public listener: that of Parties")
+    http_port: int = Field(default=8080, description="Port of the public listener", ge=0, le=65535)
+    http_connections: int = Field(
+        default=800,
+        ge=1,
+        description="Connections of the public listener; beyond them one that waits is closed, or the new one told 503",
+    )
+    http_connections_per_address: int = Field(
+        default=200, ge=1, description="Those of one address (IPv6: of one /64) among them; a proxy counts as one"
+    )
+    operator_host: str = Field(
+        default="127.0.0.1", description="Address of the listener for operators: an inner network only"
+    )
+    operator_port: int = Field(default=8081, description="Port of the listener for operators", ge=0, le=65535)
+    operator_connections: int = Field(default=64, ge=1, description="Connections of the listener for operators")
+    head_time: timedelta = Field(
+        default=HEAD_TIME,
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=5),
+        description="How long the head of a request may take to come; then 408",
+    )
+    answer_time: timedelta = Field(
+        default=ANSWER_TIME,
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+        description="How long a client may take nothing of its answer; then the connection is closed",
+    )
+    body_memory: int = Field(
+        default=128 << 20,
+        ge=1 << 20,
+        description="Bytes, decoded, of all bodies under way, of which a Party may have half; then 429 or 503",
+    )
+    bodies_at_once: int = Field(
+        default=64, ge=4, description="Bodies under way, of which a Party may have a quarter; then 429 or 503"
+    )
     body_time: timedelta = Field(
         default=BODY_TIME,
         ge=timedelta(seconds=1),

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from chfw_common.kernel.instants import Instant, ceil_to_grid
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database
-from chfw_common.runtime.http.app import create_app
+from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.keys import KeyFile
@@ -50,7 +50,8 @@ class SimulatedService:
         self._relays = {lane: Relay(service.name, lane, database, producer, metrics, holds=False) for lane in LANES}
         self._ticks = TickRunner(service, database, metrics)
         verifier = TokenVerifier(KeyFile(jwks_file), issuer=LOCAL_ISSUER, audience="chfw")
-        self.app: FastAPI = create_app(service, Commands(database, clock, self._wake), verifier, metrics, _always_ready)
+        run, door = Commands(database, clock, self._wake), Door.OPERATORS if service.operator_routes else Door.PUBLIC
+        self.app: FastAPI = create_app(service, run, verifier, metrics, _always_ready, door=door)
 
     def look_again(self) -> None:
         """Time has moved, or somebody has called a route: let the ticks look even if no record came."""

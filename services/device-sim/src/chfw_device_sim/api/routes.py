@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from chfw_common.runtime.http.callers import dcc
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.ids import HUB_PATTERN, parsed_hub
-from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.json_route import LARGE, REFUSALS, JsonRoute, takes
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.queries import WholeNumber
 from chfw_device_sim.api.bodies import (
@@ -28,7 +28,7 @@ def routes(network: Network) -> APIRouter:
     """The routes of a network; all are the DCC's."""
     router = APIRouter(prefix="/v1", dependencies=[Depends(dcc)], route_class=JsonRoute)
 
-    @router.post("/devices:load", responses=REFUSALS)
+    @router.post("/devices:load", openapi_extra=takes(LARGE), responses=REFUSALS)
     async def load_devices(body: LoadBody, run: Annotated[Commands, Depends(commands)]) -> LoadedBody:
         """Load devices; a known one stays as it is."""
         nowhere = sorted({entry.region for entry in body.devices} - set(network.edges))

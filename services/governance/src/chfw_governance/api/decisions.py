@@ -8,11 +8,11 @@ from pydantic import AwareDatetime, Field
 from chfw_common.kernel.numbers import GREATEST_NUMBER
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import Mode
-from chfw_common.runtime.http.callers import Caller, dcc, only
+from chfw_common.runtime.http.callers import Admitted, Caller, dcc
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
 from chfw_common.runtime.http.ids import OptionalInstant, ReleaseInPath
-from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute, takes
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape, Words
 from chfw_common.runtime.http.waves import WaveBodies, WaveView
@@ -21,10 +21,12 @@ from chfw_governance.settings import Settings
 from chfw_governance.stages import decide
 
 Dcc = Annotated[Caller, Depends(dcc)]
-Overseer = Annotated[Caller, Depends(only(Role.DCC, Role.PANEL))]
+Overseer = Annotated[Caller, Depends(Admitted(Role.DCC, Role.PANEL))]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
 Text = Annotated[str, Words(2_000)]
+DECISION = 256 << 10
+"""Bytes of a decision: all the waves and regions it may state have 60 KB."""
 
 
 class DecisionBody(Shape):
@@ -66,16 +68,20 @@ class DecisionsView(Shape):
     decisions: list[DecisionView]
 
 
-def build_router(settings: Settings) -> APIRouter:
-    """The routes of governance."""
+def _router() -> APIRouter:
+    return APIRouter(prefix="/v1/releases", tags=["decisions"], route_class=JsonRoute)
+
+
+def deciding(settings: Settings) -> APIRouter:
+    """The route by which the DCC decides: for operators, so that it answers while the public address is full."""
     notice = Notice(settings.resume_notice, settings.soak)
-    router = APIRouter(prefix="/v1/releases", tags=["decisions"], route_class=JsonRoute)
+    router = _router()
 
     @router.post(
         "/{release_id}/decisions",
         status_code=201,
         operation_id="decide",
-        openapi_extra=KEYED,
+        openapi_extra={**KEYED, **takes(DECISION)},
         responses={201: {"model": DecisionView}, **REFUSALS, **problems(404, 409)},
     )
     async def post(
@@ -100,6 +106,13 @@ def build_router(settings: Settings) -> APIRouter:
         answer = await work.run(decide.command, request)
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
+
+    return router
+
+
+def reading() -> APIRouter:
+    """The route that shows decisions."""
+    router = _router()
 
     @router.get(
         "/{release_id}/decisions",

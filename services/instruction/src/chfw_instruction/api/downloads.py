@@ -1,13 +1,13 @@
-"""Verdicts as CSV: the list as it was sent, each row with its hub and its verdict in front."""
+"""Verdicts as CSV: the list as it was sent, each row with its hub and its verdict in front.
 
-import csv
-import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+A cell that a spreadsheet would take for a formula gets an apostrophe; the other forms give it as it was sent.
+"""
 
-from fastapi.responses import StreamingResponse
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+from chfw_common.kernel.cells import csv_row, harmless, harmless_rows
 from chfw_common.kernel.ids import hub_eui64
+from chfw_common.runtime.http.lines import Lines
 from chfw_common.runtime.http.paging import CSV, VARY
 from chfw_instruction.stages.report import Judged
 
@@ -16,13 +16,11 @@ AS_SENT = "as_sent"
 _LINES = 2_000
 
 
-def csv_response(
-    load: Callable[[int], Awaitable[Judged | None]], header: Sequence[str] | None, name: str
-) -> StreamingResponse:
+def csv_response(load: Callable[[int], Awaitable[Judged | None]], header: Sequence[str] | None, name: str) -> Lines:
     """All that is judged, one stored part after the other; each is read when it is due, so memory stays flat."""
 
-    async def lines() -> AsyncIterator[bytes]:
-        yield _line([*OURS, *(renamed(header) if header else [AS_SENT])]).encode()
+    async def lines() -> AsyncGenerator[bytes, None]:
+        yield csv_row([*OURS, *map(harmless, renamed(header) if header else [AS_SENT])]).encode()
         chunk = 0
         while (part := await load(chunk)) is not None:
             for start in range(0, len(part.raw), _LINES):
@@ -30,7 +28,7 @@ def csv_response(
             chunk += 1
 
     headers = {**VARY, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return Lines(lines(), f"{CSV}; charset=utf-8", headers)
 
 
 def renamed(header: Sequence[str]) -> list[str]:
@@ -50,14 +48,13 @@ def _rows(part: Judged, cut: slice) -> str:
     said = part.verdicts[cut]
     if part.records is not None:
         # The row stands there as it was sent: it was CSV then.
-        return "".join(f"{h},{v},{r}\r\n" for h, v, r in zip(hubs, said, part.records[cut], strict=True))
+        return harmless_rows("".join(f"{h},{v},{r}\r\n" for h, v, r in zip(hubs, said, part.records[cut], strict=True)))
     return "".join(
-        f"{h},{v},{r}\r\n" if r.isalnum() or r.replace("-", "").isalnum() else _line([h, v, r])
+        f"{h},{v},{r}\r\n" if _is_plain(r) else csv_row([h, v, harmless(r)])
         for h, v, r in zip(hubs, said, part.raw[cut], strict=True)
     )
 
 
-def _line(cells: Sequence[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
+def _is_plain(raw: str) -> bool:
+    """Whether it stands in a row as it is: what most entries are, an id with its hyphens or without."""
+    return raw[:1].isalnum() and raw.replace("-", "").isalnum()

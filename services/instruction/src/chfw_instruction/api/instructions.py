@@ -13,7 +13,7 @@ from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, idempotency_key
 from chfw_common.runtime.http.ids import InstantText, ReleaseInPath
-from chfw_common.runtime.http.json_route import JSON
+from chfw_common.runtime.http.json_route import JSON, REFUSALS, takes
 from chfw_common.runtime.http.negotiation import list_form
 from chfw_common.runtime.http.paging import (
     CSV,
@@ -42,17 +42,17 @@ PAGE_LIMIT = 10_000
 
 # The two enums it refers to are in the document already: the query has them too.
 _SCHEMA = InstructionBody.model_json_schema(ref_template="#/components/schemas/{model}")
-_BODY = {
-    **KEYED,
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}},
-            NDJSON: {"schema": {"type": "string", "description": "A line an entry: a string, or an object with hub"}},
-            CSV: {"schema": {"type": "string", "description": "A header with a column hub or device_id"}},
-        },
-    },
+_CONTENT = {
+    JSON: {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}},
+    NDJSON: {"schema": {"type": "string", "description": "A line an entry: a string, or an object with hub"}},
+    CSV: {"schema": {"type": "string", "description": "A header with a column hub or device_id"}},
 }
+
+
+def _body(settings: Settings) -> dict[str, Any]:
+    stated = takes(settings.body_limit)
+    body = {**stated["requestBody"], "required": True, "content": _CONTENT}
+    return {**KEYED, **stated, "requestBody": body}
 
 
 def build_router(settings: Settings) -> APIRouter:
@@ -63,8 +63,8 @@ def build_router(settings: Settings) -> APIRouter:
         "/releases/{release_id}/instructions",
         status_code=202,
         operation_id="instruct",
-        openapi_extra=_BODY,
-        responses={202: {"model": ReceiptView}, **problems(400, 404, 408, 409, 413, 415)},
+        openapi_extra=_body(settings),
+        responses={202: {"model": ReceiptView}, **REFUSALS, **problems(404, 409)},
     )
     async def instruct(
         caller: Supplier,

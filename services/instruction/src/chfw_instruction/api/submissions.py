@@ -1,6 +1,5 @@
 """The body of a request, in whichever of its forms, as a submission."""
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.ids import OptionalInstant
-from chfw_common.runtime.http.json_route import JSON, parse_json
+from chfw_common.runtime.http.json_route import JSON, apart, parse_json
 from chfw_common.runtime.http.paging import CSV, NDJSON
 from chfw_common.runtime.http.problems import Problem, invalid_request, malformed_parts
 from chfw_common.runtime.http.shapes import Shape
 from chfw_instruction.domain.entries import Listing, TooManyEntriesError
-from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader
+from chfw_instruction.domain.lists import CsvReader, MalformedListError, NdjsonReader, TooManyRowsError
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages.accept import Submission
 
@@ -62,7 +61,7 @@ async def read_submission(
         else:
             terms = _stated(query)
             header = await _read_rows(request, form, listing, settings)
-    except TooManyEntriesError as error:
+    except (TooManyEntriesError, TooManyRowsError) as error:
         raise _too_many(settings) from error
     except MalformedListError as error:
         raise malformed(str(error), row=error.row) from error
@@ -108,7 +107,9 @@ def _stated(query: Terms) -> Terms:
 
 async def _read_rows(request: Request, form: str, listing: _Listing, settings: Settings) -> Sequence[str] | None:
     """Read a list row by row; the header, when there are columns to give back."""
-    reader = CsvReader(listing.add) if form == CSV else NdjsonReader(listing.add)
+    # The header and a few blank rows come on top.
+    rows = settings.request_limit + _AT_A_TIME
+    reader = CsvReader(listing.add, rows) if form == CSV else NdjsonReader(listing.add, rows)
     async for piece in read_body(request, BodyLimits(settings.body_limit, settings.body_ratio)):
         reader.feed(piece)
     reader.feed(b"", final=True)
@@ -125,9 +126,10 @@ async def _read_json(request: Request, query: Terms, listing: _Listing, settings
     # Before it is parsed: a list of millions would be in memory before anybody could count it.
     if text.count(b",") > settings.request_limit + _AT_A_TIME:
         raise _too_many(settings)
-    body = await asyncio.to_thread(_parse, bytes(text))
+    size = len(text)
+    body = await apart(request, size, _parse, bytes(text))
     text.clear()
-    await asyncio.to_thread(_add_slices, body.hubs, listing.add)
+    await apart(request, size, _add_slices, body.hubs, listing.add)
     return Terms(body.kind, body.group, body.activate_at)
 
 
@@ -145,4 +147,4 @@ def _parse(text: bytes) -> InstructionBody:
 
 
 def _too_many(settings: Settings) -> Problem:
-    return Problem(413, "too_many_entries", f"A request may have {settings.request_limit} entries.")
+    return Problem(413, "too_many_entries", f"A request may have {settings.request_limit} entries; blank rows count.")

@@ -15,10 +15,12 @@ from itertools import chain
 from typing import NoReturn
 
 from chfw_common.kernel.texts import RepeatedNameError, distinct, shown
-from chfw_instruction.domain.columns import HeaderError, id_column
+from chfw_instruction.domain.columns import MOST_COLUMNS, HeaderError, id_column
 
 RECORD_LIMIT = 1 << 14
 """Characters one row may have."""
+SHEET_ROWS = 1 << 20
+"""Rows of a spreadsheet, blank ones counted."""
 _UNCLOSED = "unexpected end"
 _NOT_CSV = {
     _UNCLOSED: "a quote that opens in this row is never closed",
@@ -44,6 +46,10 @@ class MalformedListError(ValueError):
         where = f"Row {row}" if line in (None, row) else f"Row {row} (line {line})"
         super().__init__(f"{where}: {reason}.")
         self.row = row
+
+
+class TooManyRowsError(ValueError):
+    """The list has more rows than a request may have entries, blank ones counted."""
 
 
 class _StarvedError(Exception):
@@ -83,8 +89,9 @@ class _Found:
 class _Reader(ABC):
     """Hands whole lines on to be read, and the entries found in them to `add`, in order, before it refuses anything."""
 
-    def __init__(self, add: Add) -> None:
+    def __init__(self, add: Add, most_rows: int = SHEET_ROWS) -> None:
         self._add = add
+        self._most_rows = most_rows
         self._text = _Text()
         self._rest = ""
         self.row = 0
@@ -99,6 +106,8 @@ class _Reader(ABC):
         self._rest = text[cut:]
         try:
             waiting = self._read(io.StringIO(text[:cut], newline="\n").readlines(), found)
+            if self.row > self._most_rows:
+                raise TooManyRowsError
             if waiting + len(self._rest) > RECORD_LIMIT:
                 raise self.too_long()
             if fault is not None:
@@ -157,11 +166,11 @@ class CsvReader(_Reader):
     """A header row with a column `hub` or `device_id`; of further columns the rows are kept as they stand.
 
     What is a row, and which cells it has, is what Python's reader (strict, RFC 4180) says. Rows of blank cells alone
-    are passed over.
+    are passed over, and counted.
     """
 
-    def __init__(self, add: Add) -> None:
-        super().__init__(add)
+    def __init__(self, add: Add, most_rows: int = SHEET_ROWS) -> None:
+        super().__init__(add, most_rows)
         self._column = 0
         self._pending: list[str] = []
         self.header: list[str] = []
@@ -200,6 +209,8 @@ class CsvReader(_Reader):
     def _is_entry(self, row: list[str]) -> bool:
         """Whether a row that is not as most are is an entry; takes the header. Raises MalformedListError."""
         if not any(map(str.strip, row)):
+            if len(row) > MOST_COLUMNS:
+                raise self.refusal(f"{len(row)} columns, {MOST_COLUMNS} are the most: leave out what is blank")
             return False
         if not self.header:
             try:

@@ -1,16 +1,19 @@
 """Lists of a Supplier's own hubs in three forms: pages, NDJSON, CSV. /v1/estate is the whole estate (R4-3)."""
 
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
+from chfw_common.runtime.http.lines import holds
 from chfw_common.runtime.http.negotiation import list_form
 from chfw_common.runtime.http.paging import CSV, NDJSON, VARY, Page, ndjson, read_cursor, write_cursor
 from chfw_common.runtime.http.queries import WholeNumber
-from chfw_notifier.api.exports import Exports, Write
+from chfw_notifier.api.exports import Exports
 from chfw_notifier.api.shapes import HUB_LIST
 from chfw_notifier.stages import report
 from chfw_notifier.store.estate import Scope
@@ -21,24 +24,32 @@ Form = Annotated[str, Depends(list_form)]
 Listing = dict[str, Any] | StreamingResponse
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and what is told with its answer."""
+
+    request: Request
+    response: Response
+
+
 async def hub_list(
-    form: str, response: Response, work: Commands, exports: Exports, scope: Scope, *, after: str | None, limit: int
+    form: str, asked: Asked, work: Commands, exports: Exports, scope: Scope, *, after: str | None, limit: int
 ) -> Listing:
-    """The hubs of a scope in a form; `response` is told that the form was negotiated."""
+    """The hubs of a scope in a form; the response is told that the form was negotiated."""
     position = read_cursor(after)
 
     async def page(start: int | None, size: int = LIST_LIMIT) -> Page:
         async with work.reading() as tx:
             return await report.own_hubs(tx, scope, after=start, limit=size)
 
-    async def all_of_it(write: Write) -> None:
-        await report.own_hubs_csv(work.reading, scope, write)
+    def all_of_it() -> AsyncGenerator[bytes, None]:
+        return report.own_hubs_csv(exports.reading(work.reading), scope)
 
     if form == CSV:
-        return exports.csv(scope.party, all_of_it, scope.release_id or "estate")
+        return exports.csv(scope.party, holds(asked.request), all_of_it, scope.release_id or "estate")
     if form == NDJSON:
         return ndjson(page, position)
-    response.headers.update(VARY)
+    asked.response.headers.update(VARY)
     hubs, following = await page(position, limit)
     return {"hubs": hubs, "next": None if following is None else write_cursor(following)}
 
@@ -52,10 +63,11 @@ def build_router(exports: Exports) -> APIRouter:
         who: Annotated[Caller, Depends(supplier)],
         work: Annotated[Commands, Depends(commands)],
         form: Form,
+        request: Request,
         response: Response,
         after: str | None = None,
         limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
-        return await hub_list(form, response, work, exports, Scope(who.party), after=after, limit=limit)
+        return await hub_list(form, Asked(request, response), work, exports, Scope(who.party), after=after, limit=limit)
 
     return router

@@ -1,64 +1,47 @@
-"""Long lists as CSV: page by page from Postgres into the response, as fast as the client reads and no faster."""
+"""Long lists as CSV: page by page from Postgres into the answer, as fast as the client reads and no faster."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-
-from fastapi.responses import StreamingResponse
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack
 
 from chfw_common.kernel.ids import PartyId
+from chfw_common.runtime.http.lines import Lines
 from chfw_common.runtime.http.paging import CSV, VARY
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.service import Tx
 
 AT_ONCE = 4
-_PIECES = 4
+"""Pages that are read at once in a process: each is a heavy read. One that waits for its client does not count."""
 
-Write = Callable[[bytes], Awaitable[None]]
+Reading = Callable[[], AbstractAsyncContextManager[Tx]]
 
 
 class Exports:
-    """The exports under way. Each is a heavy read, so their number is bounded."""
+    """The exports under way: one for each Party."""
 
     def __init__(self) -> None:
         self._parties: set[PartyId] = set()
+        self._reads = asyncio.Semaphore(AT_ONCE)
 
-    def csv(self, party: PartyId, produce: Callable[[Write], Awaitable[None]], name: str) -> StreamingResponse:
-        """What `produce` writes, as a download. Raises Problem 429 when the Party, or the process, has enough."""
-        if party in self._parties or len(self._parties) >= AT_ONCE:
+    def csv(
+        self, party: PartyId, holds: ExitStack, lines: Callable[[], AsyncGenerator[bytes, None]], name: str
+    ) -> Lines:
+        """The lines as a download, which counts until `holds` ends. Raises Problem 429 when the Party has one."""
+        if party in self._parties:
             raise Problem(
                 429, "too_many_exports", "One export for each Party at a time.", headers={"Retry-After": "10"}
             )
-        headers = {**VARY, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-        return StreamingResponse(self._limited(party, produce), media_type=CSV, headers=headers)
-
-    async def _limited(self, party: PartyId, produce: Callable[[Write], Awaitable[None]]) -> AsyncIterator[bytes]:
         self._parties.add(party)
-        try:
-            async with contextlib.aclosing(pieces(produce)) as found:
-                async for piece in found:
-                    yield piece
-        finally:
-            self._parties.discard(party)
+        holds.callback(self._parties.discard, party)
+        return Lines(lines(), CSV, {**VARY, "Content-Disposition": f'attachment; filename="{name}.csv"'})
 
+    def reading(self, reading: Reading) -> Reading:
+        """The same transactions to read in, so many at once."""
 
-async def pieces(produce: Callable[[Write], Awaitable[None]]) -> AsyncGenerator[bytes, None]:
-    """What `produce` writes, piece by piece: it waits while a few are unread, and ends when nobody reads on."""
-    written: asyncio.Queue[bytes | None] = asyncio.Queue(_PIECES)
-    abandoned = asyncio.Event()
+        @contextlib.asynccontextmanager
+        async def in_turn() -> AsyncIterator[Tx]:
+            async with self._reads, reading() as tx:
+                yield tx
 
-    async def run() -> None:
-        try:
-            await produce(written.put)
-        finally:
-            if not abandoned.is_set():
-                await written.put(None)
-
-    producer = asyncio.create_task(run())
-    try:
-        while (piece := await written.get()) is not None:
-            yield piece
-        await producer
-    finally:
-        abandoned.set()
-        producer.cancel()
-        await asyncio.gather(producer, return_exceptions=True)
+        return in_turn

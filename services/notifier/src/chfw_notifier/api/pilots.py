@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from chfw_common.runtime.http.callers import Caller, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.ids import ReleaseInPath
-from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.json_route import REFUSALS, SMALL, JsonRoute, takes
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.shapes import Shape
 from chfw_notifier.api.shapes import PilotView
@@ -60,6 +60,7 @@ class RulesBody(Shape):
 @router.post(
     "/{release_id}/pilot:preview",
     operation_id="previewPilot",
+    openapi_extra=takes(SMALL),
     responses={200: {"model": PilotView}, **REFUSALS, **problems(404, 409)},
 )
 async def post(

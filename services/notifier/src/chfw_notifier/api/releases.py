@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chfw_common.events.release import CplEntry, CplState, Priority, ReleaseKind, Severity
@@ -13,12 +13,12 @@ from chfw_common.runtime.http.callers import Caller, caller, dcc, supplier
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import KEYED, REPLAYED, digest_of, idempotency_key
 from chfw_common.runtime.http.ids import RELEASE_PATTERN, InstantText, OptionalInstant, ReleaseInPath, SpanText
-from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.json_route import REFUSALS, SMALL, JsonRoute, takes
 from chfw_common.runtime.http.problems import problems
 from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.http.waves import WaveBodies
-from chfw_notifier.api.estate import LIST_LIMIT, Form, Listing, hub_list
+from chfw_notifier.api.estate import LIST_LIMIT, Asked, Form, Listing, hub_list
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.api.shapes import HUB_LIST, AnnouncedView, NoticesView, NoticeView
 from chfw_notifier.api.texts import Code, Codes, Text, Texts
@@ -31,6 +31,8 @@ Supplier = Annotated[Caller, Depends(supplier)]
 Anyone = Annotated[Caller, Depends(caller)]
 Work = Annotated[Commands, Depends(commands)]
 Key = Annotated[str, Depends(idempotency_key)]
+NOTICE = 1 << 20
+"""Bytes of a notice: its lists of codes and its waves, each at its longest, have 700 KB."""
 Wait = Annotated[SpanText, Field(ge=timedelta(0), le=timedelta(days=183))]
 
 
@@ -101,7 +103,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
         "",
         status_code=201,
         operation_id="announceRelease",
-        openapi_extra=KEYED,
+        openapi_extra={**KEYED, **takes(NOTICE)},
         responses={201: {"model": AnnouncedView}, **REFUSALS, **problems(409)},
     )
     async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
     @router.patch(
         "/{release_id}",
         operation_id="reviseRelease",
-        openapi_extra=KEYED,
+        openapi_extra={**KEYED, **takes(SMALL)},
         responses={200: {"model": NoticeView}, **REFUSALS, **problems(404)},
     )
     async def patch(
@@ -157,6 +159,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         release_id: ReleaseInPath,
         work: Work,
         form: Form,
+        request: Request,
         response: Response,
         after: str | None = None,
         limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
@@ -164,7 +167,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         async with work.reading() as tx:
             await report.notice(tx, release_id, work.now())
         scope = Scope(who.party, release_id)
-        return await hub_list(form, response, work, exports, scope, after=after, limit=limit)
+        return await hub_list(form, Asked(request, response), work, exports, scope, after=after, limit=limit)
 
 
 def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:

@@ -1,6 +1,6 @@
 """Report to a Party: its feed, its hubs, and the releases."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -55,11 +55,11 @@ async def own_hubs(tx: Tx, scope: Scope, *, after: int | None, limit: int) -> tu
 
 
 async def own_hubs_csv(
-    reading: Callable[[], AbstractAsyncContextManager[Tx]], scope: Scope, write: Callable[[bytes], Awaitable[None]]
-) -> None:
-    """The same as CSV, page by page, each in a transaction of its own that has ended before it is written out.
+    reading: Callable[[], AbstractAsyncContextManager[Tx]], scope: Scope
+) -> AsyncGenerator[bytes, None]:
+    """The same as CSV, page by page, each in a transaction of its own that has ended before it is handed on.
 
-    A client may read for a quarter of an hour; a transaction that waited for it would hold back vacuum everywhere.
+    A client may read as slowly as it likes; a transaction that waited for it would hold back vacuum everywhere.
     """
     after: HubId | None = None
     more = True
@@ -67,5 +67,5 @@ async def own_hubs_csv(
         async with reading() as tx:
             lines, after = await estate.csv_page(tx, scope, after=after, limit=CSV_PAGE)
         if lines:
-            await write(lines)
+            yield lines
         more = after is not None

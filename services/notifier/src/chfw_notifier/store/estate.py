@@ -5,6 +5,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+from chfw_common.kernel.cells import harmless_rows
 from chfw_common.kernel.ids import GREATEST_HUB, LEAST_HUB, HubId, PartyId, ReleaseId, parse_hub_id
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.queries import load_queries
@@ -64,7 +65,7 @@ async def csv_page(tx: Tx, scope: Scope, *, after: HubId | None, limit: int) -> 
     # A text may have the end of a line in it, so lines are not counted but read.
     rows = list(csv.reader(io.StringIO(lines.getvalue().decode(), newline="")))
     found = len(rows) - (after is None)
-    return lines.getvalue(), parse_hub_id(rows[-1][0]) if found == limit else None
+    return harmless_rows(lines.getvalue().decode()).encode(), parse_hub_id(rows[-1][0]) if found == limit else None
 
 
 async def pilot_candidates(

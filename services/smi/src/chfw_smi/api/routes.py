@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Response
 
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
-from chfw_common.runtime.http.callers import Caller, dcc, only
+from chfw_common.runtime.http.callers import Admitted, Caller, dcc
 from chfw_common.runtime.http.commands import Commands, commands
 from chfw_common.runtime.http.idempotency import MAY_BE_KEYED, REPLAYED, Named, digest_of, once, optional_key
 from chfw_common.runtime.http.ids import HubInPath
-from chfw_common.runtime.http.json_route import REFUSALS, JsonRoute
+from chfw_common.runtime.http.json_route import LARGE, REFUSALS, JsonRoute, takes
 from chfw_common.runtime.http.problems import Problem, invalid_request, problems
 from chfw_smi.api.bodies import (
     ChangedBody,
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1", route_class=JsonRoute)
 SKEW = timedelta(minutes=5)
 """How much later than ours the clock of a client may be."""
 
-dcc_or_supplier = only(Role.DCC, *SUPPLIER_ROLES)
+dcc_or_supplier = Admitted(Role.DCC, *SUPPLIER_ROLES)
 
 Dcc = Annotated[Caller, Depends(dcc)]
 Key = Annotated[str | None, Depends(optional_key)]
@@ -56,7 +56,7 @@ CHANGE = once("smi", change_supplier.command, _changed)
 
 @router.post(
     "/hubs:load",
-    openapi_extra=MAY_BE_KEYED,
+    openapi_extra={**MAY_BE_KEYED, **takes(LARGE)},
     responses={200: {"model": LoadedBody}, **REFUSALS, **problems(409)},
 )
 async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
@@ -71,7 +71,11 @@ async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Res
     return answer.body
 
 
-@router.post("/hubs:change-supplier", openapi_extra=MAY_BE_KEYED, responses={200: {"model": ChangedBody}, **REFUSALS})
+@router.post(
+    "/hubs:change-supplier",
+    openapi_extra={**MAY_BE_KEYED, **takes(LARGE)},
+    responses={200: {"model": ChangedBody}, **REFUSALS},
+)
 async def change_suppliers(who: Dcc, body: ChangesBody, key: Key, run: Work, response: Response) -> dict[str, Any]:
     """Change or remove who answers for hubs."""
     _refuse_future(body, run.now())

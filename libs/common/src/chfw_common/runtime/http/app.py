@@ -1,22 +1,28 @@
-"""The application of a service: its routes, and beside them health, readiness and metrics."""
+"""The application of a service: its routes, beside them health and, for operators, readiness and metrics."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from chfw_common.runtime.clock import stopwatch
+from chfw_common.runtime.http.budget import Bodies, BodyBounds
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.guard import Guard, guarded
 from chfw_common.runtime.http.head import HeadIsGet, methods_at
+from chfw_common.runtime.http.json_route import AT_ONCE
+from chfw_common.runtime.http.measured import Measured
 from chfw_common.runtime.http.problems import SCHEMA, SCHEMA_NAME, Problem, install_problems, problems
 from chfw_common.runtime.http.queries import known_query
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.settings import BODY_TIME
 
+BODY_BOUNDS = BodyBounds()
 Ready = Callable[[], Awaitable[str | None]]
 
 _TOKEN = {
@@ -43,6 +49,13 @@ class _Application(FastAPI):
         return document
 
 
+class Door(Enum):
+    """Where requests come in: each service has two listeners (ADR 0711)."""
+
+    PUBLIC = "public"
+    OPERATORS = "operators"
+
+
 def create_app(
     service: Service,
     commands: Commands,
@@ -50,9 +63,14 @@ def create_app(
     metrics: Metrics,
     ready: Ready,
     *,
+    door: Door = Door.PUBLIC,
+    bounds: BodyBounds = BODY_BOUNDS,
     body_time: timedelta = BODY_TIME,
 ) -> FastAPI:
-    """Build the application. `ready` says why the service cannot work now, or None."""
+    """Build the application of one door. `ready` says why the service cannot work now, or None.
+
+    Raises UnguardedRouteError for a route that does not say whom it admits.
+    """
     app = _Application(
         title=f"chfw {service.name}",
         version="1",
@@ -63,37 +81,37 @@ def create_app(
         dependencies=[Depends(known_query)],
     )
     app.state.commands = commands
-    app.state.verifier = verifier
     app.state.body_time = body_time
-    own = [route for router in service.routes for route in router.routes]
-    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *own]))
-
-    @app.middleware("http")
-    async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        begun = stopwatch()
-        response = await call_next(request)
-        route = request.scope.get("route")
-        template = getattr(route, "path", "unmatched")
-        metrics.requested(request.method, template, response.status_code, stopwatch() - begun)
-        return response
-
+    app.state.parsing = asyncio.Semaphore(AT_ONCE)
+    routers = service.routes if door is Door.PUBLIC else service.operator_routes
+    routes = [route for router in routers for route in router.routes]
+    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *routes]))
+    # The last one added is the first to see a request.
+    app.add_middleware(Guard, routes=guarded(routes), verifier=verifier, bodies=Bodies(bounds))
+    app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(HeadIsGet)
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> dict[str, str]:
         return {"service": service.name, "loop": "turns"}
 
+    if door is Door.OPERATORS:
+        _serve_operators(app, service.name, metrics, ready)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _serve_operators(app: FastAPI, name: str, metrics: Metrics, ready: Ready) -> None:
+    """What needs no token and is not for strangers: totals, and a look at the database."""
+
     @app.get("/readyz", include_in_schema=False)
     async def readiness() -> dict[str, str]:
         reason = await ready()
         if reason is not None:
             raise Problem(503, "not_ready", reason)
-        return {"service": service.name}
+        return {"service": name}
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    for router in service.routes:
-        app.include_router(router)
-    return app

@@ -15,6 +15,7 @@ from backports import zstd
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from chfw_common.runtime.http.budget import BODY, Held
 from chfw_common.runtime.http.problems import Problem
 
 PIECE = 1 << 16
@@ -87,7 +88,8 @@ def without_mark(text: bytes) -> bytes:
 
 
 async def read_body(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
-    """The decoded body in pieces. Raises Problem 400, 408, 413 or 415."""
+    """The decoded body in pieces. Raises Problem 400, 408, 413 or 415, and 429 or 503 when too many are under way."""
+    held: Held = request.scope["state"][BODY]
     decoder = Decoder(only_header(request, "Content-Encoding").lower(), limits)
     length = only_header(request, "Content-Length")
     if length.isdecimal() and (len(length) > len(str(limits.size)) or int(length) > limits.size):
@@ -95,6 +97,7 @@ async def read_body(request: Request, limits: BodyLimits) -> AsyncIterator[bytes
     async for data in _received(request):
         for start in range(0, len(data), PIECE):
             for piece in decoder.feed(data[start : start + PIECE]):
+                held.take(len(piece))
                 yield piece
                 await asyncio.sleep(0)
     decoder.end()

@@ -3,7 +3,7 @@
 A token is a JWT of one issuer for one audience, signed with ES256 by a key it names, and lives for an hour at most.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from joserfc.errors import (
     MissingClaimError,
     UnsupportedAlgorithmError,
 )
+from starlette.requests import HTTPConnection
 
 from chfw_common.kernel.ids import LONGEST_NAME, PartyId, UserId
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
@@ -169,27 +170,42 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     raise InvalidClaimError(name)
 
 
-async def caller(request: Request) -> Caller:
-    """The caller of a request (a dependency)."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+CALLER = "caller"
+"""Where a request has its verified caller, in the state of its scope."""
+
+
+def bearer_token(connection: HTTPConnection) -> str:
+    """The token that a request carries. Raises Problem 401 for a request without one."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         # Without an error code: the request says nothing of a token (RFC 6750, 3.1).
         raise Problem(401, "invalid_token", "A bearer token is needed.", headers={"WWW-Authenticate": "Bearer"})
-    verifier: TokenVerifier = request.app.state.verifier
-    return await verifier.verify(token.strip())
+    return token.strip()
 
 
-def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, Caller]]:
-    """A dependency that admits callers of these roles alone."""
+def wrong_role() -> Problem:
+    """The refusal of a caller whose role is not one of those that a route admits."""
+    return Problem(403, "wrong_role", "The role of this User ID may not do this.")
 
-    async def admitted(request: Request) -> Caller:
-        found = await caller(request)
-        if found.role not in roles:
-            raise Problem(403, "wrong_role", "The role of this User ID may not do this.")
+
+class Admitted:
+    """A dependency that gives the caller of a request, and by which its route says which roles it admits.
+
+    The guard of the application has verified the token and compared the role before anything of the body was read
+    (`chfw_common.runtime.http.guard`); here the role is compared once more, with the caller it has found.
+    """
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = frozenset(roles)
+
+    async def __call__(self, request: Request) -> Caller:
+        """The caller. Raises Problem 403; KeyError when no guard stands before the route."""
+        found: Caller = request.scope["state"][CALLER]
+        if found.role not in self.roles:
+            raise wrong_role()
         return found
 
-    return admitted
 
-
-supplier = only(*SUPPLIER_ROLES)
-dcc = only(Role.DCC)
+caller = Admitted(*Role)
+supplier = Admitted(*SUPPLIER_ROLES)
+dcc = Admitted(Role.DCC)

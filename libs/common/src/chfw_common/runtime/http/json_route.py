@@ -1,53 +1,114 @@
-"""Routes with a JSON body: read in pieces, unpacked, and refused in one way before anything is made of it."""
+"""Routes with a JSON body: read in pieces, unpacked, and refused in one way before anything is made of it.
 
+A route states how long its body may be (`takes`). A body of more than PIECE bytes is parsed and validated in a thread:
+the loop goes on meanwhile.
+"""
+
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
 
 from chfw_common.kernel.texts import RepeatedNameError, distinct
-from chfw_common.runtime.http.bodies import BodyLimits, malformed, media_type, read_body, without_mark
-from chfw_common.runtime.http.problems import problems
+from chfw_common.runtime.http.bodies import PIECE, BodyLimits, malformed, media_type, read_body, too_large, without_mark
+from chfw_common.runtime.http.problems import invalid_request, malformed_parts, problems
 
 JSON = "application/json"
-LIMITS = BodyLimits(size=16 << 20, ratio=100)
+RATIO = 100
+"""Decoded bytes for each byte sent that a packed body may have."""
+SMALL = 64 << 10
+"""Bytes that are plenty for one thing and what is said of it."""
+LARGE = 16 << 20
 """A load of 5,000 records with every text at its longest has 6 MB."""
-REFUSALS = problems(400, 408, 413, 415)
+MOST_VALUES = 150_000
+"""Commas one document may have; a load of 5,000 records has 100,000. A short text may hide millions of values."""
+MOST_FAULTS = 500
+"""Faults of one document that are told each by itself: each costs 20 us, and nobody reads thousands."""
+AT_ONCE = 2
+"""Large bodies that are parsed at once: each thread takes its turns from the loop."""
+_STATED = "x-body-limit"
+REFUSALS = problems(400, 408, 413, 415, 429)
 """What a route with a JSON body may answer, whatever it does with it."""
+
+R = TypeVar("R")
+
+
+def takes(size: int) -> dict[str, Any]:
+    """How many bytes the body of a route may have, decoded as well as sent: a part of its `openapi_extra`."""
+    return {_STATED: size, "requestBody": {"description": f"At most {size >> 10} KiB, packed or not."}}
+
+
+class UnstatedLimitError(Exception):
+    """A route with a JSON body that does not state how long that may be."""
 
 
 class _WholeBody(Request):
+    limits: BodyLimits
+    document: Any = None
+
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            self._body = b"".join([piece async for piece in read_body(self, LIMITS)])
+            self._body = b"".join([piece async for piece in read_body(self, self.limits)])
         return self._body
 
     async def json(self) -> Any:
-        if not hasattr(self, "_json"):
-            self._json = parse_json(await self.body())
-        return self._json
+        return self.document
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, if it takes one, is JSON of a bounded size. Raises Problem 400, 408, 413 or 415."""
+    """A route whose body, if it takes one, is JSON of a stated size. Raises Problem 400, 408, 413, 415, 429 or 503."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the reading of the body."""
         handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+        stated = (self.openapi_extra or {}).get(_STATED)
+        if stated is None:
+            raise UnstatedLimitError(self.path)
+        declared: Any = self.body_field.field_info.annotation
+        limits, form = BodyLimits(stated, RATIO), TypeAdapter(declared)
 
         async def read(request: Request) -> Response:
-            if self.body_field is None:
-                return await handle(request)
             media_type(request, (JSON,))
             whole = _WholeBody(request.scope, request.receive)
+            whole.limits = limits
             # Here and not while FastAPI reads: there any fault of a body would be one and the same.
-            if await whole.body():
-                await whole.json()
+            text = await whole.body()
+            if text:
+                # FastAPI takes what has the form of its parameter as it is.
+                whole.document = await apart(request, len(text), _read_document, text, form)
             return await handle(whole)
 
         return read
+
+
+def _read_document(text: bytes, form: TypeAdapter[Any]) -> Any:
+    """What a body says. Raises Problem 400, 413 for more values than any document here needs, or 422."""
+    if text.count(b",") > MOST_VALUES:
+        raise too_large(f"The body has more than {MOST_VALUES} values.")
+    document = parse_json(text)
+    try:
+        return form.validate_python(document, from_attributes=True)
+    except ValidationError as error:
+        if error.error_count() > MOST_FAULTS:
+            said = f"{error.error_count()} faults: compare it with the document of the route"
+            raise invalid_request([(("body",), said)]) from error
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise malformed_parts(found, "body") from error
+
+
+async def apart(request: Request, size: int, work: Callable[..., R], *arguments: object) -> R:
+    """Do work on so many bytes of a body: in a thread when they are many, a few at once."""
+    if size <= PIECE:
+        return work(*arguments)
+    turns: asyncio.Semaphore = request.app.state.parsing
+    async with turns:
+        return await asyncio.to_thread(work, *arguments)
 
 
 def parse_json(body: bytes) -> Any:

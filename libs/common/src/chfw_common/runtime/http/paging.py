@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
-from fastapi.responses import StreamingResponse
 
+from chfw_common.runtime.http.lines import Lines
 from chfw_common.runtime.http.problems import Problem
 
 NDJSON = "application/x-ndjson"
@@ -37,10 +37,10 @@ def read_cursor(cursor: str | None) -> int | None:
     return position
 
 
-def ndjson(pages: Callable[[int | None], Coroutine[Any, Any, Page]], after: int | None) -> StreamingResponse:
+def ndjson(pages: Callable[[int | None], Coroutine[Any, Any, Page]], after: int | None) -> Lines:
     """Everything after a position as lines; each page is read in a transaction of its own, so memory stays flat."""
 
-    async def lines() -> AsyncIterator[bytes]:
+    async def lines() -> AsyncGenerator[bytes, None]:
         position = after
         while True:
             rows, following = await pages(position)
@@ -50,4 +50,4 @@ def ndjson(pages: Callable[[int | None], Coroutine[Any, Any, Page]], after: int 
                 return
             position = following
 
-    return StreamingResponse(lines(), media_type=NDJSON, headers=VARY)
+    return Lines(lines(), NDJSON, VARY)
