@@ -32,9 +32,9 @@ def rows() -> list[tuple[str, str, str]]:
 
 def licence(package: str) -> str:
     """What an installed package says of its licence. Raises UnknownLicenceError."""
-    about = metadata.metadata(package)
-    stated = [one.removeprefix(_CLASSIFIER) for one in about.get_all("Classifier", []) if one.startswith(_CLASSIFIER)]
-    for said in (about.get("License-Expression"), ", ".join(sorted(stated)), about.get("License")):
+    about = metadata.metadata(package).json
+    stated = [one.removeprefix(_CLASSIFIER) for one in about.get("classifier", []) if one.startswith(_CLASSIFIER)]
+    for said in (about.get("license_expression"), ", ".join(sorted(stated)), about.get("license")):
         if said and said != "UNKNOWN":
             return str(said).strip().splitlines()[0][:_LONGEST]
     raise UnknownLicenceError(package)

@@ -121,8 +121,8 @@ def _without_fence() -> None:
 
 
 def _without_cancels(faults: Faults) -> None:
-    """An edge that hears of no decision lets the first cancel of a CS06 not pass either, since it overtakes that CS06. It
-    is sent again, and passes then."""
+    """An edge that hears of no decision stops the first cancel of a CS06 as well, since it overtakes that CS06. The
+    cancel is sent again, and passes then."""
     judge, refused = network.Network.passage, set[tuple[Any, Any]]()
 
     def passage(self: Any, message: Any, known: Any, now: Instant) -> Any:

@@ -1,4 +1,4 @@
-"""The public keys of an issuer at its JWKS URL (RFC 7517): fetched, kept, and fetched again when a token names a new one.
+"""The public keys of an issuer at its JWKS URL (RFC 7517): fetched, kept, and fetched again for a new one.
 
 Keys are fetched again after `FRESH`, and at once when a token names a key that is not among them, but no more often
 than every `PAUSE`: tokens with invented key ids cost the issuer one request a second and nobody else anything. A fetch
