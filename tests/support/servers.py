@@ -80,9 +80,23 @@ class _Running:
 
 @dataclass(frozen=True, slots=True)
 class RunningKafka(_Running):
-    """A broker without topics of ours."""
+    """A broker with the users and without the topics of ours."""
 
-    bootstrap: str
+    server: KafkaServer
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address."""
+        return self.server.bootstrap
+
+    @property
+    def access(self) -> KafkaAccess:
+        """How the administrator reaches it."""
+        return self.server.access()
+
+    def access_of(self, user: str) -> KafkaAccess:
+        """How a user reaches it."""
+        return self.server.access(user)
 
 
 @dataclass(frozen=True, slots=True)

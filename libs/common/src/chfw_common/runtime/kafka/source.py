@@ -18,6 +18,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from chfw_common.runtime.backoff import FIRST, Backoff, longer
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.header_names import read_any_header_name
 from chfw_common.runtime.kafka.holes import read_held
@@ -25,6 +26,7 @@ from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.repeats import Repeated
+from chfw_common.runtime.passwords import SecretError
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.stops import LOOK_EVERY
@@ -49,7 +51,7 @@ class KafkaSource:
         context: SourceContext,
         topics: Sequence[Topic],
         *,
-        bootstrap: str,
+        access: KafkaAccess,
         group: str,
         instance: str | None = None,
         max_records: int = 500,
@@ -57,7 +59,7 @@ class KafkaSource:
     ) -> None:
         self._context = context
         self._topics = {topic.name: topic for topic in topics}
-        self._bootstrap = bootstrap
+        self._access = access
         self._group = group
         self._instance = instance
         self._max_records = max_records
@@ -73,7 +75,7 @@ class KafkaSource:
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
         read_any_header_name()
-        await topics_when_there(self._bootstrap, self._topics.values(), self._context.clock)
+        await topics_when_there(self._access, self._topics.values(), self._context.clock)
         backoff = Backoff(self._context.clock)
         while not await self._start():
             await backoff.wait()
@@ -85,8 +87,13 @@ class KafkaSource:
 
     async def _start(self) -> bool:
         """Join the group with a new consumer; False while the broker cannot be reached."""
+        try:
+            client = self._access.client()
+        except SecretError as error:
+            self._fetches.failed("Kafka's password cannot be read", action="broker_waits", error=error, group=self._group)
+            return False
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client,
             group_id=self._group,
             client_id=self._group,
             group_instance_id=f"{self._group}-{self._instance}" if self._instance is not None else None,
@@ -106,7 +113,7 @@ class KafkaSource:
             self._fetches.over(group=self._group)
         except (KafkaError, OSError) as error:
             self._fetches.failed(
-                "Kafka is not there yet", action="broker_waits", error=error, server=self._bootstrap, group=self._group
+                "Kafka is not there yet", action="broker_waits", error=error, server=self._access.bootstrap, group=self._group
             )
         finally:
             if not started:
@@ -146,7 +153,7 @@ class KafkaSource:
     async def _settle(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         topic = self._topics[tp.topic]
         offer = [Record(r.topic, r.partition, r.offset, r.key, r.value, read_headers(r.headers)) for r in records]
-        look = functools.partial(read_held, self._bootstrap, tp.topic, tp.partition)
+        look = functools.partial(read_held, self._access, tp.topic, tp.partition)
         try:
             settled = await self._context.settle_past_controls(topic, tp.partition, offer, look)
         except HoleError as hole:
