@@ -6,7 +6,6 @@ One history is one transaction, rolled back at its end; what a service does in a
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import chfw_device_sim.service
@@ -36,6 +35,7 @@ from chfw_smi.stages import load as inventory
 from tests.histories.cast import BOXES, EDGES, HOUR, OLD, RELEASE, Asked, user_of
 from tests.histories.tables import Tables
 from tests.histories.world import NAMES, RATES, UnderWay, World
+from tests.support.settings import nowhere
 
 
 class Savepoints(Database):
@@ -65,7 +65,7 @@ class StagesWorld(World):
 
     def __init__(self, tx: Tx, seed: int) -> None:
         super().__init__()
-        given = {"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": Path("-")}
+        given = nowhere()
         own: dict[str, dict[str, Any]] = {
             "scheduler": {"edges": EDGES},
             "device-sim": {"edges": EDGES, "fleet_seed": seed, "delivery_grid": HOUR, **RATES},

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import chfw_device_sim.settings
@@ -29,8 +28,9 @@ from tests.histories.pure.scheduler import Scheduler
 from tests.histories.truth import Holder, Word
 from tests.histories.views import Accepted, Device, Force, Judged, Kept, Laid, Late
 from tests.histories.world import RATES, UnderWay, World
+from tests.support.settings import nowhere
 
-_GIVEN: dict[str, Any] = {"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": Path("-"), "edges": EDGES}
+_GIVEN = nowhere(edges=EDGES)
 _TRIED = frozenset({"activated", "confirmed", "failed_final"})
 """The states of a pilot hub that has come to an end (`pilot_tried` in the statements of governance)."""
 

@@ -26,7 +26,6 @@ from chfw_common.kernel.roles import Role
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Service
 from chfw_common.topology import RELEASE_NOTIFIED
 from tests.service.documents.uses import HUB, USES, Use
@@ -34,6 +33,7 @@ from tests.service.notifier.estates import Estate, fill
 from tests.support.databases import Databases
 from tests.support.release import RELEASE
 from tests.support.serving import Stand, standing
+from tests.support.settings import nowhere
 
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
@@ -96,7 +96,7 @@ def _latin(value: str | bytes) -> bytes:
 def composed(name: str, dsn: str = "-") -> Service:
     """The service as data."""
     kind, build = COMPOSITIONS[name]
-    return build(kind(database_dsn=dsn, kafka_bootstrap="none:0", jwks_file=Path("none")))
+    return build(kind(**nowhere(dsn)))
 
 
 @functools.cache
@@ -137,7 +137,7 @@ async def publishing(databases: Databases, keys: Path, name: str) -> AsyncIterat
     issuer = Issuer.open(keys)
     verifier = TokenVerifier(keys / "jwks.json", AUDIENCE)
     build = functools.partial(composed, name)
-    async with standing(databases, "chfw", install_schemas, build, verifier) as stand:
+    async with standing(databases, "chfw", databases.install, build, verifier) as stand:
         if name != "smi":
             await fill(stand, Estate(1), Estate(2, state=None))
         if name in {"instruction", "governance"}:

@@ -115,7 +115,9 @@ async def _positions(connection: Any, service: str, choice: Choice) -> dict[tupl
     }
 
 
-async def _propose(kafka: KafkaAccess, topic: str, partition: int, position: Position, log: LogState) -> Proposal | None:
+async def _propose(
+    kafka: KafkaAccess, topic: str, partition: int, position: Position, log: LogState
+) -> Proposal | None:
     inside = position.topic_id == log.topic_id and log.begin <= position.next < log.end
     held = await read_held(kafka, topic, partition, position.next, log.end) if inside else None
     return propose(position, log, held)

@@ -124,9 +124,7 @@ class PostgresServer(LocalServer):
             lock.unlink(missing_ok=True)
 
 
-async def create_cluster(
-    data: Path, binaries: PostgresBinaries, account: Account | None, password_file: Path
-) -> None:
+async def create_cluster(data: Path, binaries: PostgresBinaries, account: Account | None, password_file: Path) -> None:
     """Make a cluster whose superuser has that password; it is at `data` only when it is whole.
 
     Raises NoPostgresError with what `initdb` wrote.

@@ -72,4 +72,6 @@ def service_spec(service: str, given: Surroundings, *, after: tuple[str, ...] = 
 
 def settings_here() -> dict[str, str]:
     """The settings of services in this process's environment. They name files of secrets, and hold none."""
-    return {name: value for name, value in os.environ.items() if name.startswith("CHFW_") and name not in _OF_THE_COMMAND}
+    return {
+        name: value for name, value in os.environ.items() if name.startswith("CHFW_") and name not in _OF_THE_COMMAND
+    }

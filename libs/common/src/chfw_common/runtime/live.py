@@ -145,9 +145,7 @@ class LiveService:
 
     def _start_relay(self, lane: int, database: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         name = self._service.name
-        producer, apart = (
-            KafkaProducer(self._settings.kafka(), f"chfw-{name}-{lane}{what}") for what in ("", "-held")
-        )
+        producer, apart = (KafkaProducer(self._settings.kafka(), f"chfw-{name}-{lane}{what}") for what in ("", "-held"))
         for each in (producer, apart):
             stack.push_async_callback(each.discard)
         relay = Relay(name, lane, database, producer, self._metrics)

@@ -28,14 +28,16 @@ def read_secret(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise SecretError(f"{file}: the secret cannot be read: {type(error).__name__}") from error
     if mode & _OTHERS:
-        raise SecretError(f"{file}: every user may read or write this secret; close it with chmod and change the secret")
+        raise SecretError(
+            f"{file}: every user may read or write this secret; close it with chmod and change the secret"
+        )
     if not text or len(text.splitlines()) != 1:
         raise SecretError(f"{file}: a secret is one line of text")
     return text
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
-    """What Postgres keeps of an ASCII password (RFC 5803): with this in a statement, no log of it shows the password."""
+    """What Postgres keeps of an ASCII password (RFC 5803): a log of a statement with it does not show the password."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
     client, server = (hmac.digest(salted, name, "sha256") for name in (b"Client Key", b"Server Key"))
     stored = hashlib.sha256(client).digest()

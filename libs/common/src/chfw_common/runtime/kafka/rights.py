@@ -5,6 +5,7 @@ with its own name. Write and Read include Describe, and whoever may write a topi
 idempotent producer needs. Topics and rules are the administrator's business.
 """
 
+import asyncio
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 
+from chfw_common.runtime.backoff import Backoff
+from chfw_common.runtime.clock import RealClock
 from chfw_common.runtime.kafka.access import KafkaAccess, user_of
 from chfw_common.topology import TOPICS, Topic
 
@@ -52,6 +55,9 @@ _ANY = 1
 _ALLOW = 3
 _EVERY_HOST = "*"
 _OURS = "User:chfw-"
+FIRST = 0.02
+LIMIT = 20.0
+"""Seconds that the broker may need to learn of new rules."""
 
 
 def rules_of(topics: Iterable[Topic] = TOPICS) -> frozenset[Rule]:
@@ -79,18 +85,26 @@ class Entry(NamedTuple):
 
 
 async def install_rights(access: KafkaAccess, rules: Iterable[Rule] | None = None) -> None:
-    """Make the rules of our users exactly those given, or those of the topology. Safe to repeat. Raises KafkaError."""
+    """Make the rules of our users exactly those given, or those of the topology. Safe to repeat.
+
+    Returns once the broker goes by them: it learns of them after it has acknowledged them. Raises KafkaError, and
+    TimeoutError when it does not.
+    """
     wanted = {_entry(rule) for rule in (rules_of() if rules is None else rules)}
     admin = AIOKafkaAdminClient(**access.client())
     await admin.start()
     try:
-        found = {entry for entry in await _entries(admin) if entry.principal.startswith(_OURS)}
+        found = await _entries(admin)
         for entry in sorted(found - wanted):
             answer = await _send(admin, DeleteAclsRequest(*entry))
             _require(*answer.filter_responses[0][:2])
         for entry in sorted(wanted - found):
             answer = await _send(admin, CreateAclsRequest(*entry))
             _require(*answer.creation_responses[0])
+        backoff = Backoff(RealClock(), FIRST)
+        async with asyncio.timeout(LIMIT):
+            while await _entries(admin) != wanted:
+                await backoff.wait()
     finally:
         await admin.close()
 
@@ -100,11 +114,14 @@ def _entry(rule: Rule) -> Entry:
 
 
 async def _entries(admin: AIOKafkaAdminClient) -> set[Entry]:
-    """All rules of the cluster."""
+    """The rules of our users that the broker goes by."""
     answer = await _send(admin, DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY))
     _require(answer.error_code, answer.error_message)
     return {
-        Entry(kind, name, pattern, *entry) for kind, name, pattern, entries in answer.resources for entry in entries
+        Entry(kind, name, pattern, *entry)
+        for kind, name, pattern, entries in answer.resources
+        for entry in entries
+        if entry[0].startswith(_OURS)
     }
 
 

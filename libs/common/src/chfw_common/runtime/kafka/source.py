@@ -24,9 +24,9 @@ from chfw_common.runtime.kafka.header_names import read_any_header_name
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
+from chfw_common.runtime.passwords import SecretError
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.repeats import Repeated
-from chfw_common.runtime.passwords import SecretError
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.stops import LOOK_EVERY
@@ -87,13 +87,26 @@ class KafkaSource:
 
     async def _start(self) -> bool:
         """Join the group with a new consumer; False while the broker cannot be reached."""
+        started, self._consumer = False, None
         try:
-            client = self._access.client()
-        except SecretError as error:
-            self._fetches.failed("Kafka's password cannot be read", action="broker_waits", error=error, group=self._group)
-            return False
-        self._consumer = AIOKafkaConsumer(
-            **client,
+            self._consumer = self._made()
+            self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
+            await self._consumer.start()
+            started = True
+            self._fetches.over(group=self._group)
+        except (KafkaError, OSError, SecretError) as error:
+            server = self._access.bootstrap
+            self._fetches.failed(
+                "Kafka is not there yet", action="broker_waits", error=error, server=server, group=self._group
+            )
+        finally:
+            if not started and self._consumer is not None:
+                await ended(self._consumer.stop())
+        return started
+
+    def _made(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._access.client(),
             group_id=self._group,
             client_id=self._group,
             group_instance_id=f"{self._group}-{self._instance}" if self._instance is not None else None,
@@ -105,20 +118,6 @@ class KafkaSource:
             fetch_max_wait_ms=250,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
-        started = False
-        try:
-            self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
-            await self._consumer.start()
-            started = True
-            self._fetches.over(group=self._group)
-        except (KafkaError, OSError) as error:
-            self._fetches.failed(
-                "Kafka is not there yet", action="broker_waits", error=error, server=self._access.bootstrap, group=self._group
-            )
-        finally:
-            if not started:
-                await ended(self._consumer.stop())
-        return started
 
     async def _round(self) -> None:
         if self._failed is not None:

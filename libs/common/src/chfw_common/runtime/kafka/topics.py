@@ -12,8 +12,8 @@ from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.identity import topic_ids
-from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.passwords import SecretError
+from chfw_common.runtime.repeats import Repeated
 from chfw_common.topology import TOPICS, Topic
 
 FIRST = 0.2
