@@ -1,4 +1,4 @@
-"""Who may not speak to Kafka, and what each user may do: principal x topic x verb is the topology, on the real broker."""
+"""Who may not speak to Kafka, and what each user may do: principal x topic x verb is the topology, on a real broker."""
 
 import dataclasses
 import stat
@@ -21,7 +21,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from chfw_cli.local import kafka_command, proc
+from chfw_cli.local import child, kafka_command, proc
 from chfw_cli.local.kafka import KafkaServer
 from chfw_cli.local.state import StateDir
 from chfw_common.runtime.clock import machine_now
@@ -104,7 +104,7 @@ async def test_principal_by_topic_by_verb_is_the_topology(client: tuple[str, Any
 
 async def test_each_user_sees_the_topics_of_its_service_and_no_other(client: tuple[str, Any]) -> None:
     user, asking = client
-    seen = set()
+    seen: set[str] = set()
     for topic in TOPICS:
         try:
             seen |= (await topic_ids(asking, [topic.name])).keys()
@@ -233,7 +233,7 @@ async def test_passwords_are_in_no_command_line_and_files_are_closed(
 ) -> None:
     """Also while the data is formatted, which is when the users are made."""
     seen: list[str] = []
-    genuine = kafka_command.run_to_end
+    genuine = child.run_to_end
 
     async def watched(argv: tuple[str, ...], **more: Any) -> tuple[int, str]:
         seen.extend(argv)

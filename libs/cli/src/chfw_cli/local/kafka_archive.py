@@ -1,7 +1,7 @@
 """The broker's classes in a form that this Java loads at once: about a second less at every start.
 
-Made once per Java, list of jars and way of signing in, by running a broker in a scratch directory, and kept beside the jars. It only ever
-saves time: whatever goes wrong here, the broker starts without.
+Made once per Java, list of jars and way of signing in, by running a broker in a scratch directory, and kept beside the
+jars. It only ever saves time: whatever goes wrong here, the broker starts without.
 """
 
 import hashlib

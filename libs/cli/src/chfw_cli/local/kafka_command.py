@@ -31,8 +31,10 @@ def write_broker_files(home: Path, *, port: int, controller_port: int, password:
 
 
 async def format_once(home: Path, java: Java, jars: tuple[Path, ...], passwords: Mapping[str, str]) -> None:
-    """Give the data directory its cluster id and its users (user -> password), unless it has them. A format that was cut
-    off is begun anew."""
+    """Give the data directory its cluster id and its users (user -> password), unless it has them.
+
+    A format that was cut off is begun anew.
+    """
     data = home / "data"
     if (data / "meta.properties").exists():
         return

@@ -129,8 +129,8 @@ class StateDir:
 def write_text(file: Path, text: str, *, mode: int = _OWN, durable: bool = False) -> None:
     """Replace the file's content in one step: a reader sees the old text or the new, never a part.
 
-    Only this user may read it unless told otherwise. `durable`: the new text is on the disk before it has the name, so a
-    power cut leaves the old text or the new as well.
+    Only this user may read it unless told otherwise. `durable`: the new text is on the disk before it has the name, so
+    a power cut leaves the old text or the new as well.
     """
     _written(file, text, mode=mode, durable=durable).replace(file)
     if durable:

@@ -30,3 +30,8 @@ class RolloutDecision(Event):
     confirmed_by: str | None
     without_pilot: str | None = None
     decided_at: UtcInstant
+
+    @property
+    def number(self) -> int:
+        """The place in the release's line of decisions."""
+        return self.epoch

@@ -86,6 +86,32 @@ create table parked_record (
     unique (topic, partition, incarnation, "offset")
 );
 
+-- Facts of which each release has one line (decisions by epoch, notices by version): the numbers that were taken, each
+-- with a digest of what was said.
+create table line_taken (
+    topic text not null,
+    release_id text not null,
+    number int not null check (number > 0),
+    digest bytea not null,
+    primary key (topic, release_id, number)
+);
+
+-- Records that came out of line, each for as long as it is parked. `due` is the number that was expected.
+create table out_of_line (
+    topic text not null,
+    partition int not null,
+    incarnation int not null,
+    "offset" bigint not null,
+    release_id text not null,
+    number int not null,
+    due int not null,
+    primary key (topic, partition, incarnation, "offset"),
+    foreign key (topic, partition, incarnation, "offset")
+        references parked_record (topic, partition, incarnation, "offset")
+        on delete cascade deferrable initially deferred
+);
+create index out_of_line_release on out_of_line (release_id);
+
 -- Events of committed transactions that wait for the relay. Lane 0 is control traffic.
 create table outbox (
     id bigint generated always as identity primary key,

@@ -1,0 +1,45 @@
+"""Lines of numbered facts: what is next, what came before, and what is neither."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chfw_common.kernel.rollout import Mode
+from chfw_common.runtime.lines import digest, fault
+from tests.support.release import decision, notice
+
+A, B = b"a", b"b"
+
+
+def test_the_first_number_is_one() -> None:
+    assert fault({}, 1, A) is None
+    assert fault({}, 2, A) == "number 2 came where 1 is due"
+    assert fault({}, 0, A) == "number 0 came where 1 is due"
+
+
+def test_the_next_and_what_was_taken_are_in_line() -> None:
+    taken = {1: A, 2: B}
+    assert fault(taken, 3, A) is None
+    assert fault(taken, 1, A) is None
+    assert fault(taken, 2, B) is None
+
+
+def test_a_twin_and_a_jump_are_not() -> None:
+    taken = {1: A, 2: B}
+    assert fault(taken, 2, A) == "another record of number 2 was taken before"
+    assert fault(taken, 1, B) == "another record of number 1 was taken before"
+    assert fault(taken, 4, A) == "number 4 came where 3 is due"
+
+
+@given(st.lists(st.tuples(st.integers(-2, 12), st.sampled_from([A, B]))))
+def test_whatever_comes_a_line_has_no_gaps_and_no_twins(records: list[tuple[int, bytes]]) -> None:
+    taken: dict[int, bytes] = {}
+    for number, said in records:
+        if fault(taken, number, said) is None:
+            assert taken.setdefault(number, said) == said
+        assert sorted(taken) == list(range(1, len(taken) + 1))
+
+
+def test_two_records_say_the_same_when_every_field_does() -> None:
+    assert digest(decision(2, Mode.STOP)) == digest(decision(2, Mode.STOP))
+    assert digest(decision(2, Mode.STOP)) != digest(decision(2, Mode.PAUSE))
+    assert digest(notice()) != digest(notice(note_reference="other"))
