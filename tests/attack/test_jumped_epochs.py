@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import asyncpg
 import pytest
 
+from chfw_cli import lines
+from chfw_cli.chosen import choose
 from chfw_cli.simulated import COMPOSITIONS
 from chfw_common.events.command import CommandKind
 from chfw_common.events.fenced import RolloutFenced
 from chfw_common.kernel.rollout import Mode
+from chfw_common.runtime.accepting import Decision
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.gauges import read_all
 from chfw_common.runtime.metrics import Metrics
@@ -113,7 +117,9 @@ async def test_two_decisions_of_one_epoch_are_an_anomaly_and_the_first_counts(re
     assert (await reader.state())[1] == before[1]
     assert await reader.alarmed()
     async with reader.database.looking() as connection:
-        assert f"another record of number {epoch}" in await connection.fetchval("select error from parked_record")
+        assert f"number {epoch} was taken from another record" in await connection.fetchval(
+            "select error from parked_record"
+        )
 
 
 async def test_the_same_decision_again_is_no_anomaly(reader: Reader) -> None:
@@ -141,6 +147,30 @@ async def test_what_was_overtaken_is_taken_in_its_order(reader: Reader) -> None:
     assert await reader.hears(later) == 0
     assert await reader.state() == expected(reader.service.name, 6, Mode.STOP, 6)
     assert not await reader.alarmed()
+
+
+async def test_a_person_gives_up_what_is_lost_and_goes_on(chfw_dsn: str) -> None:
+    """Epoch 3 is lost for good. Who gave it up, and why, is kept; if it comes after all, it is a record out of line."""
+    kind, build = COMPOSITIONS["scheduler"]
+    service = build(kind(**nowhere()))
+    database = await open_database(chfw_dsn, service.name)
+    reader = Reader(service, database, Log(service, database, ROLLOUT_DECISION, RELEASE.encode()))
+    later = decision(4, Mode.STOP)
+    assert await reader.hears(decision(1, Mode.RUN, min_epoch=0), decision(2, Mode.PAUSE), later) == 1
+    owner = await asyncpg.connect(chfw_dsn)
+    try:
+        (found,) = await lines.find(owner, choose(None, None, None))
+        assert (found.service, found.number, list(found.missing)) == ("scheduler", 4, [3])
+        assert await lines.give_up(owner, [found], Decision("the log was cut", "Jo Bloggs", NOW)) == 1
+        row = await owner.fetchrow("select * from scheduler.line_taken where number = 3")
+        assert (row["given_up_by"], row["given_up_because"], row["digest"]) == ("Jo Bloggs", "the log was cut", None)
+    finally:
+        await owner.close()
+    assert await reader.hears(later) == 0
+    assert await reader.state() == (4, "stop")
+    assert await reader.hears(decision(3, Mode.RUN, min_epoch=2)) == 1
+    assert await reader.state() == (4, "stop")
+    await database.close()
 
 
 def log_of(stand: Stand, topic: Topic) -> Log:

@@ -388,7 +388,7 @@ async def test_the_session_servers_serve_tests_of_any_loop(
 
 
 async def test_a_cluster_whose_making_was_cut_off_is_made_again(state_dir: StateDir) -> None:
-    half = state_dir.directory("postgres") / "data.new"
+    half = state_dir.passable_directory("postgres") / "data.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
     async with PostgresServer(state_dir) as server:

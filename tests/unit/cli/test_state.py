@@ -38,6 +38,17 @@ def test_directories_are_for_their_user_whatever_the_umask(
         os.umask(before)
 
 
+def test_data_of_a_server_without_its_password_is_refused(tmp_path: Path) -> None:
+    """Data of an older chfw had none; whoever starts it with a new one would wait for ever."""
+    state, data = StateDir(tmp_path), tmp_path / "data"
+    state.require_secret("one", data)
+    data.mkdir()
+    with pytest.raises(StateDirError, match=f"{data} was made without passwords"):
+        state.require_secret("one", data)
+    state.secret("one")
+    state.require_secret("one", data)
+
+
 def test_a_secret_is_made_once_for_this_user_alone(tmp_path: Path) -> None:
     file = StateDir(tmp_path).secret("one")
     made = file.read_text()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chfw_common.kernel.rollout import Mode
-from chfw_common.runtime.lines import digest, fault
+from chfw_common.runtime.lines import Taken, digest, fault
 from tests.support.release import decision, notice
 
 A, B = b"a", b"b"
@@ -17,22 +17,22 @@ def test_the_first_number_is_one() -> None:
 
 
 def test_the_next_and_what_was_taken_are_in_line() -> None:
-    taken = {1: A, 2: B}
+    taken: Taken = {1: A, 2: B}
     assert fault(taken, 3, A) is None
     assert fault(taken, 1, A) is None
     assert fault(taken, 2, B) is None
 
 
 def test_a_twin_and_a_jump_are_not() -> None:
-    taken = {1: A, 2: B}
-    assert fault(taken, 2, A) == "another record of number 2 was taken before"
-    assert fault(taken, 1, B) == "another record of number 1 was taken before"
+    taken: Taken = {1: A, 2: B}
+    assert fault(taken, 2, A) == "number 2 was taken from another record before"
+    assert fault(taken, 1, B) == "number 1 was taken from another record before"
     assert fault(taken, 4, A) == "number 4 came where 3 is due"
 
 
 @given(st.lists(st.tuples(st.integers(-2, 12), st.sampled_from([A, B]))))
 def test_whatever_comes_a_line_has_no_gaps_and_no_twins(records: list[tuple[int, bytes]]) -> None:
-    taken: dict[int, bytes] = {}
+    taken: Taken = {}
     for number, said in records:
         if fault(taken, number, said) is None:
             assert taken.setdefault(number, said) == said
@@ -43,3 +43,10 @@ def test_two_records_say_the_same_when_every_field_does() -> None:
     assert digest(decision(2, Mode.STOP)) == digest(decision(2, Mode.STOP))
     assert digest(decision(2, Mode.STOP)) != digest(decision(2, Mode.PAUSE))
     assert digest(notice()) != digest(notice(note_reference="other"))
+
+
+def test_what_was_given_up_is_gone() -> None:
+    """It would come after what was taken since."""
+    taken: Taken = {1: A, 2: None}
+    assert fault(taken, 3, B) is None
+    assert fault(taken, 2, A) == "number 2 was given up before"

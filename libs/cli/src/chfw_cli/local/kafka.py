@@ -62,6 +62,7 @@ class KafkaServer(LocalServer):
         await end_orphan(self.state.pids / self.name, str(self._properties))
         for port in (self.port, self._controller_port):
             require_free(port, self.state)
+        self.state.require_secret(f"kafka-{BROKER}", self._home / "data" / "meta.properties")
         passwords = {user: read_secret(self.password_file(user)) for user in self._users}
         ports = {"port": self.port, "controller_port": self._controller_port}
         write_broker_files(self._home, **ports, password=passwords[BROKER])

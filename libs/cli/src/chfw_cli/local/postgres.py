@@ -82,6 +82,7 @@ class PostgresServer(LocalServer):
         binaries = self._binaries = await asyncio.to_thread(find_binaries, self._home / "dist", account)
         await self._clear()
         require_free(self.port, self.state)
+        self.state.require_secret(f"postgres-{_SUPERUSER}", self._data)
         if not self._data.exists():
             await create_cluster(self._data, binaries, account, self.password_file(_SUPERUSER))
         require_same_major(self._data, binaries)

@@ -82,6 +82,13 @@ class StateDir:
         """Passwords, one in each file."""
         return self.directory("secrets")
 
+    def require_secret(self, name: str, data: Path) -> None:
+        """Raise StateDirError for data of a server without the password that was made with it."""
+        if data.exists() and not (self.secrets / name).exists():
+            raise StateDirError(
+                f"{data} was made without passwords, or they are lost: remove {self.root} to begin anew"
+            )
+
     def secret(self, name: str) -> Path:
         """The file of the password of that name, which only this user may read. Made at random when it is missing."""
         file = self.secrets / name

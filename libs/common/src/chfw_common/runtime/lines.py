@@ -3,7 +3,8 @@ version.
 
 Readers keep the highest number. So a number that is out of line must not be taken: one far ahead would make readers
 deaf to all that its owner says after it. It is parked with an alarm, and no state follows from it, until a person has
-looked: `chfw parked retry` when what was missing has come, `chfw parked drop` when it was never true.
+looked: `chfw parked retry` when what was missing has come, `chfw parked drop` when it was never true, `chfw lines
+give-up` when what is missing will never come.
 
 But it may be a halt, or come after one that was lost, and a halt must not wait for a person. So the stage is told of
 the break, and what it guards stands still as long as the record is parked.
@@ -26,8 +27,8 @@ log = structlog.get_logger()
 
 SQL = load_queries("chfw_common.runtime.sql", "lines.sql")
 
-Taken: TypeAlias = dict[int, bytes]
-"""The numbers of a line that were taken, each with the digest of what was said."""
+Taken: TypeAlias = dict[int, bytes | None]
+"""The numbers of a line that were taken, each with the digest of what was said; None for one that was given up."""
 
 
 class Numbered(Protocol):
@@ -92,7 +93,8 @@ def fault(taken: Taken, number: int, said: bytes) -> str | None:
     """Why a record may not be taken after those; None: it is the next, or one of them again."""
     due = max(taken, default=0) + 1
     if number in taken:
-        return None if taken[number] == said else f"another record of number {number} was taken before"
+        before = "given up" if taken[number] is None else "taken from another record"
+        return None if taken[number] == said else f"number {number} was {before} before"
     return None if number == due else f"number {number} came where {due} is due"
 
 

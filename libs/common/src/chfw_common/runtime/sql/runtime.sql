@@ -87,13 +87,18 @@ create table parked_record (
 );
 
 -- Facts of which each release has one line (decisions by epoch, notices by version): the numbers that were taken, each
--- with a digest of what was said.
+-- with a digest of what was said. One that is lost for good has been given up by a person, who said why.
 create table line_taken (
     topic text not null,
     release_id text not null,
     number int not null check (number > 0),
-    digest bytea not null,
-    primary key (topic, release_id, number)
+    digest bytea,
+    given_up_by text,
+    given_up_because text,
+    given_up_at timestamptz,
+    primary key (topic, release_id, number),
+    check ((digest is null) = (given_up_by is not null)),
+    check (num_nulls(given_up_by, given_up_because, given_up_at) in (0, 3))
 );
 
 -- Records that came out of line, each for as long as it is parked. `due` is the number that was expected.
