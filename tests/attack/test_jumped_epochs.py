@@ -130,8 +130,8 @@ async def test_the_same_decision_again_is_no_anomaly(reader: Reader) -> None:
     assert not await reader.alarmed()
 
 
-@pytest.mark.parametrize("epoch", [0, -1])
-async def test_there_is_no_epoch_before_the_first(reader: Reader, epoch: int) -> None:
+@pytest.mark.parametrize("epoch", [0, -1, 2**31, -(2**31) - 1, 2**200])
+async def test_no_epoch_is_too_odd_to_be_parked(reader: Reader, epoch: int) -> None:
     before = await reader.state()
     assert await reader.hears(decision(epoch, Mode.REVOKED)) == 1
     assert (await reader.state())[1] == before[1]
@@ -160,8 +160,8 @@ async def test_a_person_gives_up_what_is_lost_and_goes_on(chfw_dsn: str) -> None
     owner = await asyncpg.connect(chfw_dsn)
     try:
         (found,) = await lines.find(owner, choose(None, None, None))
-        assert (found.service, found.number, list(found.missing)) == ("scheduler", 4, [3])
-        assert await lines.give_up(owner, [found], Decision("the log was cut", "Jo Bloggs", NOW)) == 1
+        assert (found.service, found.number, found.missing) == ("scheduler", 4, [3])
+        await lines.give_up(owner, [found], Decision("the log was cut", "Jo Bloggs", NOW))
         row = await owner.fetchrow("select * from scheduler.line_taken where number = 3")
         assert (row["given_up_by"], row["given_up_because"], row["digest"]) == ("Jo Bloggs", "the log was cut", None)
     finally:
@@ -264,3 +264,26 @@ async def test_own_release_is_what_a_claim_waits_for(stand: Stand) -> None:
 async def claim(stand: Stand) -> None:
     async with stand.database.transaction() as tx:
         await share_release(tx, RELEASE)
+
+
+async def test_what_is_parked_itself_is_not_missing(chfw_dsn: str) -> None:
+    """And nobody gives up a thousand numbers for one record: it was never true."""
+    kind, build = COMPOSITIONS["scheduler"]
+    service = build(kind(**nowhere()))
+    database = await open_database(chfw_dsn, service.name)
+    reader = Reader(service, database, Log(service, database, ROLLOUT_DECISION, RELEASE.encode()))
+    late = [decision(4, Mode.PAUSE), decision(6, Mode.RUN, min_epoch=4), decision(2**31 - 1, Mode.REVOKED)]
+    assert await reader.hears(decision(1, Mode.RUN, min_epoch=0), *late) == 3
+    owner = await asyncpg.connect(chfw_dsn)
+    try:
+        *true, forged = await lines.find(owner, choose(None, None, None))
+        assert [one.missing for one in true] == [[2, 3], [2, 3, 5]]
+        with pytest.raises(lines.TooManyError):
+            await lines.give_up(owner, [*true, forged], Decision("lost", "Jo Bloggs", NOW))
+        assert await owner.fetchval("select count(*) from scheduler.line_taken where digest is null") == 0
+        await lines.give_up(owner, true, Decision("lost", "Jo Bloggs", NOW))
+    finally:
+        await owner.close()
+    assert await reader.hears(*late) == 1
+    assert await reader.state() == (6, "run")
+    await database.close()

@@ -8,22 +8,36 @@ from chfw_cli.chosen import FITS, Choice, rows_chosen
 from chfw_common.runtime.accepting import Decision
 from chfw_common.topology import schema_of
 
+MOST = 1_000
+"""So many numbers may be given up for one record: who would give up more has a record that was never true."""
+
 _FIND = f"""
-select p.id, o.topic, o.release_id, o.number, p.error,
-       (select coalesce(max(t.number), 0) + 1 from {{schema}}.line_taken t
-        where t.topic = o.topic and t.release_id = o.release_id) as due
+select p.id, o.topic, o.release_id, o.number, p.error, array(
+    select n
+    from (select coalesce(max(number), 0) + 1 as due from {{schema}}.line_taken
+          where topic = o.topic and release_id = o.release_id) taken
+    cross join lateral generate_series(taken.due, least(o.number - 1, taken.due + {MOST})) n
+    where not exists (select from {{schema}}.out_of_line other
+                      where other.topic = o.topic and other.release_id = o.release_id and other.number = n)
+    order by n
+) as missing
 from {{schema}}.out_of_line o join {{schema}}.parked_record p using (topic, partition, incarnation, "offset")
 where {FITS} order by p.id
 """
 _GIVE_UP = """
 insert into {schema}.line_taken (topic, release_id, number, given_up_by, given_up_because, given_up_at)
-select $1, $2, n, $5, $6, $7 from generate_series($3::int, $4::int - 1) n
+select $1, $2, n, $4, $5, $6 from unnest($3::bigint[]) n on conflict do nothing
 """
+
+
+class TooManyError(Exception):
+    """More is missing before a record than anybody gives up."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfLine:
-    """A parked record that is out of line; `due` is the number that is due now."""
+    """A parked record that is out of line. `missing` would have to come before it: the numbers that were neither taken
+    nor are parked themselves; none for a second record of a number."""
 
     service: str
     id: int
@@ -31,17 +45,12 @@ class OutOfLine:
     release_id: str
     number: int
     error: str
-    due: int
+    missing: Sequence[int]
 
     @property
     def name(self) -> str:
         """What a person calls its parked record."""
         return f"{self.service}:{self.id}"
-
-    @property
-    def missing(self) -> range:
-        """The numbers that would have to come before it. None for a second record of a number."""
-        return range(self.due, max(self.due, self.number))
 
 
 async def find(connection: Any, choice: Choice) -> list[OutOfLine]:
@@ -49,23 +58,21 @@ async def find(connection: Any, choice: Choice) -> list[OutOfLine]:
     return [OutOfLine(service, **dict(row)) for service, row in await rows_chosen(connection, choice, _FIND)]
 
 
-async def give_up(connection: Any, records: Sequence[OutOfLine], decision: Decision) -> int:
-    """Give up what is missing before the records, so that each is the next one when it is handed in again.
+async def give_up(connection: Any, records: Sequence[OutOfLine], decision: Decision) -> None:
+    """Give up what is missing before the records, so that each is in line when they are handed in again in their order.
 
-    Says how many numbers. All of it or, when a reader has moved on meanwhile, none: the row is there then.
+    All of it or nothing. Raises TooManyError.
     """
-    given_up = 0
     async with connection.transaction():
-        for record in await find(connection, Choice(ids=tuple((one.service, one.id) for one in records))):
+        for record in records:
+            if len(record.missing) > MOST:
+                raise TooManyError(f"{record.name}: more than {MOST} are missing; drop a record that was never true")
             await connection.execute(
                 _GIVE_UP.format(schema=schema_of(record.service)),
                 record.topic,
                 record.release_id,
-                record.due,
-                record.number,
+                list(record.missing),
                 decision.decided_by,
                 decision.reason,
                 decision.at,
             )
-            given_up += len(record.missing)
-    return given_up

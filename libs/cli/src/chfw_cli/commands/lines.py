@@ -49,7 +49,11 @@ def give_up(
             await lines.give_up(connection, found, decision)
         return found
 
-    found = on_stack("chfw lines give-up", state, work)
+    try:
+        found = on_stack("chfw lines give-up", state, work)
+    except lines.TooManyError as error:
+        typer.echo(f"chfw lines give-up: {error}", err=True)
+        raise typer.Exit(2) from error
     for one in found:
         missing = ", ".join(map(str, one.missing)) or "nothing"
         typer.echo(f"{one.name:<18} {one.topic:<18} {one.release_id}: {missing}")

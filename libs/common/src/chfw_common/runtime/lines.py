@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 SQL = load_queries("chfw_common.runtime.sql", "lines.sql")
 
+FARTHEST = 2**62
+"""A number of a record may have any size; one beyond this is kept as this."""
+
 Taken: TypeAlias = dict[int, bytes | None]
 """The numbers of a line that were taken, each with the digest of what was said; None for one that was given up."""
 
@@ -119,7 +122,8 @@ async def _judge(tx: Tx, batch: Batch[Any]) -> tuple[list[Received[Any]], list[B
     if new:
         await tx.execute(SQL["take"], batch.topic, *map(list, zip(*new, strict=True)))
     for one in breaks:
-        await tx.execute(SQL["note_break"], one.topic, one.partition, one.offset, one.release_id, one.number, one.due)
+        number = min(max(one.number, -FARTHEST), FARTHEST)
+        await tx.execute(SQL["note_break"], one.topic, one.partition, one.offset, one.release_id, number, one.due)
         log.error(
             "a record is out of line", action="alarm", kind="out_of_line", topic=one.topic, partition=one.partition,
             offset=one.offset, rollout=one.release_id, why=one.why,

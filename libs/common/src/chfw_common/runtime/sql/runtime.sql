@@ -108,7 +108,7 @@ create table out_of_line (
     incarnation int not null,
     "offset" bigint not null,
     release_id text not null,
-    number int not null,
+    number bigint not null,
     due int not null,
     primary key (topic, partition, incarnation, "offset"),
     foreign key (topic, partition, incarnation, "offset")
