@@ -11,11 +11,11 @@ the break, and what it guards stands still as long as the record is parked.
 """
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-import orjson
 import structlog
 
 from chfw_common.events.base import Event
@@ -88,8 +88,9 @@ def in_line(handler: Handler, stand_still: StandStill | None = None) -> Handler:
 
 def digest(event: Event) -> bytes:
     """What two records say the same by. A field that a later version adds changes nothing while it has its default."""
-    document = event.model_dump(mode="json", exclude_defaults=True)
-    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
+    # Not by orjson: an epoch of more than 64 bits is to be parked, not to end the process.
+    document = json.dumps(event.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    return hashlib.sha256(document.encode()).digest()
 
 
 def fault(taken: Taken, number: int, said: bytes) -> str | None:
