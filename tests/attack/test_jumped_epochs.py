@@ -4,6 +4,7 @@ Found in an attack: any producer wrote a decision `revoked` of epoch 999, and go
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -72,20 +73,35 @@ class Reader:
         return metrics.registry.get_sample_value("chfw_alarm", {"kind": "out_of_line"}) == 1
 
 
+@contextlib.asynccontextmanager
+async def reading(dsn: str, name: str) -> AsyncIterator[Reader]:
+    """A service that has heard no decision yet."""
+    kind, build = COMPOSITIONS[name]
+    service = build(kind(**nowhere()))
+    database = await open_database(dsn, name)
+    try:
+        yield Reader(service, database, Log(service, database, ROLLOUT_DECISION, RELEASE.encode()))
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def scheduler(chfw_dsn: str) -> AsyncIterator[Reader]:
+    """The scheduler, which has heard no decision yet."""
+    async with reading(chfw_dsn, "scheduler") as made:
+        yield made
+
+
 @pytest.fixture(params=sorted(STATE))
 async def reader(request: pytest.FixtureRequest, chfw_dsn: str) -> AsyncIterator[Reader]:
     """Each reader of decisions in turn; it knows the release and decisions 1 to 4."""
-    kind, build = COMPOSITIONS[request.param]
-    service = build(kind(**nowhere()))
-    database = await open_database(chfw_dsn, service.name)
-    if service.name == "notifier":
-        async with database.transaction() as tx:
-            await releases.add(tx, notice())
-    made = Reader(service, database, Log(service, database, ROLLOUT_DECISION, RELEASE.encode()))
-    known = [decision(1, Mode.PILOT, min_epoch=0), decision(2, Mode.PAUSE), decision(3, Mode.PILOT, min_epoch=2)]
-    assert await made.hears(*known, decision(4, Mode.RUN, min_epoch=2)) == 0
-    yield made
-    await database.close()
+    async with reading(chfw_dsn, request.param) as made:
+        if request.param == "notifier":
+            async with made.database.transaction() as tx:
+                await releases.add(tx, notice())
+        known = [decision(1, Mode.PILOT, min_epoch=0), decision(2, Mode.PAUSE), decision(3, Mode.PILOT, min_epoch=2)]
+        assert await made.hears(*known, decision(4, Mode.RUN, min_epoch=2)) == 0
+        yield made
 
 
 def expected(service: str, epoch: int, mode: Mode, fence: int) -> tuple[Any, ...]:
@@ -149,14 +165,10 @@ async def test_what_was_overtaken_is_taken_in_its_order(reader: Reader) -> None:
     assert not await reader.alarmed()
 
 
-async def test_a_person_gives_up_what_is_lost_and_goes_on(chfw_dsn: str) -> None:
+async def test_a_person_gives_up_what_is_lost_and_goes_on(scheduler: Reader, chfw_dsn: str) -> None:
     """Epoch 3 is lost for good. Who gave it up, and why, is kept; if it comes after all, it is a record out of line."""
-    kind, build = COMPOSITIONS["scheduler"]
-    service = build(kind(**nowhere()))
-    database = await open_database(chfw_dsn, service.name)
-    reader = Reader(service, database, Log(service, database, ROLLOUT_DECISION, RELEASE.encode()))
     later = decision(4, Mode.STOP)
-    assert await reader.hears(decision(1, Mode.RUN, min_epoch=0), decision(2, Mode.PAUSE), later) == 1
+    assert await scheduler.hears(decision(1, Mode.RUN, min_epoch=0), decision(2, Mode.PAUSE), later) == 1
     owner = await asyncpg.connect(chfw_dsn)
     try:
         (found,) = await lines.find(owner, choose(None, None, None))
@@ -166,11 +178,10 @@ async def test_a_person_gives_up_what_is_lost_and_goes_on(chfw_dsn: str) -> None
         assert (row["given_up_by"], row["given_up_because"], row["digest"]) == ("Jo Bloggs", "the log was cut", None)
     finally:
         await owner.close()
-    assert await reader.hears(later) == 0
-    assert await reader.state() == (4, "stop")
-    assert await reader.hears(decision(3, Mode.RUN, min_epoch=2)) == 1
-    assert await reader.state() == (4, "stop")
-    await database.close()
+    assert await scheduler.hears(later) == 0
+    assert await scheduler.state() == (4, "stop")
+    assert await scheduler.hears(decision(3, Mode.RUN, min_epoch=2)) == 1
+    assert await scheduler.state() == (4, "stop")
 
 
 def log_of(stand: Stand, topic: Topic) -> Log:
@@ -237,18 +248,14 @@ async def waits_for_a_lock(stand: Stand) -> bool:
 
 async def test_an_edge_that_stands_still_lets_the_next_decision_pass(chfw_dsn: str) -> None:
     """What is sent under the next decision in line has its epoch, so a forged one stops an edge no longer than that."""
-    kind, build = COMPOSITIONS["device-sim"]
-    service = build(kind(**nowhere()))
-    database = await open_database(chfw_dsn, service.name)
-    log = Log(service, database, ROLLOUT_DECISION, RELEASE.encode())
-    await log.settle(still(NOW), decision(1, Mode.RUN, min_epoch=0))
-    await log.settle(still(NOW), decision(999, Mode.REVOKED))
-    async with database.looking() as connection:
-        rows = await connection.fetch("select payload from outbox where topic = $1 order by id", RolloutFenced.TOPIC)
-        fences = {row["min_epoch"] for row in await connection.fetch("select min_epoch from fence")}
-    said = [RolloutFenced.model_validate_json(row["payload"]).min_epoch for row in rows]
-    assert (set(said[-len(said) // 2 :]), fences) == ({2}, {2})
-    await database.close()
+    async with reading(chfw_dsn, "device-sim") as edges:
+        assert await edges.hears(decision(1, Mode.RUN, min_epoch=0)) == 0
+        assert await edges.hears(decision(999, Mode.REVOKED)) == 1
+        async with edges.database.transaction() as tx:
+            rows = await tx.fetch("select payload from outbox where topic = $1 order by id", RolloutFenced.TOPIC)
+        said = [RolloutFenced.model_validate_json(row["payload"]).min_epoch for row in rows]
+        assert said == [0] * (len(said) // 2) + [2] * (len(said) // 2), "each edge says so twice"
+        assert await edges.state() == (2, "fenced")
 
 
 async def test_own_release_is_what_a_claim_waits_for(stand: Stand) -> None:
@@ -266,14 +273,10 @@ async def claim(stand: Stand) -> None:
         await share_release(tx, RELEASE)
 
 
-async def test_what_is_parked_itself_is_not_missing(chfw_dsn: str) -> None:
+async def test_what_is_parked_itself_is_not_missing(scheduler: Reader, chfw_dsn: str) -> None:
     """And nobody gives up a thousand numbers for one record: it was never true."""
-    kind, build = COMPOSITIONS["scheduler"]
-    service = build(kind(**nowhere()))
-    database = await open_database(chfw_dsn, service.name)
-    reader = Reader(service, database, Log(service, database, ROLLOUT_DECISION, RELEASE.encode()))
     late = [decision(4, Mode.PAUSE), decision(6, Mode.RUN, min_epoch=4), decision(2**31 - 1, Mode.REVOKED)]
-    assert await reader.hears(decision(1, Mode.RUN, min_epoch=0), *late) == 3
+    assert await scheduler.hears(decision(1, Mode.RUN, min_epoch=0), *late) == 3
     owner = await asyncpg.connect(chfw_dsn)
     try:
         *true, forged = await lines.find(owner, choose(None, None, None))
@@ -284,6 +287,5 @@ async def test_what_is_parked_itself_is_not_missing(chfw_dsn: str) -> None:
         await lines.give_up(owner, true, Decision("lost", "Jo Bloggs", NOW))
     finally:
         await owner.close()
-    assert await reader.hears(*late) == 1
-    assert await reader.state() == (6, "run")
-    await database.close()
+    assert await scheduler.hears(*late) == 1
+    assert await scheduler.state() == (6, "run")
