@@ -50,3 +50,10 @@ def test_what_was_given_up_is_gone() -> None:
     taken: Taken = {1: A, 2: None}
     assert fault(taken, 3, B) is None
     assert fault(taken, 2, A) == "number 2 was given up before"
+
+
+def test_what_was_given_up_further_on_is_passed_when_its_turn_comes() -> None:
+    taken: Taken = {1: A, 3: None}
+    assert fault(taken, 4, B) == "number 4 came where 2 is due"
+    assert fault(taken, 2, B) is None
+    assert fault({**taken, 2: B}, 4, B) is None

@@ -14,10 +14,12 @@ MOST = 1_000
 _FIND = f"""
 select p.id, o.topic, o.release_id, o.number, p.error, array(
     select n
-    from (select coalesce(max(number), 0) + 1 as due from {{schema}}.line_taken
+    from (select coalesce(max(number), 0) as last from {{schema}}.line_taken
           where topic = o.topic and release_id = o.release_id) taken
-    cross join lateral generate_series(taken.due, least(o.number - 1, taken.due + {2 * MOST})) n
-    where not exists (select from {{schema}}.out_of_line other
+    cross join lateral generate_series(1, least(o.number - 1, taken.last + {2 * MOST})) n
+    where not exists (select from {{schema}}.line_taken other
+                      where other.topic = o.topic and other.release_id = o.release_id and other.number = n)
+      and not exists (select from {{schema}}.out_of_line other
                       where other.topic = o.topic and other.release_id = o.release_id and other.number = n)
     order by n
 ) as missing

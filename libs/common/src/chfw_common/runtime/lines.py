@@ -11,6 +11,7 @@ the break, and what it guards stands still as long as the record is parked.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -93,9 +94,14 @@ def digest(event: Event) -> bytes:
     return hashlib.sha256(document.encode()).digest()
 
 
+def due_after(taken: Taken) -> int:
+    """The number that is due: the first that was not taken. What was given up may lie beyond it."""
+    return next(number for number in itertools.count(1) if number not in taken)
+
+
 def fault(taken: Taken, number: int, said: bytes) -> str | None:
     """Why a record may not be taken after those; None: it is the next, or one of them again."""
-    due = max(taken, default=0) + 1
+    due = due_after(taken)
     if number in taken:
         before = "given up" if taken[number] is None else "taken from another record"
         return None if taken[number] == said else f"number {number} was {before} before"
@@ -113,7 +119,7 @@ async def _judge(tx: Tx, batch: Batch[Any]) -> tuple[list[Received[Any]], list[B
         taken = lines.setdefault(release_id, {})
         why = fault(taken, number, said)
         if why is not None:
-            due = max(taken, default=0) + 1
+            due = due_after(taken)
             breaks.append(Break(release_id, number, due, batch.topic, batch.partition, message.offset, why))
             continue
         good.append(message)
