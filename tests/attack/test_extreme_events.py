@@ -14,7 +14,6 @@ from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Record
 from chfw_common.topology import TOPICS, Key, Topic, partition_of_key
 from tests.service.documents.stand import composed
@@ -30,7 +29,7 @@ CONSUMED = [(service, topic) for topic in TOPICS for service in topic.consumers]
 @pytest.fixture(scope="module")
 def dsn(databases: Databases) -> Iterator[str]:
     """One database for all: what one event has left there meets the next."""
-    made = databases.clone("chfw", install_schemas)
+    made = databases.clone("chfw", databases.install)
     yield made
     databases.drop(made)
 
