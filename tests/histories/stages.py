@@ -29,6 +29,7 @@ from chfw_device_sim.store.device import NewDevice
 from chfw_governance.domain.decide import Notice, Proposal
 from chfw_governance.stages import decide
 from chfw_instruction.domain.entries import read_entries
+from chfw_instruction.domain.quota import Quota
 from chfw_instruction.stages import accept
 from chfw_smi.domain.inventory import Loaded, SupplierChange
 from chfw_smi.stages import change_supplier
@@ -110,6 +111,7 @@ class StagesWorld(World):
             chunks=read_entries([hub_eui64(hub) for hub in asked.hubs]),
             header=None,
             limit=50_000,
+            quota=Quota(open_requests=1_000, open_entries=1_000_000, entries_per_day=1_000_000),
         )
         try:
             receipt: accept.Receipt = await self._command("instruction", accept.command, submission)

@@ -105,7 +105,7 @@ def composed(name: str, dsn: str = "-") -> Service:
 def document(name: str) -> dict[str, Any]:
     """The OpenAPI document of a service; nothing is asked of what is behind the routes."""
     nobody: Any = None
-    app = create_app(composed(name), nobody, nobody, Metrics(name, ()), nobody)
+    app = create_app(composed(name), nobody, nobody, Metrics(name, ()), nobody, admission=None)
     found: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return found
 

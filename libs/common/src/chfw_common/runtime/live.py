@@ -26,6 +26,7 @@ from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.key_url import keys_of
+from chfw_common.runtime.http.quotas import Admission, RequestQuota
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
@@ -177,7 +178,13 @@ class LiveService:
             leeway=settings.token_leeway,
         )  # fmt: skip
         app = create_app(
-            self._service, commands, verifier, self._metrics, self._why_not_ready, body_time=settings.body_time
+            self._service,
+            commands,
+            verifier,
+            self._metrics,
+            self._why_not_ready,
+            admission=Admission(database, _quota(settings)),
+            body_time=settings.body_time,
         )
         config = uvicorn.Config(
             app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False, lifespan="off"
@@ -221,6 +228,15 @@ class LiveService:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks, timeout=SHUTDOWN_LIMIT / 2)
+
+
+def _quota(settings: ServiceSettings) -> RequestQuota:
+    return RequestQuota(
+        settings.requests_per_minute,
+        settings.requests_burst,
+        settings.requests_at_once,
+        settings.requests_per_minute_of,
+    )
 
 
 def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) -> None:

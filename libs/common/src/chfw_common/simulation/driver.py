@@ -49,8 +49,10 @@ class SimulatedService:
         producer = LocalProducer(broker)
         self._relays = {lane: Relay(service.name, lane, database, producer, metrics, holds=False) for lane in LANES}
         self._ticks = TickRunner(service, database, metrics)
+        commands = Commands(database, clock, self._wake)
         verifier = TokenVerifier(KeyFile(jwks_file), issuer=LOCAL_ISSUER, audience="chfw")
-        self.app: FastAPI = create_app(service, Commands(database, clock, self._wake), verifier, metrics, _always_ready)
+        # A quota counts by the machine's time, which a simulation does not know.
+        self.app: FastAPI = create_app(service, commands, verifier, metrics, _always_ready, admission=None)
 
     def look_again(self) -> None:
         """Time has moved, or somebody has called a route: let the ticks look even if no record came."""

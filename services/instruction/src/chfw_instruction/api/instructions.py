@@ -30,6 +30,7 @@ from chfw_common.runtime.service import Tx
 from chfw_instruction.api.downloads import csv_response
 from chfw_instruction.api.shapes import VERDICT_LIST, ProgressView, ReceiptView
 from chfw_instruction.api.submissions import InstructionBody, Terms, read_submission
+from chfw_instruction.api.turnstile import Turnstile
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages import accept, report
 
@@ -58,6 +59,7 @@ _BODY = {
 def build_router(settings: Settings) -> APIRouter:
     """The routes of intake."""
     router = APIRouter(prefix="/v1", tags=["instructions"])
+    turnstile = Turnstile(settings.large_bodies_at_once)
 
     @router.post(
         "/releases/{release_id}/instructions",
@@ -78,8 +80,12 @@ def build_router(settings: Settings) -> APIRouter:
         activate_at: InstantText | None = None,
     ) -> dict[str, Any]:
         query = Terms(kind, group, activate_at)
-        submission = await read_submission(request, release_id, query, caller, key, settings)
-        receipt = await work.run(accept.command, submission)
+        with turnstile.reading(request, caller.party):
+            async with work.reading() as tx:
+                await accept.admit(tx, caller.party, key, settings.quota(caller.party), work.now)
+            submission = await read_submission(request, release_id, query, caller, key, settings)
+            async with turnstile.line(caller.party):
+                receipt = await work.run(accept.command, submission)
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
         return {

@@ -77,6 +77,7 @@ async def read_submission(
         chunks=listing.close(),
         header=header,
         limit=settings.request_limit,
+        quota=settings.quota(caller.party),
     )
 
 

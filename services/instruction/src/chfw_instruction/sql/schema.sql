@@ -34,10 +34,13 @@ create table hub_standing (
     primary key (hub, release_id)
 ) with (fillfactor = 70);
 
--- One line of acceptance per Party: its row is the lock under which party_seq is given.
+-- One line of acceptance per Party: its row is the lock under which party_seq is given and entries are counted.
+-- `day` (UTC) is that of the last request, `entries_on_day` what the Party has sent in it.
 create table party (
     party text primary key,
-    last_seq bigint not null check (last_seq >= 0)
+    last_seq bigint not null check (last_seq >= 0),
+    day date,
+    entries_on_day bigint not null default 0
 );
 
 -- An accepted request. The id is uuid5 of Party and key; what the release lays down is as it was at received_at.
@@ -67,7 +70,7 @@ create table request (
     constraint request_once_per_key unique (party, key),
     constraint request_in_one_line unique (party, party_seq)
 );
-create index request_open on request (received_at) where done_at is null;
+create index request_open on request (party, party_seq) where done_at is null;
 
 -- The content of a request, once, in the order in which it was listed: `raw` is what was written, a line an entry;
 -- a malformed entry has no hub; `duplicates` are places in the chunk from 0 on; `record` are the rows of a CSV file.

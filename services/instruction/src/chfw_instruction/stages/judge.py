@@ -19,8 +19,6 @@ from chfw_instruction.stages.progress import judged
 from chfw_instruction.store import pilot, requests, standings
 from chfw_instruction.store.requests import Known
 
-JOB = "judge"
-
 
 async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
     """Judge the next chunk. Cursor, verdicts and events commit together, so a restart repeats nothing."""
@@ -97,4 +95,4 @@ def _outgoing(request: Known, accepted: Sequence[HubId], inventory: Mapping[HubI
     return hub_events(INSTRUCTION_RECEIVED, [(inventory[hub].part, hub, hub) for hub in accepted], make)
 
 
-JUDGE = JobKind(JOB, step)
+JUDGE = JobKind(requests.JUDGE, step)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -12,11 +13,14 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_instruction.domain.entries import Chunk
+from chfw_instruction.domain.quota import Used
 from chfw_instruction.domain.terms import Terms
 from chfw_instruction.domain.verdict import Asked, Verdict
 from chfw_instruction.store.releases import image_from_json, image_to_json
 
 SQL = load_queries("chfw_instruction.store", "requests.sql")
+JUDGE = "judge"
+"""The kind of the job that judges a request; its name is the id of the request."""
 _NAMESPACE = uuid5(NAMESPACE_URL, "chfw/instruction")
 
 
@@ -75,7 +79,8 @@ async def find_by_key(tx: Tx, party: PartyId, key: str) -> Any | None:
 async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
     """Write a request and its whole content, and move the Party's line on."""
     terms = accepted.terms
-    await tx.execute(SQL["move_party"], accepted.party, accepted.party_seq)
+    day = accepted.received_at.astimezone(UTC).date()
+    await tx.execute(SQL["move_party"], accepted.party, accepted.party_seq, day, accepted.entries)
     await tx.execute(
         SQL["add_request"],
         accepted.id,
@@ -139,9 +144,15 @@ async def load_judged(tx: Tx, request_id: UUID, chunk: int) -> Any | None:
     return await tx.fetchrow(SQL["judged_chunk"], request_id, chunk)
 
 
-async def count_waiting(tx: Tx, received_at: Instant) -> int:
-    """Entries without a verdict, of the requests received up to then."""
-    return int(await tx.fetchval(SQL["waiting_before"], received_at))
+async def count_waiting(tx: Tx, known: Known) -> int:
+    """Entries without a verdict, of this request and of those that its Party made before."""
+    return int(await tx.fetchval(SQL["waiting_before"], known.party, known.party_seq))
+
+
+async def used(tx: Tx, party: PartyId, key: str, now: Instant) -> tuple[Used, bool]:
+    """What a Party uses of its quota, and whether it has made a request under this key."""
+    row = await tx.fetchrow(SQL["used"], party, now.astimezone(UTC).date(), key, JUDGE)
+    return Used(row["open_requests"], row["open_entries"], row["entries_today"]), row["known"]
 
 
 def _known(row: Any) -> Known:

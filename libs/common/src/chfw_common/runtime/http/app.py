@@ -13,6 +13,7 @@ from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.head import HeadIsGet, methods_at
 from chfw_common.runtime.http.problems import SCHEMA, SCHEMA_NAME, Problem, install_problems, problems
 from chfw_common.runtime.http.queries import known_query
+from chfw_common.runtime.http.quotas import Admission, Leaving
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.settings import BODY_TIME
@@ -25,8 +26,8 @@ _TOKEN = {
     "bearerFormat": "JWT",
     "description": "Signed with ES256; claims iss, aud, iat, exp (an hour at most), party, user_id, role",
 }
-_ANYWHERE = problems(401, 403, 422, 503)
-"""What any route may answer: not known, not allowed, not of the form, a server away."""
+_ANYWHERE = problems(401, 403, 422, 429, 503)
+"""What any route may answer: not known, not allowed, not of the form, over a quota, a server away."""
 
 
 class _Application(FastAPI):
@@ -50,9 +51,13 @@ def create_app(
     metrics: Metrics,
     ready: Ready,
     *,
+    admission: Admission | None,
     body_time: timedelta = BODY_TIME,
 ) -> FastAPI:
-    """Build the application. `ready` says why the service cannot work now, or None."""
+    """Build the application. `ready` says why the service cannot work now, or None.
+
+    `admission` None: no Party has a quota (a simulation, the documents of the routes).
+    """
     app = _Application(
         title=f"chfw {service.name}",
         version="1",
@@ -64,9 +69,10 @@ def create_app(
     )
     app.state.commands = commands
     app.state.verifier = verifier
+    app.state.admission = admission
     app.state.body_time = body_time
     own = [route for router in service.routes for route in router.routes]
-    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *own]))
+    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *own]), metrics.refused)
 
     @app.middleware("http")
     async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -78,6 +84,7 @@ def create_app(
         return response
 
     app.add_middleware(HeadIsGet)
+    app.add_middleware(Leaving)
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> dict[str, str]:

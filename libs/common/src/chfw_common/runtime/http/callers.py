@@ -27,6 +27,7 @@ from chfw_common.kernel.texts import UnseenTextError, words
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.http.keys import ALGORITHM, LONGEST_KID, Keys, NoKeysError
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.quotas import Admission
 from chfw_common.runtime.settings import TOKEN_LEEWAY
 
 LONGEST_NAME = 200
@@ -172,7 +173,20 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 
 async def caller(request: Request) -> Caller:
-    """The caller of a request (a dependency)."""
+    """The caller of a request, within the quota of its Party (a dependency). Raises Problem 401 or 429."""
+    found = await _verified(request)
+    await _admit(request, found)
+    return found
+
+
+async def _admit(request: Request, found: Caller) -> None:
+    """Let the request in. The DCC has no quota. Raises Problem 429."""
+    admission: Admission | None = request.app.state.admission
+    if admission is not None and found.role is not Role.DCC:
+        await admission.enter(request.scope, found.party)
+
+
+async def _verified(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         # Without an error code: the request says nothing of a token (RFC 6750, 3.1).
@@ -182,12 +196,13 @@ async def caller(request: Request) -> Caller:
 
 
 def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, Caller]]:
-    """A dependency that admits callers of these roles alone."""
+    """A dependency that admits callers of these roles alone, within their quotas."""
 
     async def admitted(request: Request) -> Caller:
-        found = await caller(request)
+        found = await _verified(request)
         if found.role not in roles:
             raise Problem(403, "wrong_role", "The role of this User ID may not do this.")
+        await _admit(request, found)
         return found
 
     return admitted

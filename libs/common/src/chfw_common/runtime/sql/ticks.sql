@@ -22,15 +22,30 @@ on conflict (tick, work) do update set error = excluded.error, set_aside_at = ex
 delete from set_aside where tick = any($1::text[]) and retry returning tick, work;
 
 -- name: open_job
--- The oldest open job of some kinds, locked.
-select * from job where state = 'open' and kind = any($1::text[]) order by id limit 1 for update;
+-- Of the open jobs of some kinds the oldest one of the queue that has waited longest for its turn, locked.
+select * from job
+where id = (
+    select waiting.id
+    from (
+        select distinct on (queue) queue, id from job
+        where state = 'open' and kind = any($1::text[]) order by queue, id
+    ) waiting
+    left join job_turn using (queue)
+    order by coalesce(turn, 0), waiting.id limit 1
+)
+for update;
 
 -- name: waiting_job
 -- Whether there is such a job.
 select exists (select 1 from job where state = 'open' and kind = any($1::text[]));
 
 -- name: advance_job
--- A step of a job is done.
+-- A step of a job is done, and with it the turn of its queue. The queue without a name has nobody to take turns with.
+with turned as (
+    insert into job_turn (queue, turn)
+    select queue, 1 + coalesce((select max(turn) from job_turn), 0) from job where id = $1 and queue <> ''
+    on conflict (queue) do update set turn = excluded.turn
+)
 update job set cursor = coalesce($2, cursor), steps = steps + 1, state = $3,
                done_at = case when $3 = 'done' then $4::timestamptz end
 where id = $1;
@@ -41,5 +56,5 @@ update job set state = $2 where id = $1 and state <> 'done';
 
 -- name: start_job
 -- Write a job down; the same kind and name is one job.
-insert into job (kind, name, args, cursor, state, created_at) values ($1, $2, $3, '{}', 'open', $4)
+insert into job (kind, name, queue, args, cursor, state, created_at) values ($1, $2, $5, $3, '{}', 'open', $4)
 on conflict (kind, name) do nothing returning id;

@@ -1,0 +1,120 @@
+"""How much one Party may ask of a service: requests per minute by a bucket in Postgres, and requests at once.
+
+The DCC has no quota: whoever floods a service must not keep a pause or a stop from it.
+"""
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chfw_common.kernel.ids import PartyId
+from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.database import Database
+from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.queries import load_queries
+from chfw_common.runtime.transient import transient_as_error
+
+QUERIES = load_queries("chfw_common.runtime", "sql/quotas.sql")
+_LEAVING = "chfw.leaving"
+
+
+def too_many(code: str, detail: str, seconds: float) -> Problem:
+    """The refusal of a request over a quota; `seconds` from now the next may be taken."""
+    return Problem(429, code, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQuota:
+    """What each Party may ask of one service. `of`: requests a minute of Parties that have more, or fewer, than others.
+
+    `burst`: how many may come together when none came before. `at_once`: how many may be under way in one process.
+    """
+
+    per_minute: int
+    burst: int
+    at_once: int
+    of: Mapping[PartyId, int] = field(default_factory=dict)
+
+    def per_second(self, party: PartyId) -> float:
+        """How many requests a second flow into the bucket of a Party."""
+        return self.of.get(party, self.per_minute) / 60
+
+    def most(self, party: PartyId) -> float:
+        """The most that the bucket of a Party holds; it grows with the Party's own rate."""
+        return max(1.0, self.burst * self.of.get(party, self.per_minute) / self.per_minute)
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A Party in this process. `line`: one request at a time asks Postgres, so a flood takes one connection.
+
+    Until `empty_until` no process can have a token of the bucket.
+    """
+
+    under_way: int = 0
+    line: asyncio.Lock = field(default_factory=asyncio.Lock)
+    empty_until: Instant | None = None
+
+
+class Admission:
+    """Lets the requests of Parties in, as far as their quota goes. `now` is machine time."""
+
+    def __init__(self, database: Database, quota: RequestQuota, now: Callable[[], Instant] = machine_now) -> None:
+        self._database = database
+        self._quota = quota
+        self._now = now
+        self._parties: defaultdict[PartyId, _Standing] = defaultdict(_Standing)
+
+    async def enter(self, scope: MutableMapping[str, Any], party: PartyId) -> None:
+        """Count a request, once however often it is asked, until it leaves. Raises Problem 429."""
+        leaving: list[Callable[[], None]] = scope[_LEAVING]
+        if leaving:
+            return
+        standing = self._parties[party]
+        if standing.under_way >= self._quota.at_once:
+            detail = f"A Party may have {self._quota.at_once} requests under way at once."
+            raise too_many("too_many_at_once", detail, 1)
+        standing.under_way += 1
+        leaving.append(lambda: _leave(standing))
+        async with standing.line:
+            await self._take(party, standing)
+
+    async def _take(self, party: PartyId, standing: _Standing) -> None:
+        now, rate = self._now(), self._quota.per_second(party)
+        if standing.empty_until is None or standing.empty_until <= now:
+            async with transient_as_error(), self._database.looking() as tx:
+                if await tx.fetchval(QUERIES["take_token"], party, self._quota.most(party), rate, now) is not None:
+                    return
+                due = await tx.fetchval(QUERIES["token_due"], party, rate, now)
+            standing.empty_until = now + timedelta(seconds=max(due or 0.0, 0.0))
+        per_minute = round(rate * 60)
+        detail = f"A Party may send {per_minute} requests a minute to this service."
+        raise too_many("too_many_requests", detail, (standing.empty_until - now).total_seconds())
+
+
+def _leave(standing: _Standing) -> None:
+    standing.under_way -= 1
+
+
+class Leaving:
+    """Lets a request leave when its answer has ended, in whichever way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        leaving: list[Callable[[], None]] = []
+        scope[_LEAVING] = leaving
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            for leave in leaving:
+                leave()
