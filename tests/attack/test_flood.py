@@ -208,7 +208,6 @@ async def test_a_bucket_is_one_for_all_processes_and_fills_with_time(databases: 
             try:
                 await processes[number % 2].enter({"chfw.leaving": []}, PartyId(party))
             except Problem as problem:
-                assert problem.status == 429
                 return problem.headers["Retry-After"]
             return 200
 

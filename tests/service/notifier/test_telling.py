@@ -101,7 +101,7 @@ async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: 
     answer = await announce(stand)
     assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/releases/{RELEASE}")
     body = answer.json()
-    assert body.pop("fit") == {"hubs": 0, "of_model": 0, "unfit": {}}
+    assert body.pop("fit") == {"hubs": 0, "of_model": 0, "unfit": {}, "pilot_places": {}}
     assert body["cut_off"] == "2027-02-28T23:59:59.999999Z"
     assert body["pilot_opens"] == "2026-10-15T09:00:00Z"
     assert (body["mode"], body["epoch"], body["version"], body["instruction_possible"]) == ("held", 0, 1, True)

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from chfw_common.events.base import Code, Event, Part, UtcInstant
 from chfw_common.events.waves import StatedWaves
 from chfw_common.kernel.applicability import Image
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.rollout import Rule
 
 CplState = Literal["Active", "Cancelled", "Expired", "Withdrawn"]
@@ -41,7 +43,11 @@ class CplEntry(Part):
 
 
 class ReleaseNotified(Event):
-    """A release as its notice states it; a changed note or CPL state is a higher version."""
+    """A release as its notice states it; a changed note or CPL state is a higher version.
+
+    `pilot_places`: how many hubs each Party may name for the pilot, of the `pilot_cap` in all; a Party that is not in it
+    may name one. No Party is told of another's.
+    """
 
     TOPIC: ClassVar[str] = "release.notified"
     TYPE: ClassVar[str] = "uk.chfw.release.notified.v1"
@@ -57,6 +63,7 @@ class ReleaseNotified(Event):
     lone_lead: timedelta
     answer_min: timedelta
     pilot_cap: int
+    pilot_places: dict[PartyId, int] = Field(default_factory=dict)
     notified_at: UtcInstant
     pilot_opens: UtcInstant
     pilot_closes: UtcInstant

@@ -1,6 +1,7 @@
 -- Intake: what Parties have asked for, word by word, and the verdict of every entry.
 
--- A release as its notice states it, at the highest version seen.
+-- A release as its notice states it, at the highest version seen. `pilot_places`: how many hubs each Party may name for
+-- the pilot.
 create table release (
     release_id text primary key,
     version int not null,
@@ -10,7 +11,7 @@ create table release (
     automatic_date timestamptz not null,
     waves jsonb not null,
     pilot_opens timestamptz not null,
-    pilot_cap int not null
+    pilot_places jsonb not null
 );
 
 -- The decision in force on a release: the highest epoch seen. May be known before the release is.
@@ -63,7 +64,7 @@ create table request (
     automatic_date timestamptz not null,
     waves jsonb not null,
     pilot_opens timestamptz not null,
-    pilot_cap int not null,
+    pilot_places int not null,
     answered int not null default 0 check (answered <= entries),
     counts jsonb not null default '{}',
     done_at timestamptz,
@@ -95,7 +96,7 @@ from request_chunk c
 cross join lateral unnest(string_to_array(c.raw, e'\n'), c.hub, c.verdict) with ordinality n(raw, hub, verdict, n)
 where c.verdict is not null;
 
--- The pilot of each release: which Party's accepted list names which hub. The cap counts hubs, not rows.
+-- The pilot of each release: which Party's accepted list names which hub. Each row takes one place of its Party.
 create table pilot_hub (
     release_id text not null references release,
     hub bigint not null,
@@ -103,5 +104,5 @@ create table pilot_hub (
     primary key (release_id, hub, party)
 );
 
--- Which hubs are in the pilot of a release; not by whose list.
-create view instruction_published.pilot_hub as select distinct release_id, hub from pilot_hub;
+-- Which hubs are in the pilot of a release, and by whose list: a Party may be told of its own only.
+create view instruction_published.pilot_hub as select release_id, hub, party from pilot_hub;

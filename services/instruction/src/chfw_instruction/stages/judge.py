@@ -48,7 +48,7 @@ async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:
     }
     known = verdict.Known(inventory, standing_of, shown=await _shown(tx, request, inventory))
     if request.asked.for_pilot:
-        members, size = await pilot.lock(tx, request.release_id, hubs)
+        members, size = await pilot.lock(tx, request.release_id, request.party, hubs)
         return replace(known, pilot=members, pilot_size=size)
     if request.asked.depends_on_pilot:
         others = await pilot.named_by_others(tx, request.release_id, request.party, hubs)

@@ -100,7 +100,7 @@ async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
         terms.automatic_date,
         waves_to_json(terms.waves),
         terms.pilot_opens,
-        terms.pilot_cap,
+        terms.places_of(accepted.party),
     )
     await tx.copy_records_to_table(
         "request_chunk",
@@ -180,6 +180,6 @@ def _known(row: Any) -> Known:
             kind=AnswerKind(row["kind"]),
             group=Group(row["group"]),
             pilot_opens=row["pilot_opens"],
-            pilot_cap=row["pilot_cap"],
+            pilot_places=row["pilot_places"],
         ),
     )

@@ -27,7 +27,7 @@ where r.party = $1 and r.done_at is null
 -- name: add_request
 -- Write an accepted request down.
 insert into request (id, party, key, digest, user_id, party_seq, release_id, kind, "group", activate_at, received_at,
-                     entries, header, image, automatic_date, waves, pilot_opens, pilot_cap)
+                     entries, header, image, automatic_date, waves, pilot_opens, pilot_places)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 
 -- name: lock_request
