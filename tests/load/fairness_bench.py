@@ -1,11 +1,12 @@
 """One Party floods intake with large requests while another sends a single entry every second: what the other notices.
 
 usage: python -m tests.load.fairness_bench [--requests 200] [--entries 50000] [--seconds 60] [--hubs 100000] [--seed 5]
+           [--set CHFW_ENTRIES_BURST=1000000]
 
 Real servers and services of its own, with the quotas as they are shipped. The flood comes at once; what is refused is
 sent again as soon as `Retry-After` allows, until all is taken or the time is up. The clock runs as the machine's does.
 How long the other waits is read in the tables: from acceptance to the verdict in those of intake, until the answer
-stands in the ledger by looking there. `--open-entries` sets the quota of entries without a verdict.
+stands in the ledger by looking there. `--set NAME=VALUE` sets what the services are told.
 """
 
 import argparse
@@ -15,8 +16,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,9 @@ from chfw_cli.demo.backlog import Backlog
 from chfw_cli.demo.client import Client, over_network
 from chfw_cli.demo.estate import LARGE, draw_estate, user_id
 from chfw_cli.demo.live import just_before
+from chfw_cli.demo.oracle import expect
 from chfw_cli.demo.pacing import PacedTimeline
-from chfw_cli.demo.story import RELEASE_ID, Story, write_story
+from chfw_cli.demo.story import IMAGE, RELEASE_ID, Story, write_story
 from chfw_cli.demo.tell import seed
 from chfw_cli.local.services import DATABASE
 from chfw_cli.local.stack import Stack
@@ -72,23 +76,32 @@ class Figures:
     answered: dict[str, float] = field(default_factory=dict)
     judged: dict[str, float] = field(default_factory=dict)
     merged: dict[str, float] = field(default_factory=dict)
+    step_seconds: float = 0.0
+    consume_seconds: float = 0.0
     flood_merged_after_seconds: float = 0.0
     instruction_peak_mb: float = 0.0
     scheduler_peak_mb: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the Party that floods sends, and for how long."""
+
+    url: str
+    token: str
+    bodies: tuple[bytes, ...]
+    requests: int
+    seconds: float
+
+
 class Flood:
     """The requests of the Party that floods."""
 
-    def __init__(self, url: str, token: str, hubs: Sequence[HubId], begins: Any) -> None:
-        self._client = httpx2.AsyncClient(base_url=url, timeout=TIMEOUT, limits=httpx2.Limits(max_connections=None))
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        named = [hub_eui64(hub) for hub in hubs]
-        # Two times in turn, so that each request has to be merged anew.
-        self._bodies = [
-            orjson.dumps({"kind": "instruct", "activate_at": (begins + day).isoformat(), "hubs": named})
-            for day in (timedelta(days=40), timedelta(days=41))
-        ]
+    def __init__(self, plan: Plan) -> None:
+        limits = httpx2.Limits(max_connections=None)
+        self._client = httpx2.AsyncClient(base_url=plan.url, timeout=TIMEOUT, limits=limits)
+        self._headers = {"Authorization": f"Bearer {plan.token}", "Content-Type": "application/json"}
+        self._bodies = plan.bodies
         self.first: Counter[int] = Counter()
         self.codes: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
@@ -99,7 +112,7 @@ class Flood:
         headers = {**self._headers, "Idempotency-Key": f'"flood-{number}"'}
         first = True
         while True:
-            answer = await self._client.post(PATH, content=self._bodies[number % 2], headers=headers)
+            answer = await self._client.post(PATH, content=self._bodies[number % len(self._bodies)], headers=headers)
             if first:
                 self.first[answer.status_code] += 1
                 first = False
@@ -112,9 +125,24 @@ class Flood:
             self.codes[answer.json()["code"]] += 1
             await asyncio.sleep(int(answer.headers["retry-after"]))
 
-    async def close(self) -> None:
-        """Close every connection."""
+    async def send_all(self, requests: int, seconds: float) -> None:
+        """Send them all at once; give up what is not taken in time."""
+        tasks = [asyncio.create_task(self.send(number)) for number in range(requests)]
+        await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.aclose()
+
+
+Flooded = tuple[int, Counter[int], Counter[str], Counter[str]]
+
+
+def flood(plan: Plan) -> Flooded:
+    """Flood from a process of its own: how many were taken, answers to the first try, refusals, other answers."""
+    sender = Flood(plan)
+    asyncio.run(sender.send_all(plan.requests, plan.seconds))
+    return sender.taken, sender.first, sender.codes, sender.failed
 
 
 class Other:
@@ -157,6 +185,18 @@ class Other:
                 self.merged.append(time.monotonic() - self.waiting.pop(HubId(row["hub"])))
             await asyncio.sleep(LOOK_EVERY)
 
+    async def seconds_of_the_service(self) -> dict[str, float]:
+        """How long a step of the judge, and a batch of records, took intake on average."""
+        text = (await self._client.get("/metrics")).text
+        found: dict[str, list[float]] = {}
+        for line in text.splitlines():
+            name, _, value = line.rpartition(" ")
+            name = name.partition("{")[0]
+            if name.endswith(("_seconds_sum", "_seconds_count")):
+                kind, _, what = name.rpartition("_")
+                found.setdefault(kind, [0.0, 0.0])[what == "count"] += float(value)
+        return {kind: round(total / max(count, 1), 3) for kind, (total, count) in found.items()}
+
     async def close(self) -> None:
         """Close every connection."""
         await self._client.aclose()
@@ -179,7 +219,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 async def bench(arguments: argparse.Namespace, state: StateDir) -> Figures:
     """Start everything, load, flood, look."""
     story = write_story(draw_estate(arguments.seed, arguments.hubs))
-    environment = {} if arguments.open_entries is None else {"CHFW_OPEN_ENTRIES": str(arguments.open_entries)}
+    environment = dict(pair.split("=", 1) for pair in arguments.set)
     async with Stack(state, clock="paced", prepare=just_before(story.begins), extra_env=environment) as stack:
         await _load(stack, story, Issuer.open(state.keys))
         say(f"{arguments.hubs:,} hubs loaded and enrolled")
@@ -207,55 +247,60 @@ async def _load(stack: Stack, story: Story, issuer: Issuer) -> None:
 
 
 async def _flood(stack: Stack, story: Story, issuer: Issuer, arguments: argparse.Namespace) -> Figures:
-    url = stack.urls["instruction"]
-    hubs = story.estate.hubs
-    theirs = [hub.hub for hub in hubs if hub.import_party == FLOODER][: arguments.entries]
-    others = [hub.hub for hub in hubs if hub.gas_party == OTHER and FLOODER not in hub.parties]
+    url, hubs = stack.urls["instruction"], story.estate.hubs
+    theirs = [hub_eui64(hub.hub) for hub in hubs if hub.import_party == FLOODER][: arguments.entries]
+    for_it = expect(IMAGE, story.boxes(), ())
+    others = [hub.hub for hub in hubs if hub.gas_party == OTHER and FLOODER not in hub.parties and hub.hub in for_it]
+    # Two times in turn, so that each request has to be merged anew.
+    bodies = tuple(
+        orjson.dumps({"kind": "instruct", "activate_at": (story.begins + day).isoformat(), "hubs": theirs})
+        for day in (timedelta(days=40), timedelta(days=41))
+    )
     first, second = Role.IMPORT_SUPPLIER, Role.GAS_SUPPLIER
-    flood = Flood(url, issuer.token(FLOODER, user_id(FLOODER, first), first), theirs, story.begins)
+    token = issuer.token(FLOODER, user_id(FLOODER, first), first)
+    plan = Plan(url, token, bodies, arguments.requests, arguments.seconds)
     other = Other(url, issuer.token(OTHER, user_id(OTHER, second), second), others)
     admin = await asyncpg.connect(stack.postgres.dsn(DATABASE))
     watching = asyncio.create_task(other.watch(admin))
-    tasks = [asyncio.create_task(flood.send(number)) for number in range(arguments.requests)]
-    try:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        flooding = asyncio.get_running_loop().run_in_executor(pool, flood, plan)
         await other.send_for(arguments.seconds)
-        if watching.done():
-            watching.result()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        ended = time.monotonic()
-        say(f"taken {flood.taken}, refused {dict(flood.codes)}; {len(other.waiting)} of {other.sent} are not merged")
-        await _merged(other, ended)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        peak = stack.peak_rss_mb()
-        return Figures(
-            taken_at_once=flood.first[202],
-            refused_at_once=flood.first[429],
-            taken=flood.taken,
-            refused=dict(flood.codes),
-            failed=dict(flood.failed),
-            others_sent=other.sent,
-            others_refused=other.refused,
-            answered=spread(other.answered),
-            judged=spread([row[0] for row in await admin.fetch(_JUDGED, OTHER)]),
-            merged=spread(other.merged),
-            flood_merged_after_seconds=round(time.monotonic() - ended, 1),
-            instruction_peak_mb=peak["instruction"],
-            scheduler_peak_mb=peak["scheduler"],
-        )
-    finally:
-        watching.cancel()
-        await flood.close()
-        await other.close()
-        await admin.close()
-
-
-async def _merged(other: Other, ended: float) -> None:
-    """Wait until every answer of the other stands in the ledger, or for so long."""
-    while other.waiting and time.monotonic() - ended < MERGE_LIMIT:  # noqa: ASYNC110 - another task works on it
+        flooded = await flooding
+    ended, seconds = time.monotonic(), await other.seconds_of_the_service()
+    say(f"{len(other.waiting)} of {other.sent} are not merged when the flood ends")
+    while other.waiting and not watching.done() and time.monotonic() - ended < MERGE_LIMIT:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_EVERY)
+    merged_after = time.monotonic() - ended
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    judged = spread([row[0] for row in await admin.fetch(_JUDGED, OTHER)])
+    await other.close()
+    await admin.close()
+    return _figures(stack, other, flooded, seconds, judged=judged, merged_after=merged_after)
+
+
+def _figures(
+    stack: Stack, other: Other, flooded: Flooded, seconds: dict[str, float], *, judged: Any, merged_after: float
+) -> Figures:
+    taken, first, refused, failed = flooded
+    peak = stack.peak_rss_mb()
+    return Figures(
+        taken_at_once=first[202],
+        refused_at_once=first[429],
+        taken=taken,
+        refused=dict(refused),
+        failed=dict(failed),
+        others_sent=other.sent,
+        others_refused=other.refused,
+        answered=spread(other.answered),
+        judged=judged,
+        merged=spread(other.merged),
+        step_seconds=seconds["chfw_tick_seconds"],
+        consume_seconds=seconds["chfw_consume_seconds"],
+        flood_merged_after_seconds=round(merged_after, 1),
+        instruction_peak_mb=peak["instruction"],
+        scheduler_peak_mb=peak["scheduler"],
+    )
 
 
 def main() -> None:
@@ -266,7 +311,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--hubs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--open-entries", type=int)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="environment of the services")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chfw-bench-") as place:
         Path(place).chmod(0o755)

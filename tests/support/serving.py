@@ -128,7 +128,7 @@ def app_of(
     async def ready() -> None:
         return None
 
-    commands, admission = Commands(database, clock, Wake()), Admission(database, quota, clock.now)
+    commands, admission = Commands(database, clock, Wake(), clock.now), Admission(database, quota, clock.now)
     return create_app(service, commands, verifier or OpenTokens(), metrics, ready, admission=admission)
 
 

@@ -249,6 +249,6 @@ async def test_the_notifier_s_own_role_may_read_what_the_lists_need(chfw_dsn: st
                 assert await estate.page(connection, scope, after=None, limit=1) == []
             who = Caller(ELEC, UserId("elec-is"), Role.IMPORT_SUPPLIER)
             assert await estate.pilot_candidates(connection, who, RELEASE, regions=None, models=None) == []
-            assert await estate.pilot_size(connection, RELEASE) == 0
+            assert await estate.pilot_size(connection, RELEASE, ELEC) == 0
     finally:
         await connection.close()

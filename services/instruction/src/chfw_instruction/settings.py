@@ -18,6 +18,8 @@ class PartyQuota(BaseModel):
 
     open_requests: Most | None = None
     open_entries: Most | None = None
+    entries_burst: Most | None = None
+    entries_per_minute: Most | None = None
     entries_per_day: Most | None = None
 
 
@@ -49,10 +51,20 @@ class Settings(ServiceSettings):
         description="Requests of one Party without all verdicts; with so many the next is answered 429",
     )
     open_entries: int = Field(
-        default=500_000,
+        default=250_000,
         ge=1,
-        description="Entries without a verdict in all requests of one Party; with so many the next is answered 429. "
-        "What others wait for behind them grows with it",
+        description="Entries without a verdict in all requests of one Party; with so many the next is answered 429",
+    )
+    entries_burst: int = Field(
+        default=100_000,
+        ge=1,
+        description="Entries that one Party may send together; with so many, less those that have flowed off, the next "
+        "request is answered 429. What others may wait for behind intake grows with it",
+    )
+    entries_per_minute: int = Field(
+        default=300_000,
+        ge=1,
+        description="Entries of one Party that flow off in a minute of the machine: 15 million hubs in 50 minutes",
     )
     entries_per_day: int = Field(
         default=60_000_000,
@@ -72,5 +84,7 @@ class Settings(ServiceSettings):
         return Quota(
             own.open_requests or self.open_requests,
             own.open_entries or self.open_entries,
+            own.entries_burst or self.entries_burst,
+            own.entries_per_minute or self.entries_per_minute,
             own.entries_per_day or self.entries_per_day,
         )

@@ -45,8 +45,8 @@ class CplEntry(Part):
 class ReleaseNotified(Event):
     """A release as its notice states it; a changed note or CPL state is a higher version.
 
-    `pilot_places`: how many hubs each Party may name for the pilot, of the `pilot_cap` in all; a Party that is not in it
-    may name one. No Party is told of another's.
+    `pilot_places`: how many hubs each Party may name for the pilot, of the `pilot_cap` in all; a Party that is not in
+    it may name one. No Party is told of another's.
     """
 
     TOPIC: ClassVar[str] = "release.notified"

@@ -21,6 +21,7 @@ OVER_QUOTA = (
     "too_many_large_bodies",
     "too_many_open_requests",
     "too_many_open_entries",
+    "too_many_recent_entries",
     "too_many_entries_today",
     "too_many_exports",
 )

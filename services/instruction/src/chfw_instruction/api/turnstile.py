@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from fastapi import Request
 
 from chfw_common.kernel.ids import PartyId
-from chfw_common.runtime.http.quotas import too_many
+from chfw_common.runtime.clock import stopwatch
+from chfw_common.runtime.http.quotas import Crowd, too_many
 
 SMALL = 1 << 16
 """Bytes of a body that is small: many of them are soon read and take little memory."""
@@ -24,6 +25,7 @@ class Turnstile:
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
         self._large: Counter[PartyId] = Counter()
+        self._crowds: defaultdict[PartyId, Crowd] = defaultdict(lambda: Crowd(at_once))
         self._lines: defaultdict[PartyId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @contextlib.contextmanager
@@ -34,7 +36,7 @@ class Turnstile:
             return
         if self._large[party] >= self._at_once:
             detail = f"A Party may send {self._at_once} lists of more than {SMALL} bytes at once."
-            raise too_many("too_many_large_bodies", detail, 1)
+            raise too_many("too_many_large_bodies", detail, self._crowds[party].turn_away(stopwatch()))
         self._large[party] += 1
         try:
             yield

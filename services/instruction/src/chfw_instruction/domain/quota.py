@@ -14,10 +14,16 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one Party may use. `open`: without all verdicts. A day is one of UTC, by `received_at`."""
+    """What one Party may use. `open`: without all verdicts. A day is one of UTC, by `received_at`.
+
+    `entries_per_minute` flow off, by the machine's time, of what the Party has sent; up to `entries_burst` may stand.
+    So what it sends does not run ahead of those behind intake, who take longer than intake does.
+    """
 
     open_requests: int
     open_entries: int
+    entries_burst: int
+    entries_per_minute: int
     entries_per_day: int
 
 
@@ -27,6 +33,7 @@ class Used:
 
     open_requests: int
     open_entries: int
+    entries_standing: float
     entries_today: int
 
 
@@ -35,6 +42,7 @@ class Spent(StrEnum):
 
     OPEN_REQUESTS = "too_many_open_requests"
     OPEN_ENTRIES = "too_many_open_entries"
+    ENTRIES_STANDING = "too_many_recent_entries"
     ENTRIES_TODAY = "too_many_entries_today"
 
 
@@ -47,9 +55,25 @@ def spent(quota: Quota, used: Used) -> Spent | None:
     rows = {
         Spent.OPEN_REQUESTS: used.open_requests >= quota.open_requests,
         Spent.OPEN_ENTRIES: used.open_entries >= quota.open_entries,
+        Spent.ENTRIES_STANDING: used.entries_standing >= quota.entries_burst,
         Spent.ENTRIES_TODAY: used.entries_today >= quota.entries_per_day,
     }
     return next((part for part, applies in rows.items() if applies), None)
+
+
+def flowed_off(standing: float, per_minute: int, since: Instant, now: Instant) -> float:
+    """What stands now of the entries that stood then."""
+    passed = max(0.0, (now - since).total_seconds())
+    return max(0.0, standing - passed * per_minute / 60)
+
+
+def until_free(over: Spent, quota: Quota, used: Used, now: Instant) -> float:
+    """In how many seconds a part of a quota that is spent should be free again, as far as the Party's own work says."""
+    if over is Spent.ENTRIES_TODAY:
+        return _until_tomorrow(now)
+    if over is Spent.ENTRIES_STANDING:
+        return (used.entries_standing - quota.entries_burst) * 60 / quota.entries_per_minute
+    return wait(used.open_entries)
 
 
 def wait(open_entries: int) -> int:
@@ -57,8 +81,7 @@ def wait(open_entries: int) -> int:
     return min(max(1, -(-open_entries // PACE)), _PATIENCE)
 
 
-def until_tomorrow(now: Instant) -> float:
-    """How many seconds are left of the day, in UTC."""
+def _until_tomorrow(now: Instant) -> float:
     tomorrow = datetime.combine(now.astimezone(UTC).date() + _DAY, time(), UTC)
     return (tomorrow - now).total_seconds()
 

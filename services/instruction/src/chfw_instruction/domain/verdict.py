@@ -48,8 +48,8 @@ _STANDING = {
 class Asked:
     """What all entries of a request share: who asks, for what image and time, and what is laid down.
 
-    `automatic_date`, `waves`, `pilot_opens` and `pilot_places` (the hubs that the Party may name for the pilot) are those
-    in force when the request was received; dates are judged as of then.
+    `automatic_date`, `waves`, `pilot_opens` and `pilot_places` are those in force when the request was received; dates
+    are judged as of then. `pilot_places`: how many hubs the Party may name for the pilot.
     """
 
     party: PartyId
@@ -106,7 +106,8 @@ class Known:
 
     `pilot`: for a pilot list, the hubs among them that the Party's own lists name already; for any other, those that
     another Party's list names, whatever this one says now. `pilot_size`: all hubs that the Party's own lists name; it
-    matters to a pilot list, and what others have named does not. `shown`: those of them for which the Party was shown the time that it agrees to.
+    matters to a pilot list, and what others have named does not. `shown`: those of them for which the Party was shown
+    the time that it agrees to.
     """
 
     inventory: Mapping[HubId, HubFields]

@@ -36,12 +36,15 @@ create table hub_standing (
 ) with (fillfactor = 70);
 
 -- One line of acceptance per Party: its row is the lock under which party_seq is given and entries are counted.
--- `day` (UTC) is that of the last request, `entries_on_day` what the Party has sent in it.
+-- `day` (UTC) is that of the last request, `entries_on_day` what the Party has sent in it; `standing` is what had not
+-- flowed off at `standing_at` (machine time).
 create table party (
     party text primary key,
     last_seq bigint not null check (last_seq >= 0),
     day date,
-    entries_on_day bigint not null default 0
+    entries_on_day bigint not null default 0,
+    standing double precision not null default 0,
+    standing_at timestamptz
 );
 
 -- An accepted request. The id is uuid5 of Party and key; what the release lays down is as it was at received_at.

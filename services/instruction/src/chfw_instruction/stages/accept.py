@@ -17,16 +17,19 @@ from chfw_common.runtime.http.quotas import too_many
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_instruction.domain.entries import Chunk
-from chfw_instruction.domain.quota import Quota, Spent, Used, spent, until_tomorrow, wait
+from chfw_instruction.domain.quota import Quota, Spent, Used, spent, until_free
 from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
 from chfw_instruction.stages.progress import received
 from chfw_instruction.store import releases, requests
+from chfw_instruction.store.requests import Moment
+
+__all__ = ["Moment", "Receipt", "Submission", "admit", "command"]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A request as it came in. `digest` is that of its content, `limit` the most entries taken, `quota`
-    what the Party may use.
+    what the Party may use, `came_at` when it was let in, by the machine.
 
     `header` names the columns of a CSV file.
     """
@@ -42,6 +45,7 @@ class Submission:
     header: Sequence[str] | None
     limit: int
     quota: Quota
+    came_at: Instant
 
     @property
     def entries(self) -> int:
@@ -76,26 +80,25 @@ _SAID: dict[WholeRefusal, tuple[int, str]] = {
 _OVER: dict[Spent, str] = {
     Spent.OPEN_REQUESTS: "The Party has as many requests without all verdicts as it may have.",
     Spent.OPEN_ENTRIES: "The Party has as many entries without a verdict as it may have.",
+    Spent.ENTRIES_STANDING: "The Party has sent as many entries in a short time as it may send.",
     Spent.ENTRIES_TODAY: "The Party has sent as many entries today (UTC) as it may send.",
 }
 
 
-async def admit(tx: Tx, party: PartyId, key: str, quota: Quota, now: Now) -> None:
+async def admit(tx: Tx, party: PartyId, key: str, quota: Quota, moment: Moment) -> None:
     """Refuse a request that would be over the quota, before its body is read. Raises Problem 429.
 
     A key that is known is let in: its answer was given, and is given again.
     """
-    at = now()
-    used, known = await requests.used(tx, party, key, at)
+    used, known = await requests.used(tx, party, key, quota, moment)
     if not known:
-        _refuse_over(quota, used, at)
+        _refuse_over(quota, used, moment.now)
 
 
 def _refuse_over(quota: Quota, used: Used, now: Instant) -> None:
     over = spent(quota, used)
     if over is not None:
-        seconds = until_tomorrow(now) if over is Spent.ENTRIES_TODAY else wait(used.open_entries)
-        raise too_many(over.value, _OVER[over], seconds)
+        raise too_many(over.value, _OVER[over], until_free(over, quota, used, now))
 
 
 async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]:
@@ -125,7 +128,9 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         code = refusal or WholeRefusal.UNKNOWN_RELEASE
         raise Problem(_SAID[code][0], code.value, _SAID[code][1])
     # Again, under the lock: bodies are read side by side, and what was accepted meanwhile counts.
-    _refuse_over(submission.quota, (await requests.used(tx, caller.party, submission.key, at))[0], at)
+    moment = Moment(at, submission.came_at)
+    used, _ = await requests.used(tx, caller.party, submission.key, submission.quota, moment)
+    _refuse_over(submission.quota, used, at)
     accepted = requests.Accepted(
         party=caller.party,
         key=submission.key,
@@ -140,7 +145,7 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         header=submission.header,
         terms=terms,
     )
-    await requests.add(tx, accepted, submission.chunks)
+    await requests.add(tx, accepted, submission.chunks, used.entries_standing, submission.came_at)
     await start_job(tx, requests.JUDGE, str(accepted.id), {"request": str(accepted.id)}, at, queue=caller.party)
     receipt = Receipt(accepted.id, submission.entries, at, replayed=False)
     return Answered(receipt, f"request|{receipt.id}", [received(accepted)])

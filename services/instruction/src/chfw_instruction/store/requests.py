@@ -13,7 +13,7 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_instruction.domain.entries import Chunk
-from chfw_instruction.domain.quota import Used
+from chfw_instruction.domain.quota import Quota, Used, flowed_off
 from chfw_instruction.domain.terms import Terms
 from chfw_instruction.domain.verdict import Asked, Verdict
 from chfw_instruction.store.releases import image_from_json, image_to_json
@@ -76,11 +76,25 @@ async def find_by_key(tx: Tx, party: PartyId, key: str) -> Any | None:
     return await tx.fetchrow(SQL["by_key"], party, key)
 
 
-async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
-    """Write a request and its whole content, and move the Party's line on."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant, of the roll-out and of the machine."""
+
+    now: Instant
+    machine: Instant
+
+
+async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk], standing: float, machine: Instant) -> None:
+    """Write a request and its whole content, and move the Party's line on.
+
+    `standing`: what stood of its entries before, at this instant of the machine.
+    """
     terms = accepted.terms
     day = accepted.received_at.astimezone(UTC).date()
-    await tx.execute(SQL["move_party"], accepted.party, accepted.party_seq, day, accepted.entries)
+    await tx.execute(
+        SQL["move_party"], accepted.party, accepted.party_seq, day, accepted.entries,
+        standing + accepted.entries, machine,
+    )  # fmt: skip
     await tx.execute(
         SQL["add_request"],
         accepted.id,
@@ -149,10 +163,12 @@ async def count_waiting(tx: Tx, known: Known) -> int:
     return int(await tx.fetchval(SQL["waiting_before"], known.party, known.party_seq))
 
 
-async def used(tx: Tx, party: PartyId, key: str, now: Instant) -> tuple[Used, bool]:
+async def used(tx: Tx, party: PartyId, key: str, quota: Quota, moment: Moment) -> tuple[Used, bool]:
     """What a Party uses of its quota, and whether it has made a request under this key."""
-    row = await tx.fetchrow(SQL["used"], party, now.astimezone(UTC).date(), key, JUDGE)
-    return Used(row["open_requests"], row["open_entries"], row["entries_today"]), row["known"]
+    row = await tx.fetchrow(SQL["used"], party, moment.now.astimezone(UTC).date(), key, JUDGE)
+    since = row["standing_at"] or moment.machine
+    standing = flowed_off(row["standing"], quota.entries_per_minute, since, moment.machine)
+    return Used(row["open_requests"], row["open_entries"], standing, row["entries_today"]), row["known"]
 
 
 def _known(row: Any) -> Known:

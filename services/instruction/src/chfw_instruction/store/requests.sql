@@ -7,7 +7,8 @@ returning last_seq
 -- name: move_party
 -- Move the line on, and count the entries of the day.
 update party
-set last_seq = $2, day = $3, entries_on_day = case when day = $3 then entries_on_day else 0 end + $4
+set last_seq = $2, day = $3, entries_on_day = case when day = $3 then entries_on_day else 0 end + $4,
+    standing = $5, standing_at = $6
 where party = $1
 
 -- name: by_key
@@ -15,14 +16,18 @@ where party = $1
 select id, digest, entries, received_at from request where party = $1 and key = $2
 
 -- name: used
--- What a Party has open, what it has sent on day $2, and whether it has made a request under key $3. A request that was
--- set aside waits for an operator, so it does not count.
-select count(*) as open_requests, coalesce(sum(r.entries - r.answered), 0)::bigint as open_entries,
-       coalesce((select entries_on_day from party where party = $1 and day = $2), 0) as entries_today,
+-- What a Party has open, what it has sent on day $2, what stood when, and whether it has made a request under key $3. A
+-- request that was set aside waits for an operator, so it does not count.
+select o.open_requests, o.open_entries, coalesce(p.standing, 0) as standing, p.standing_at,
+       case when p.day = $2 then p.entries_on_day else 0 end as entries_today,
        exists (select from request where party = $1 and key = $3) as known
-from request r
-where r.party = $1 and r.done_at is null
-  and not exists (select from job where kind = $4 and name = r.id::text and state = 'set_aside')
+from (
+    select count(*) as open_requests, coalesce(sum(r.entries - r.answered), 0)::bigint as open_entries
+    from request r
+    where r.party = $1 and r.done_at is null
+      and not exists (select from job where kind = $4 and name = r.id::text and state = 'set_aside')
+) o
+left join party p on p.party = $1
 
 -- name: add_request
 -- Write an accepted request down.

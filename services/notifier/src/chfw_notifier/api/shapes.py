@@ -53,8 +53,8 @@ class NoticeView(Shape):
 
 
 class SeenView(NoticeView):
-    """A release as a caller sees it. `pilot_places`: how many hubs its Party may name for the pilot; null to those who are
-    no Supplier."""
+    """A release as a caller sees it. `pilot_places`: how many hubs its Party may name for the pilot; null to those who
+    are no Supplier."""
 
     pilot_places: int | None
 

@@ -1,4 +1,4 @@
-"""How the places of a pilot are shared out among the Parties (G-2): by the numbers of their own hubs, once, at the notice."""
+"""How the places of a pilot are shared out among the Parties (G-2): by their hubs, once, at the notice."""
 
 from collections.abc import Mapping
 

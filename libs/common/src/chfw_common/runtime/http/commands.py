@@ -7,7 +7,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.clock import Clock
+from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.outbox import Wake, write_outbox
 from chfw_common.runtime.service import Answered, Now, Tx
@@ -20,10 +20,14 @@ R = TypeVar("R")
 class Commands:
     """Runs the commands of a service's routes."""
 
-    def __init__(self, database: Database, clock: Clock, wake: Wake) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, wake: Wake, machine_now: Callable[[], Instant] = machine_now
+    ) -> None:
         self._database = database
         self._clock = clock
         self._wake = wake
+        self.machine_now = machine_now
+        """The machine's own time, for what protects the machine."""
 
     def now(self) -> Instant:
         """The roll-out's time."""

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chfw_common.kernel.ids import PartyId
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.clock import machine_now, stopwatch
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.queries import load_queries
@@ -23,11 +23,29 @@ from chfw_common.runtime.transient import transient_as_error
 
 QUERIES = load_queries("chfw_common.runtime", "sql/quotas.sql")
 _LEAVING = "chfw.leaving"
+LONGEST_WAIT = 60.0
+"""Seconds that somebody is told to wait at most who was turned away in a crowd."""
 
 
 def too_many(code: str, detail: str, seconds: float) -> Problem:
     """The refusal of a request over a quota; `seconds` from now the next may be taken."""
     return Problem(429, code, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+
+
+class Crowd:
+    """Those who were turned away because so many were in: each is told a later second to come back, so that they do not
+    all come at once. `at_once` of them are thought to get in each second."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._waiting = 0.0
+        self._at = 0.0
+
+    def turn_away(self, seconds: float) -> float:
+        """In how many seconds the next of them may come; `seconds` is the time of a stopwatch."""
+        gone = max(0.0, seconds - self._at) * self._at_once
+        self._waiting, self._at = max(0.0, self._waiting - gone) + 1, seconds
+        return min(self._waiting / self._at_once, LONGEST_WAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,7 @@ class _Standing:
     Until `empty_until` no process can have a token of the bucket.
     """
 
+    crowd: Crowd
     under_way: int = 0
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
     empty_until: Instant | None = None
@@ -70,7 +89,7 @@ class Admission:
         self._database = database
         self._quota = quota
         self._now = now
-        self._parties: defaultdict[PartyId, _Standing] = defaultdict(_Standing)
+        self._parties: defaultdict[PartyId, _Standing] = defaultdict(lambda: _Standing(Crowd(quota.at_once)))
 
     async def enter(self, scope: MutableMapping[str, Any], party: PartyId) -> None:
         """Count a request, once however often it is asked, until it leaves. Raises Problem 429."""
@@ -80,7 +99,7 @@ class Admission:
         standing = self._parties[party]
         if standing.under_way >= self._quota.at_once:
             detail = f"A Party may have {self._quota.at_once} requests under way at once."
-            raise too_many("too_many_at_once", detail, 1)
+            raise too_many("too_many_at_once", detail, standing.crowd.turn_away(stopwatch()))
         standing.under_way += 1
         leaving.append(lambda: _leave(standing))
         async with standing.line:
