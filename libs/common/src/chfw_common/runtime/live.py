@@ -51,6 +51,8 @@ SHUTDOWN_LIMIT = 8.0
 RELAY_IDLE = timedelta(milliseconds=250)
 STALE_AFTER = 30.0
 """Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
+KEPT_FREE = 4
+"""Connections for bulk work that sources leave to requests, ticks and relays, however long their backlog is."""
 CONTROL_CONNECTIONS = 6
 """The relay, the tries of held partitions, the source, two urgent ticks, and one to spare."""
 
@@ -153,7 +155,9 @@ class LiveService:
         if not topics:
             return
         core = ConsumeCore(service, database, self._metrics)
-        context = SourceContext(core, database, self._metrics, clock, self._wake)
+        at_once = CONTROL_CONNECTIONS if kind is Source.CONTROL else max(1, settings.database_connections - KEPT_FREE)
+        room = asyncio.Semaphore(at_once)
+        context = SourceContext(core, database, self._metrics, clock, self._wake, room)
         self._contexts.append(context)
         bootstrap, instance = settings.kafka_bootstrap, settings.instance
         if kind is Source.FAUST:

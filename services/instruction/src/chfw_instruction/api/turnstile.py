@@ -44,8 +44,8 @@ class Turnstile:
             self._large[party] -= 1
 
     def line(self, party: PartyId) -> asyncio.Lock:
-        """Held while a request is accepted: requests of one Party wait for each other anyway, and here they take one
-        connection instead of all."""
+        """Held while a request is let in, and again while it is accepted: requests of one Party wait for each other
+        anyway, and here they take one connection instead of all."""
         return self._lines[party]
 
 
