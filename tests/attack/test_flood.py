@@ -102,6 +102,24 @@ async def test_another_party_waits_for_one_part_of_the_flood_at_most(databases: 
         assert len(await stand.fetch(order, OURS)) == 3
 
 
+async def test_many_small_requests_do_not_wait_for_each_other_behind_large_steps(databases: Databases) -> None:
+    """Turns go by what steps cost: ten requests of one entry are done for each step of 10,000."""
+    async with intake(databases) as stand:
+        await stand.announce()
+        assert (await send(stand, "large", ["x"] * 60_000)).status_code == 202
+        await stand.work(1)
+        for n in range(10):
+            assert (await send(stand, f"k{n}", ["x"], THEIRS)).status_code == 202
+        await stand.work(10)
+        assert await stand.fetch("select count(*) from request where done_at is not null") == [(10,)]
+        # A Party has no credit from the time when it sent nothing: a large one of its own takes turns at once.
+        await stand.work(1)
+        assert (await send(stand, "large", ["x"] * 60_000, THEIRS)).status_code == 202
+        await stand.work(8)
+        done = await stand.fetch("select answered from request where entries = 60000")
+        assert min(answered for (answered,) in done) >= 30_000
+
+
 async def test_the_requests_of_a_party_are_judged_in_the_order_of_acceptance(databases: Databases) -> None:
     async with intake(databases) as stand:
         await stand.announce()

@@ -115,7 +115,7 @@ async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: 
         places = 1 if role in {"IS", "GS"} else None
         assert found.json() == {**body, "pilot_places": places}
     listing = await stand.client.get("/v1/releases", headers=bearer("elec"))
-    assert listing.json() == {"releases": [body]}
+    assert listing.json() == {"releases": [{**body, "pilot_places": 1}]}
 
 
 async def test_refusals_of_a_notice(stand: Stand) -> None:

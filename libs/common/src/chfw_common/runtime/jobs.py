@@ -11,7 +11,7 @@ from chfw_common.runtime.service import JobKind, Now, Outgoing, Pieces, Taken, T
 async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Instant, *, queue: str = "") -> bool:
     """Write a job down in the caller's transaction. The same (kind, name) is one job; says whether it is new.
 
-    Jobs of one queue are done one after the other, oldest first; queues take turns, a step each.
+    Jobs of one queue are done one after the other, oldest first; queues take turns, by what their steps cost.
     """
     return await tx.fetchval(QUERIES["start_job"], kind, name, args, now, queue) is not None
 
@@ -32,7 +32,7 @@ def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool
         async def act() -> Sequence[Outgoing]:
             step = await steps[row["kind"]](tx, row["args"], row["cursor"], now)
             state = "done" if step.cursor is None else "open"
-            await tx.execute(QUERIES["advance_job"], row["id"], step.cursor, state, now())
+            await tx.execute(QUERIES["advance_job"], row["id"], step.cursor, state, now(), step.cost)
             return step.outgoing
 
         return Taken([{"job": row["id"], "kind": row["kind"], "name": row["name"]}], act, more=True)

@@ -19,6 +19,9 @@ from chfw_instruction.stages.progress import judged
 from chfw_instruction.store import pilot, requests, standings
 from chfw_instruction.store.requests import Known
 
+STEP_COST = 500
+"""What a step costs beside its entries, in entries: Parties take turns by cost."""
+
 
 async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
     """Judge the next chunk. Cursor, verdicts and events commit together, so a restart repeats nothing."""
@@ -34,9 +37,10 @@ async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -
     counts, at = dict(sorted(counted.items())), now()
     await requests.add_verdicts(tx, request, chunk, verdicts, counts, at)
     outgoing = _outgoing(request, accepted, known.inventory)
+    cost = STEP_COST + len(verdicts)
     if request.answered + len(verdicts) < request.entries:
-        return JobStep({"chunk": chunk + 1}, outgoing)
-    return JobStep(None, [*outgoing, judged(request, counts, at)])
+        return JobStep({"chunk": chunk + 1}, outgoing, cost)
+    return JobStep(None, [*outgoing, judged(request, counts, at)], cost)
 
 
 async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:

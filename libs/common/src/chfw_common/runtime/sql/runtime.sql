@@ -155,10 +155,12 @@ create table job (
 );
 create index job_open on job (queue, id) where state = 'open';
 
--- When each queue of jobs had its last turn, as a number that grows with every turn.
+-- Turns of the queues of jobs, by start-time fair queueing: `begun` is the tag at which a queue began its last step,
+-- `next` that tag and the cost of the step. The greatest `begun` is where all stand: a queue that was empty begins there.
 create table job_turn (
     queue text primary key,
-    turn bigint not null
+    begun bigint not null,
+    next bigint not null
 );
 
 -- How many requests each Party may still send at once, as it was at `at` (machine time). Not logged: a request must not

@@ -22,7 +22,7 @@ on conflict (tick, work) do update set error = excluded.error, set_aside_at = ex
 delete from set_aside where tick = any($1::text[]) and retry returning tick, work;
 
 -- name: open_job
--- Of the open jobs of some kinds the oldest one of the queue that has waited longest for its turn, locked.
+-- Of the open jobs of some kinds the oldest one of the queue whose turn it is, locked.
 select * from job
 where id = (
     select waiting.id
@@ -31,7 +31,7 @@ where id = (
         where state = 'open' and kind = any($1::text[]) order by queue, id
     ) waiting
     left join job_turn using (queue)
-    order by coalesce(turn, 0), waiting.id limit 1
+    order by greatest(coalesce(next, 0), (select max(begun) from job_turn)), waiting.id limit 1
 )
 for update;
 
@@ -40,11 +40,16 @@ for update;
 select exists (select 1 from job where state = 'open' and kind = any($1::text[]));
 
 -- name: advance_job
--- A step of a job is done, and with it the turn of its queue. The queue without a name has nobody to take turns with.
-with turned as (
-    insert into job_turn (queue, turn)
-    select queue, 1 + coalesce((select max(turn) from job_turn), 0) from job where id = $1 and queue <> ''
-    on conflict (queue) do update set turn = excluded.turn
+-- A step of a job is done, and with it, at cost $5, the turn of its queue. The queue without a name has nobody to take
+-- turns with.
+with started as (
+    select j.queue, greatest(coalesce(t.next, 0), (select max(begun) from job_turn)) as begun
+    from job j left join job_turn t using (queue)
+    where j.id = $1 and j.queue <> ''
+), turned as (
+    insert into job_turn (queue, begun, next)
+    select queue, begun, begun + $5::bigint from started
+    on conflict (queue) do update set begun = excluded.begun, next = excluded.next
 )
 update job set cursor = coalesce($2, cursor), steps = steps + 1, state = $3,
                done_at = case when $3 = 'done' then $4::timestamptz end
