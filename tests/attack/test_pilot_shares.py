@@ -1,5 +1,6 @@
 """A Party reads its own places in the pilot, and nothing of what others have named; no Party takes them all."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,24 @@ async def run(notices: Stand, requests: Stand) -> None:
     await requests.consume(RELEASE_NOTIFIED, ReleaseNotified.model_validate_json(payload))
 
 
-@pytest.fixture
-async def world(databases: Databases) -> AsyncIterator[World]:
-    """Notifier and intake on one database."""
+@contextlib.asynccontextmanager
+async def begun(databases: Databases) -> AsyncIterator[World]:
+    """A world of notifier and intake on one database, in which the release was announced."""
     dsn = databases.clone("telling", install)
-    common: dict[str, Any] = {"database_dsn": dsn, "kafka_bootstrap": "none:0", "jwks_file": Path("none")}
-    async with (
-        serving(notifier.build(NotifierSettings(**common)), dsn) as notices,
-        serving(intake.build(IntakeSettings(**common)), dsn) as requests,
-    ):
+    told: dict[str, Any] = {"database_dsn": dsn, "kafka_bootstrap": "none:0", "jwks_file": Path("none")}
+    async with contextlib.AsyncExitStack() as stack:
+        notices = await stack.enter_async_context(serving(notifier.build(NotifierSettings(**told)), dsn))
+        requests = await stack.enter_async_context(serving(intake.build(IntakeSettings(**told)), dsn))
         await run(notices, requests)
         yield notices, requests
     databases.drop(dsn)
+
+
+@pytest.fixture
+async def world(databases: Databases) -> AsyncIterator[World]:
+    """The world of a test."""
+    async with begun(databases) as found:
+        yield found
 
 
 async def instruct(world: World, key: str, hubs: range | list[int], party: str = "elec", **changes: Any) -> Any:
@@ -118,18 +125,10 @@ async def test_two_worlds_that_differ_in_what_the_second_supplier_names_are_one_
 ) -> None:
     """It fills its places, fills some, or gives them up again: the first reads the same, to the byte."""
     alone = await whole_story(world)
-    dsn = databases.clone("telling", install)
-    common: dict[str, Any] = {"database_dsn": dsn, "kafka_bootstrap": "none:0", "jwks_file": Path("none")}
-    async with (
-        serving(notifier.build(NotifierSettings(**common)), dsn) as notices,
-        serving(intake.build(IntakeSettings(**common)), dsn) as requests,
-    ):
-        other = (notices, requests)
-        await run(*other)
+    async with begun(databases) as other:
         await instruct(other, "x", hubs, party="gas")
         await instruct(other, "y", hubs[:2], party="gas", kind="withdraw", group="safe_launch")
         assert await whole_story(other) == alone
-    databases.drop(dsn)
 
 
 @pytest.mark.parametrize("waiting", [1, 3])
