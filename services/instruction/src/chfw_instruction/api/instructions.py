@@ -82,7 +82,7 @@ def build_router(settings: Settings) -> APIRouter:
     ) -> dict[str, Any]:
         query = Terms(kind, group, activate_at)
         with turnstile.reading(request, caller.party):
-            async with turnstile.line(caller.party), work.reading() as tx:
+            async with turnstile.line(caller.party), work.looking() as tx:
                 moment = Moment(work.now(), work.machine_now())
                 await accept.admit(tx, caller.party, key, settings.quota(caller.party), moment)
             arrival = Arrival(caller, key, moment.machine)

@@ -47,6 +47,12 @@ class Commands:
         async with transient_as_error(), self._database.transaction() as tx:
             yield tx
 
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[Tx]:
+        """A connection for a single read of the service itself: no transaction, so there is no COMMIT to be lost."""
+        async with transient_as_error(), self._database.looking() as connection:
+            yield connection
+
 
 async def commands(request: Request) -> Commands:
     """The commands of the service a request came to (a dependency)."""
