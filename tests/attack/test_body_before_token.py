@@ -50,7 +50,7 @@ def door_of(service: Service, door: Door, keys: Path) -> FastAPI:
     """One application of a service, with real tokens; nothing is behind its routes."""
     nobody: Any = None
     verifier = TokenVerifier(KeyFile(keys / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
-    return create_app(service, nobody, verifier, Metrics(service.name, ()), _ready, door=door)
+    return create_app(service, nobody, verifier, Metrics(service.name, ()), _ready, door=door, admission=None)
 
 
 @dataclass

@@ -61,7 +61,16 @@ async def doors(stand: Stand) -> AsyncIterator[tuple[Listener, Listener]]:
 
     metrics, commands = Metrics(NAME, ()), Commands(stand.database, stand.clock, Wake())
     public, operators = (
-        create_app(stand.service, commands, OpenTokens(), metrics, ready, door=door, bounds=BodyBounds(1 << 20, 8))
+        create_app(
+            stand.service,
+            commands,
+            OpenTokens(),
+            metrics,
+            ready,
+            door=door,
+            bounds=BodyBounds(1 << 20, 8),
+            admission=None,
+        )
         for door in (Door.PUBLIC, Door.OPERATORS)
     )
     async with listening(public, Limits(MOST, MOST)) as outside, listening(operators) as inside:

@@ -62,7 +62,8 @@ def notice(*, rule: Rule, waves: tuple[Wave, ...], version: int = 1, cpl_state: 
         {
             "release_id": RELEASE, "version": version, "cpl": CplEntry.model_validate(cpl), "kind": "planned",
             "severity": "low", "priority": 3, "note_reference": "RN", "rule": rule, "lone_lead": 14 * DAY,
-            "answer_min": 3 * DAY, "pilot_cap": 2, "notified_at": BEGIN, "pilot_opens": BEGIN + 14 * DAY,
+            "answer_min": 3 * DAY, "pilot_cap": 2, "pilot_places": {PARTIES[0]: 2},
+            "notified_at": BEGIN, "pilot_opens": BEGIN + 14 * DAY,
             "pilot_closes": BEGIN + 28 * DAY, "automatic_date": D, "waves": waves,
         }
     )  # fmt: skip

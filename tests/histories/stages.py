@@ -28,14 +28,18 @@ from chfw_device_sim.store.device import NewDevice
 from chfw_governance.domain.decide import Notice, Proposal
 from chfw_governance.stages import decide
 from chfw_instruction.domain.entries import read_entries
+from chfw_instruction.domain.quota import Quota
 from chfw_instruction.stages import accept
 from chfw_smi.domain.inventory import Loaded, SupplierChange
 from chfw_smi.stages import change_supplier
 from chfw_smi.stages import load as inventory
-from tests.histories.cast import BOXES, EDGES, HOUR, OLD, RELEASE, Asked, user_of
+from tests.histories.cast import BEGIN, BOXES, EDGES, HOUR, OLD, RELEASE, Asked, user_of
 from tests.histories.tables import Tables
 from tests.histories.world import NAMES, RATES, UnderWay, World
 from tests.support.settings import nowhere
+
+PLENTY = Quota(1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000)
+"""Histories are of consent; no quota is met in them."""
 
 
 class Savepoints(Database):
@@ -114,6 +118,8 @@ class StagesWorld(World):
             chunks=read_entries([hub_eui64(hub) for hub in asked.hubs]),
             header=None,
             limit=50_000,
+            quota=PLENTY,
+            came_at=BEGIN,
         )
         try:
             receipt: accept.Receipt = await self._command("instruction", accept.command, submission)

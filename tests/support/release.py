@@ -36,6 +36,7 @@ def notice(**changes: Any) -> ReleaseNotified:
         "lone_lead": 14 * DAY,
         "answer_min": 3 * DAY,
         "pilot_cap": 300,
+        "pilot_places": {"elec": 300, "gas": 300},
         "notified_at": NOW,
         "pilot_opens": NOW + 14 * DAY,
         "pilot_closes": NOW + 28 * DAY,

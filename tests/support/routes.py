@@ -13,10 +13,13 @@ from chfw_common.runtime.database import Database
 from chfw_common.runtime.http.app import create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.quotas import Admission, RequestQuota
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Service, Tx
 
+PLENTY = RequestQuota(per_minute=1_000_000_000, burst=1_000_000_000, at_once=1_000_000)
+"""A quota that no test meets unless it is about quotas; it is kept in Postgres like any other."""
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 CALLERS = {
     "dcc": Caller(PartyId("dcc"), UserId("D-1"), Role.DCC),
@@ -37,6 +40,10 @@ class OneTransaction(Database):
     async def transaction(self) -> AsyncIterator[Tx]:
         async with self._tx.transaction():
             yield self._tx
+
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[Tx]:
+        yield self._tx
 
 
 class ByName(TokenVerifier):
@@ -62,12 +69,14 @@ class Still:
 @contextlib.asynccontextmanager
 async def client_of(service: Service, tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the service's routes."""
-    run = Commands(OneTransaction(tx), Still(), Wake())
+    database, metrics = OneTransaction(tx), Metrics(service.name, service.consumes)
+    run = Commands(database, Still(), Wake())
 
     async def ready() -> str | None:
         return None
 
-    app = create_app(service, run, ByName(), Metrics(service.name, service.consumes), ready)
+    admission = Admission(database, PLENTY)
+    app = create_app(service, run, ByName(), metrics, ready, admission=admission)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as found:
         yield found

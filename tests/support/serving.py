@@ -20,6 +20,7 @@ from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import Caller, TokenVerifier
 from chfw_common.runtime.http.commands import Commands
+from chfw_common.runtime.http.quotas import Admission, RequestQuota
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Batch, Received, Service, Tx
@@ -27,6 +28,7 @@ from chfw_common.runtime.ticks import TickRunner
 from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION, Topic
 from tests.support.databases import Databases
 from tests.support.release import NOW, Answers, D, decision, notice, put_hubs
+from tests.support.routes import PLENTY
 
 
 class StoryClock:
@@ -113,9 +115,15 @@ class Stand:
 
 
 def app_of(
-    service: Service, database: Database, clock: StoryClock, metrics: Metrics, verifier: TokenVerifier | None = None
+    service: Service,
+    database: Database,
+    clock: StoryClock,
+    metrics: Metrics,
+    verifier: TokenVerifier | None = None,
+    quota: RequestQuota = PLENTY,
 ) -> FastAPI:
-    """The service's application, always ready; it takes open tokens unless told how to verify.
+    """The service's application, always ready; it takes open tokens unless told how to verify. Quotas count by its
+    clock.
 
     Where operators have routes of their own, it is theirs.
     """
@@ -124,8 +132,8 @@ def app_of(
         return None
 
     door = Door.OPERATORS if service.operator_routes else Door.PUBLIC
-    run = Commands(database, clock, Wake())
-    return create_app(service, run, verifier or OpenTokens(), metrics, ready, door=door)
+    run, admission = Commands(database, clock, Wake(), clock.now), Admission(database, quota, clock.now)
+    return create_app(service, run, verifier or OpenTokens(), metrics, ready, door=door, admission=admission)
 
 
 def bearer(party: str, user: str | None = None, role: str = "IS") -> dict[str, str]:
@@ -143,20 +151,23 @@ async def standing(
     prepare: Install,
     build: Callable[[str], Service],
     verifier: TokenVerifier | None = None,
+    quota: RequestQuota = PLENTY,
 ) -> AsyncIterator[Stand]:
     """A service that knows nothing yet, on a database of its own. `build` gets the address."""
     dsn = databases.clone(template, prepare)
-    async with serving(build(dsn), dsn, verifier) as stand:
+    async with serving(build(dsn), dsn, verifier, quota) as stand:
         yield stand
     databases.drop(dsn)
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, dsn: str, verifier: TokenVerifier | None = None) -> AsyncIterator[Stand]:
+async def serving(
+    service: Service, dsn: str, verifier: TokenVerifier | None = None, quota: RequestQuota = PLENTY
+) -> AsyncIterator[Stand]:
     """A service on a database that is there; several may share it."""
     database = await open_database(dsn, service.name)
     clock, metrics = StoryClock(NOW), Metrics(service.name, service.consumes)
-    transport = httpx2.ASGITransport(app_of(service, database, clock, metrics, verifier))
+    transport = httpx2.ASGITransport(app_of(service, database, clock, metrics, verifier, quota))
     async with httpx2.AsyncClient(transport=transport, base_url=f"http://{service.name}") as client:
         yield Stand(service, database, clock, client, TickRunner(service, database, metrics), dsn)
     await database.close()

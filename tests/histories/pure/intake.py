@@ -102,7 +102,7 @@ class Intake:
         return Terms(
             RELEASE, notice.cpl.image, notice.cpl.state == "Active", notice.rule,
             Mode.HELD if decision is None else decision.mode, dates.automatic_date, dates.waves, notice.pilot_opens,
-            notice.pilot_cap,
+            notice.pilot_places,
         )  # fmt: skip
 
     def submit(self, asked: Asked, key: str, digest: bytes, now: Instant) -> Receipt | str:
@@ -119,7 +119,8 @@ class Intake:
         self._last_seq[asked.party] += 1
         judged_by = AskedFor(
             asked.party, user_of(asked.party, asked.role), terms.image, terms.automatic_date, terms.waves, now,
-            asked.activate_at, kind, Group(asked.group), terms.pilot_opens, terms.pilot_cap,
+            asked.activate_at, kind, Group(asked.group), terms.pilot_opens,
+            terms.places_of(asked.party),
         )  # fmt: skip
         receipt = Receipt(uuid5(NAMESPACE_URL, f"{asked.party}|{key}"), len(asked.hubs), now, replayed=False)
         request = Request(receipt, digest, judged_by, self._last_seq[asked.party], asked.hubs)
@@ -153,13 +154,13 @@ class Intake:
         classes = {hub: known.state for hub in hubs if (known := self._standings.get(hub)) and not ended}
         found = {hub: standing(RELEASE, [(RELEASE, state)]) for hub, state in classes.items()}
         others = {hub for hub in hubs if self._pilot.get(hub, set()) - {asked.party}}
-        members = {hub for hub in hubs if self._pilot.get(hub)}
+        members = {hub for hub in hubs if asked.party in self._pilot.get(hub, set())}
         pilot = members if asked.for_pilot else others if asked.depends_on_pilot else frozenset()
         return Known(
             {hub: _fields(self._register[hub]) for hub in hubs if hub in self._register},
             {hub: refuses for hub, refuses in found.items() if refuses is not None},
             pilot,
-            sum(map(bool, self._pilot.values())) if asked.for_pilot else 0,
+            sum(asked.party in named for named in self._pilot.values()) if asked.for_pilot else 0,
             {hub for hub in hubs if self._was_shown(asked, hub)},
         )
 

@@ -107,7 +107,7 @@ def document(name: str) -> dict[str, Any]:
     nobody: Any = None
     service = composed(name)
     door = Door.OPERATORS if service.operator_routes else Door.PUBLIC
-    app = create_app(service, nobody, nobody, Metrics(name, ()), nobody, door=door)
+    app = create_app(service, nobody, nobody, Metrics(name, ()), nobody, door=door, admission=None)
     found: dict[str, Any] = json.loads(json.dumps(app.openapi()))
     return found
 

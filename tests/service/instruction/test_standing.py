@@ -77,28 +77,36 @@ async def test_the_highest_version_counts_and_what_does_not_change_is_not_writte
     assert await stand.fetch("select version, class from hub_standing") == [(9, "open")]
 
 
-async def test_the_cap_counts_hubs_whoever_names_them(stand: Stand) -> None:
-    await stand.announce(pilot_cap=3)
+async def test_each_party_fills_places_of_its_own(stand: Stand) -> None:
+    await stand.announce(pilot_places={"elec": 3, "gas": 2})
     await stand.load_hubs(range(1, 7))
     pilot = {"group": "pilot"}
     assert await judged(stand, "a", [1, 2], **pilot) == ["accepted"] * 2
-    assert await judged(stand, "b", [2, 1, 3, 4], party="gas", **pilot) == ["accepted"] * 3 + ["pilot_full"]
-    assert await judged(stand, "c", [5], **pilot) == ["pilot_full"]
-    assert await judged(stand, "d", [5]) == ["accepted"]
-    # Hub 1 stays: the other Party names it. Hub 3 leaves with the only list that named it.
+    assert await judged(stand, "b", [2, 1, 3], party="gas", **pilot) == ["accepted"] * 2 + ["pilot_full"]
+    # What is named already takes no other place; a hub that the other Party names takes one.
+    assert await judged(stand, "c", [1, 2, 3, 4], **pilot) == ["accepted"] * 3 + ["pilot_full"]
+    assert await judged(stand, "d", [4]) == ["accepted"]
+    # Hub 1 leaves the list of this Party, and its place is free for another hub, also within one list.
     assert await judged(stand, "e", [1]) == ["accepted"]
-    assert await judged(stand, "f", [3], party="gas", kind="withdraw") == ["accepted"]
-    assert await judged(stand, "g", [5, 6], **pilot) == ["accepted", "pilot_full"]
+    assert await judged(stand, "f", [4, 5], **pilot) == ["accepted", "pilot_full"]
+    assert await judged(stand, "g", [2], party="gas", kind="withdraw") == ["accepted"]
+    assert await judged(stand, "h", [5, 6], party="gas", **pilot) == ["accepted", "pilot_full"]
 
 
-async def test_lists_that_come_together_fill_the_pilot_in_the_order_of_acceptance(stand: Stand) -> None:
-    await stand.announce(pilot_cap=15_000)
+async def test_lists_of_a_party_fill_its_places_in_the_order_of_acceptance(stand: Stand) -> None:
+    await stand.announce(pilot_places={"elec": 15_000})
     await stand.load_hubs(range(1, 20_001))
     headers = {**bearer("elec"), "Idempotency-Key": '"first"'}
     body = {"kind": "instruct", "group": "pilot", "hubs": euis(range(1, 12_001))}
     assert (await stand.client.post(URL, json=body, headers=headers)).status_code == 202
-    second = await judged(stand, "second", list(range(11_001, 17_001)), party="gas", group="pilot")
+    second = await judged(stand, "second", list(range(11_001, 17_001)), group="pilot")
     assert second == ["accepted"] * 4_000 + ["pilot_full"] * 2_000
+
+
+async def test_a_party_of_which_the_notice_says_nothing_may_name_one_hub(stand: Stand) -> None:
+    await stand.announce(pilot_places={})
+    await stand.load_hubs([1, 2])
+    assert await judged(stand, "a", [1, 2], group="pilot") == ["accepted", "pilot_full"]
 
 
 @pytest.mark.parametrize(("early", "expected"), [(1, "accepted"), (0, "pilot_closed")])

@@ -25,7 +25,8 @@ async def test_the_answer_says_how_many_hubs_the_notice_fits_and_says_it_to_the_
     answer = await announce(stand, **NOTHING, cpl=CPL)
     assert answer.status_code == 201
     assert answer.json()["fit"] == {
-        "hubs": 3, "of_model": 5, "unfit": {"already_at_version": 1, "not_upgradeable": 1}
+        "hubs": 3, "of_model": 5, "unfit": {"already_at_version": 1, "not_upgradeable": 1},
+        "pilot_places": {"elec": 3, "gas": 3},
     }  # fmt: skip
     # How many hubs others have is nobody's business: neither the feed nor the notice shows it.
     for role in ("IS", "GS", "CSP", "PANEL", "DCC"):
@@ -68,7 +69,7 @@ async def test_hexadecimal_is_one_number_in_either_case(stand: Stand) -> None:
     await stock(stand)
     cpl = {**CPL, "manufacturer": "Acme", "model": "433100ac", "firmware": "0102040a", "predecessors": ["0102030b"]}
     answer = await announce(stand, **NOTHING, cpl={**cpl, "image_hash": "AB" * 32})
-    assert answer.json()["fit"] == {"hubs": 1, "of_model": 1, "unfit": {}}
+    assert answer.json()["fit"] == {"hubs": 1, "of_model": 1, "unfit": {}, "pilot_places": {"elec": 1, "gas": 1}}
     shown = answer.json()["cpl"]
     assert (shown["model"], shown["firmware"], shown["predecessors"]) == ("433100AC", "0102040A", ["0102030B"])
     assert shown["image_hash"] == "ab" * 32

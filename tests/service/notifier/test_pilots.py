@@ -35,8 +35,8 @@ def chosen(body: dict[str, Any]) -> list[tuple[str, str, bool, int, int]]:
 
 
 async def test_the_hubs_the_strata_and_how_well_they_stand_for_the_whole(stand: Stand) -> None:
-    await announce(stand)
     await fill(stand, *HUBS, *OTHERS)
+    await announce(stand)
     body = (await preview(stand, size=10, seed="autumn")).json()
     assert chosen(body) == [
         ("CH9", "north", True, 30, 5),
@@ -51,8 +51,8 @@ async def test_the_hubs_the_strata_and_how_well_they_stand_for_the_whole(stand: 
 
 
 async def test_share_regions_and_models(stand: Stand) -> None:
-    await announce(stand)
     await fill(stand, *HUBS, *OTHERS)
+    await announce(stand)
     south = (await preview(stand, share="0.5", regions=["south", "west"])).json()
     assert (south["eligible"], len(south["hubs"])) == (30, 15)
     both = (await preview(stand, share=0.5, size=4, regions=["west"], models=["CH9"], stratified=False)).json()
@@ -64,25 +64,28 @@ async def test_share_regions_and_models(stand: Stand) -> None:
     }  # fmt: skip
 
 
-async def test_nobody_gets_more_than_there_is_room_for(stand: Stand) -> None:
-    await announce(stand, pilot_cap=7)
+async def test_nobody_gets_more_than_its_own_places_whatever_others_have_named(stand: Stand) -> None:
+    """Of 10 places each of two Parties has one; the other eight go by the number of hubs, 60 and 30."""
     await fill(stand, *HUBS)
+    await announce(stand, pilot_cap=10)
     for rules in ({}, {"share": "1"}, {"size": 60}):
-        assert len((await preview(stand, **rules)).json()["hubs"]) == 7
-    await put_into_pilot(stand, "elec", *range(5))
+        assert len((await preview(stand, **rules)).json()["hubs"]) == 6
+    assert len((await preview(stand, party="gas", role="GS")).json()["hubs"]) == 3
+    await put_into_pilot(stand, "elec", *range(4))
     left = (await preview(stand)).json()
-    assert (left["eligible"], len(left["hubs"])) == (55, 2)
-    assert not set(left["hubs"]) & set(euis(range(5)))
-    await put_into_pilot(stand, "gas", *range(5), 5, 6, 7)
-    assert (await preview(stand)).json()["hubs"] == []
+    assert (left["eligible"], len(left["hubs"])) == (56, 2)
+    assert not set(left["hubs"]) & set(euis(range(4)))
+    await put_into_pilot(stand, "gas", *range(2, 30))
+    assert (await preview(stand)).json() == left
+    assert (await preview(stand, party="gas", role="GS")).json()["hubs"] == []
 
 
 async def put_into_pilot(stand: Stand, party: str, *hubs: int) -> None:
     """A list of the Party names them, as intake publishes it."""
     async with stand.database.transaction() as tx:
-        await tx.execute("insert into instruction.party values ($1, 1) on conflict do nothing", party)
+        await tx.execute("insert into instruction.party (party, last_seq) values ($1, 1) on conflict do nothing", party)
         await tx.execute(
-            """insert into instruction.release select $1, 1, '{}', true, 'voluntary', $2, '[]', $2, 7
+            """insert into instruction.release select $1, 1, '{}', true, 'voluntary', $2, '[]', $2, '{}'
                on conflict do nothing""",
             RELEASE, NOW,
         )  # fmt: skip

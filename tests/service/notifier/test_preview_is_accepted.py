@@ -25,6 +25,7 @@ from tests.support.serving import Stand, bearer, serving
 from tests.support.settings import nowhere
 
 OTHER, ENDED = ReleaseId("CH-9-1"), ReleaseId("CH-9-0")
+PLACES = {"elec": 40, "gas": 20}
 CAP = 60
 UNTIL = Wave("over", NOW - 20 * DAY, NOW + 25 * DAY, ("west",))
 """Its D is near: the cut-off has passed."""
@@ -49,7 +50,12 @@ async def pipe(databases: Databases) -> AsyncIterator[Pipe]:
         for number, release_id in enumerate((ENDED, OTHER, RELEASE)):
             await announce(first, key=f"k{number}", release_id=release_id, pilot_cap=CAP)
             await second.consume(
-                RELEASE_NOTIFIED, notice(release_id=release_id, pilot_cap=CAP, cpl={"gbcs_versions": ("4.1",)})
+                RELEASE_NOTIFIED, notice(release_id=release_id, pilot_places=PLACES, cpl={"gbcs_versions": ("4.1",)})
+            )
+        async with first.database.transaction() as tx:
+            # The inventory is empty yet, so the notice shares nothing out.
+            await tx.execute(
+                "update notifier.release set notice = notice || jsonb_build_object('pilot_places', $1::jsonb)", PLACES
             )
         for stand in (first, second):
             await stand.consume(ROLLOUT_DECISION, decision(1, Mode.STOP).model_copy(update={"release_id": ENDED}))

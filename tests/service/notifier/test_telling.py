@@ -101,7 +101,7 @@ async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: 
     answer = await announce(stand)
     assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/releases/{RELEASE}")
     body = answer.json()
-    assert body.pop("fit") == {"hubs": 0, "of_model": 0, "unfit": {}}
+    assert body.pop("fit") == {"hubs": 0, "of_model": 0, "unfit": {}, "pilot_places": {}}
     assert body["cut_off"] == "2027-02-28T23:59:59.999999Z"
     assert body["pilot_opens"] == "2026-10-15T09:00:00Z"
     assert (body["mode"], body["epoch"], body["version"], body["instruction_possible"]) == ("held", 0, 1, True)
@@ -112,9 +112,10 @@ async def test_a_release_is_announced_once_and_the_notice_says_its_dates(stand: 
     assert await stand.fetch("select count(*) from outbox") == [(1,)]
     for role in ("IS", "GS", "CSP", "DCC", "PANEL"):
         found = await stand.client.get(f"/v1/releases/{RELEASE}", headers=bearer("someone", role=role))
-        assert found.json() == body
+        places = 1 if role in {"IS", "GS"} else None
+        assert found.json() == {**body, "pilot_places": places}
     listing = await stand.client.get("/v1/releases", headers=bearer("elec"))
-    assert listing.json() == {"releases": [body]}
+    assert listing.json() == {"releases": [{**body, "pilot_places": 1}]}
 
 
 async def test_refusals_of_a_notice(stand: Stand) -> None:

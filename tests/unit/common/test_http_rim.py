@@ -66,7 +66,7 @@ class Rim:
             return None
 
         service = Service("rim", {}, routes=[self.router])
-        return create_app(service, nobody, OpenTokens(), Metrics("rim", ()), ready, body_time=LIMIT)
+        return create_app(service, nobody, OpenTokens(), Metrics("rim", ()), ready, admission=None, body_time=LIMIT)
 
     async def _lines(self) -> AsyncIterator[bytes]:
         try:

@@ -24,7 +24,7 @@ TERMS = Terms(
     NOW + timedelta(days=180),
     (),
     NOW + timedelta(days=14),
-    300,
+    {},
 )
 MANDATORY = replace(TERMS, rule=Rule.MANDATORY)
 ASKED: dict[str, object] = {"kind": AnswerKind.INSTRUCT, "activate_at": NOW, "entries": 3, "limit": 3, "now": NOW}

@@ -171,7 +171,7 @@ def test_the_pilot_is_looked_up_where_it_makes_a_difference() -> None:
 def test_a_pilot_list_fills_the_cap_in_its_order_and_members_take_no_room() -> None:
     hubs = [HubId(n) for n in range(5)]
     known = Known({hub: GOOD._replace(hub=hub) for hub in hubs}, {}, {hubs[2]}, 1)
-    said = judge(replace(PILOT, pilot_cap=3), hubs, (), known)
+    said = judge(replace(PILOT, pilot_places=3), hubs, (), known)
     assert [one.value for one in said] == ["accepted", "accepted", "accepted", "pilot_full", "pilot_full"]
 
 

@@ -1,6 +1,9 @@
-"""How the story speaks to the services: HTTP as each Party, again and again until a service that is away is back."""
+"""How the story speaks to the services: HTTP as each Party, again and again until a service that is away is back, and
+when it is told to wait, as long as it is told to."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -18,6 +21,8 @@ DCC = PartyId("DCC")
 TIMEOUT = 60.0
 ATTEMPTS = 200
 WAIT_LIMIT = 1.0
+LONGEST_WAIT = 60
+"""Seconds waited at most when a quota is spent: a story does not wait for the next day."""
 NOT_YET = frozenset({"unknown_release"})
 """A notice reaches its neighbours a moment after it was posted: the client asks again, as any client must."""
 
@@ -87,6 +92,9 @@ class Client:
             response = await self._services[service].request(method, path, headers=headers, **arguments)
         except httpx2.TransportError as error:
             raise AwayError(f"{service}: {error}") from error
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            await asyncio.sleep(min(int(response.headers["Retry-After"]), LONGEST_WAIT))
+            raise AwayError(f"{service}: {response.text}")
         if response.status_code in {502, 503, 504}:
             raise AwayError(f"{service}: {response.text}")
         if response.is_error:

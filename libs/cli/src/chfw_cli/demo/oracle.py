@@ -5,10 +5,12 @@ their code, so that both being wrong in the same way is unlikely.
 """
 
 import binascii
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Protocol
 
 _HYPHENS = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){7}", re.IGNORECASE)
@@ -72,7 +74,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The release as the oracle sees it."""
+    """The release as the oracle sees it. `pilot_cap`: the places of its pilot, of all Parties together."""
 
     model: str
     hardware: str
@@ -81,6 +83,7 @@ class Image:
     gbcs: frozenset[str]
     automatic_date: datetime
     pilot_opens: datetime
+    pilot_cap: int
     waves: tuple[Wave, ...]
 
 
@@ -105,18 +108,44 @@ def judge_all(
     """Each request with the verdict of each of its entries in order, and the hub that the entry names.
 
     The requests come in the order of acceptance. What is proposed for a hub after one of them is shown to both of its
-    Parties before the next. A hub that a pilot list names does not occur in another request of the story.
+    Parties before the next. A hub that a pilot list names does not occur in another request of the story of its Party.
     """
     words: dict[int, dict[str, Asked]] = {}
+    left = pilot_places(image, boxes.values())
     shown: dict[int, set[datetime]] = {}
     for request in requests:
         said = list(_judge(image, boxes, request, shown))
+        if request.group == "pilot" and request.kind in ("instruct", "agree"):
+            said = _as_far_as_there_are_places(said, left, request.party)
         yield request, said
         for verdict, hub in said:
             if verdict == "accepted" and hub is not None:
                 words.setdefault(hub, {})[request.party] = request
                 proposed = _plan(image, boxes[hub], words[hub]).proposed_at
                 shown.setdefault(hub, set()).update([] if proposed is None else [proposed])
+
+
+def pilot_places(image: Image, boxes: Iterable[Box]) -> dict[str, int]:
+    """How many hubs each Party may name for the pilot: one, and of the rest as many as the hubs that it answers for
+    among those the image is for, all pairs of a hub and a Party being the whole; never more than it has hubs."""
+    hubs: dict[str, int] = {}
+    for box in boxes:
+        for party in {box.import_party, box.gas_party} if _applies(image, box) is None else ():
+            hubs[party] = hubs.get(party, 0) + 1
+    rest, pairs = max(image.pilot_cap - len(hubs), 0), sum(hubs.values())
+    return {party: min(count, 1 + math.floor(Fraction(rest * count, pairs))) for party, count in hubs.items()}
+
+
+def _as_far_as_there_are_places(
+    said: list[tuple[str, int | None]], left: dict[str, int], party: str
+) -> list[tuple[str, int | None]]:
+    found = []
+    for verdict, hub in said:
+        full = verdict == "accepted" and left.get(party, 1) == 0
+        if verdict == "accepted" and not full:
+            left[party] = left.get(party, 1) - 1
+        found.append(("pilot_full" if full else verdict, hub))
+    return found
 
 
 def expect(image: Image, boxes: Mapping[int, Box], requests: Iterable[Asked]) -> dict[int, Expected]:

@@ -26,7 +26,7 @@ from chfw_common.kernel.roles import Role
 
 BEGINS = datetime(2027, 1, 4, tzinfo=UTC)
 RELEASE_ID = "ch-2027-01"
-PILOT_SIZE = 50
+PILOT_SIZE, PILOT_CAP = 50, 300
 BATCH = 50_000
 """Entries of the one request of each large Supplier (R3-11), or as many as it has hubs for."""
 BAD_SHARE = 0.01
@@ -49,6 +49,7 @@ IMAGE = Image(
     frozenset({GBCS}),
     BEGINS + AUTOMATIC,
     BEGINS + PILOT_OPENS,
+    PILOT_CAP,
     WAVES,
 )
 """The release as the oracle sees it."""
@@ -124,7 +125,7 @@ class Story:
             "priority": 2,
             "note_reference": "DCC-RN-2027-014",
             "rule": "voluntary",
-            "pilot_cap": 300,
+            "pilot_cap": PILOT_CAP,
             "pilot_opens": (self.begins + PILOT_OPENS).isoformat(),
             "pilot_closes": (self.begins + PILOT_CLOSES).isoformat(),
             "automatic_date": self.automatic_date.isoformat(),

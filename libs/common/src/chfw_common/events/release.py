@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from chfw_common.events.base import Code, Event, Number, Part, ReleaseRef, Span, UtcInstant
+from pydantic import Field
+
+from chfw_common.events.base import Code, Event, Number, Part, PartyRef, ReleaseRef, Span, UtcInstant
 from chfw_common.events.waves import StatedWaves
 from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.rollout import Rule
@@ -39,7 +41,11 @@ class CplEntry(Part):
 
 
 class ReleaseNotified(Event):
-    """A release as its notice states it; a changed note or CPL state is a higher version."""
+    """A release as its notice states it; a changed note or CPL state is a higher version.
+
+    `pilot_places`: how many hubs each Party may name for the pilot, of the `pilot_cap` in all; a Party that is not in
+    it may name one. No Party is told of another's.
+    """
 
     TOPIC: ClassVar[str] = "release.notified"
     TYPE: ClassVar[str] = "uk.chfw.release.notified.v1"
@@ -55,6 +61,7 @@ class ReleaseNotified(Event):
     lone_lead: Span
     answer_min: Span
     pilot_cap: Number
+    pilot_places: dict[PartyRef, Number] = Field(default_factory=dict)
     notified_at: UtcInstant
     pilot_opens: UtcInstant
     pilot_closes: UtcInstant

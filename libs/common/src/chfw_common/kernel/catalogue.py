@@ -23,7 +23,7 @@ VERDICTS: Mapping[str, str] = {
     "before_group_opens": "`activate_at` is before the hub's group opens. State a later time.",
     "pilot_closed": "The pilot had begun when its list came. Name the hub for safe launch.",
     "time_not_shown": "To agree is to repeat a time that was shown for the hub, and this one was not. Look again.",
-    "pilot_full": "The pilot has as many hubs as the release allows. Name the hub for safe launch.",
+    "pilot_full": "The Party has named as many hubs for the pilot as it may. Name the hub for safe launch.",
     "accepted": "The entry counts as the Party's answer for the hub.",
 }
 """The verdict of an entry of a request, in the order in which they are looked for: the first that applies is given."""

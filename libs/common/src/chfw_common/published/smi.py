@@ -1,7 +1,8 @@
 """Readers of `smi_published.hub`, the shared register of hubs."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -27,9 +28,10 @@ order by hub limit $5
 """
 
 _KINDS = """
-select device_type, status, manufacturer, model, hardware, firmware, gbcs, count(*) as hubs from smi_published.hub
+select device_type, status, manufacturer, model, hardware, firmware, gbcs, import_party, gas_party, count(*) as hubs
+from smi_published.hub
 where manufacturer = $1 and model = $2
-group by device_type, status, manufacturer, model, hardware, firmware, gbcs
+group by device_type, status, manufacturer, model, hardware, firmware, gbcs, import_party, gas_party
 """
 
 
@@ -60,22 +62,35 @@ async def page_of_model(
     return [hub_record(row) for row in rows]
 
 
-async def kinds_of_model(tx: "asyncpg.Connection[Any]", manufacturer: str, model: str) -> list[tuple[HubRecord, int]]:
-    """One record for all hubs of a model that an image is compared with alike, and how many they are.
+class Kind(NamedTuple):
+    """Hubs that an image is compared with alike: one record for all, which is of no hub; how many they are; and for how
+    many of them each Party answers, in whichever role."""
 
-    Whose hubs they are, and where, is not told apart: the record is of no hub. Reads every hub of the model.
-    """
+    like: HubRecord
+    hubs: int
+    parties: Mapping[PartyId, int]
+
+
+async def kinds_of_model(tx: "asyncpg.Connection[Any]", manufacturer: str, model: str) -> list[Kind]:
+    """The hubs of a model by kind. Reads every hub of the model."""
+    kinds: dict[tuple[str, ...], Counter[PartyId | None]] = {}
+    for *kind, import_party, gas_party, hubs in await tx.fetch(_KINDS, manufacturer, model):
+        # None counts them all.
+        counted = kinds.setdefault(tuple(kind), Counter())
+        for party in {None, import_party, gas_party}:
+            counted[party] += hubs
     return [
-        (
-            HubRecord(
-                hub=HubId(0), part=0, device_type=_TYPES[row["device_type"]], status=_STATUSES[row["status"]],
-                manufacturer=row["manufacturer"], model=row["model"], hardware=row["hardware"],
-                firmware=row["firmware"], gbcs=row["gbcs"], region="", responsible=(), smi_version=0,
-            ),
-            row["hubs"],
-        )
-        for row in await tx.fetch(_KINDS, manufacturer, model)
-    ]  # fmt: skip
+        Kind(_like(kind), counted[None], {party: hubs for party, hubs in counted.items() if party is not None})
+        for kind, counted in kinds.items()
+    ]
+
+
+def _like(kind: tuple[str, ...]) -> HubRecord:
+    device_type, status, manufacturer, model, hardware, firmware, gbcs = kind
+    return HubRecord(
+        hub=HubId(0), part=0, device_type=_TYPES[device_type], status=_STATUSES[status], manufacturer=manufacturer,
+        model=model, hardware=hardware, firmware=firmware, gbcs=gbcs, region="", responsible=(), smi_version=0,
+    )  # fmt: skip
 
 
 def hub_record(row: "asyncpg.Record") -> HubRecord:

@@ -8,14 +8,17 @@ from chfw_common.runtime.pieces import FAR, QUERIES
 from chfw_common.runtime.service import JobKind, Now, Outgoing, Pieces, Taken, Tick, Tx, Work, due_tick
 
 
-async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Instant) -> bool:
-    """Write a job down in the caller's transaction. The same (kind, name) is one job; says whether it is new."""
-    return await tx.fetchval(QUERIES["start_job"], kind, name, args, now) is not None
+async def start_job(tx: Tx, kind: str, name: str, args: dict[str, Any], now: Instant, *, queue: str = "") -> bool:
+    """Write a job down in the caller's transaction. The same (kind, name) is one job; says whether it is new.
+
+    Jobs of one queue are done one after the other, oldest first; queues take turns, by what their steps cost.
+    """
+    return await tx.fetchval(QUERIES["start_job"], kind, name, args, now, queue) is not None
 
 
 def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool = False, urgent: bool = False) -> Tick:
-    """The tick that advances the oldest open job of these kinds by one step. One that fails again and again is set
-    aside, and the next is the oldest.
+    """The tick that advances an open job of these kinds by one step: the oldest one of the queue whose turn it is.
+    One that fails again and again is set aside, and the next is the oldest.
 
     Urgent kinds get a tick of their own, so that they wait for nobody.
     """
@@ -29,7 +32,7 @@ def jobs_tick(kinds: Sequence[JobKind], name: str = "jobs", *, relays_last: bool
         async def act() -> Sequence[Outgoing]:
             step = await steps[row["kind"]](tx, row["args"], row["cursor"], now)
             state = "done" if step.cursor is None else "open"
-            await tx.execute(QUERIES["advance_job"], row["id"], step.cursor, state, now())
+            await tx.execute(QUERIES["advance_job"], row["id"], step.cursor, state, now(), step.cost)
             return step.outgoing
 
         return Taken([{"job": row["id"], "kind": row["kind"], "name": row["name"]}], act, more=True)

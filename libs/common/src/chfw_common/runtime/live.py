@@ -27,6 +27,7 @@ from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.key_url import keys_of
 from chfw_common.runtime.http.listener import Limits, Listener
+from chfw_common.runtime.http.quotas import Admission, RequestQuota
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
@@ -57,6 +58,8 @@ SHUTDOWN_LIMIT = 8.0
 RELAY_IDLE = timedelta(milliseconds=250)
 STALE_AFTER = 30.0
 """Seconds without a fetch or an empty poll after which a source counts as stuck (aiokafka#1154)."""
+KEPT_FREE = 4
+"""Connections for bulk work that sources leave to requests, ticks and relays, however long their backlog is."""
 CONTROL_CONNECTIONS = 8
 """The relay, the tries of held partitions, the source, two urgent ticks, two requests of operators, one to spare."""
 
@@ -143,7 +146,8 @@ class LiveService:
         )  # fmt: skip
         for door, database in ((Door.PUBLIC, bulk), (Door.OPERATORS, control)):
             commands = Commands(database, clock, self._wake)
-            self._spawn(f"http {door.value}", self._listener(door, commands, verifier).serve())
+            admission = Admission(database, _quota(settings))
+            self._spawn(f"http {door.value}", self._listener(door, commands, verifier, admission).serve())
 
     def _start_relay(self, lane: int, database: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         name = self._service.name
@@ -161,7 +165,9 @@ class LiveService:
         if not topics:
             return
         core = ConsumeCore(service, database, self._metrics)
-        context = SourceContext(core, database, self._metrics, clock, self._wake)
+        at_once = CONTROL_CONNECTIONS if kind is Source.CONTROL else max(1, settings.database_connections - KEPT_FREE)
+        room = asyncio.Semaphore(at_once)
+        context = SourceContext(core, database, self._metrics, clock, self._wake, room)
         self._contexts.append(context)
         access, instance = settings.kafka(), settings.instance
         if kind is Source.FAUST:
@@ -178,7 +184,7 @@ class LiveService:
         reader = KafkaSource(context, topics, access=access, group=group, instance=instance, gather=gather)
         self._spawn(f"source {group}", reader.run())
 
-    def _listener(self, door: Door, commands: Commands, verifier: TokenVerifier) -> Listener:
+    def _listener(self, door: Door, commands: Commands, verifier: TokenVerifier, admission: Admission) -> Listener:
         settings = self._settings
         app = create_app(
             self._service,
@@ -188,6 +194,7 @@ class LiveService:
             self._why_not_ready,
             door=door,
             bounds=BodyBounds(settings.body_memory, settings.bodies_at_once),
+            admission=admission,
             body_time=settings.body_time,
         )
         if door is Door.OPERATORS:
@@ -236,6 +243,15 @@ class LiveService:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks, timeout=SHUTDOWN_LIMIT / 2)
+
+
+def _quota(settings: ServiceSettings) -> RequestQuota:
+    return RequestQuota(
+        settings.requests_per_minute,
+        settings.requests_burst,
+        settings.requests_at_once,
+        settings.requests_per_minute_of,
+    )
 
 
 def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) -> None:

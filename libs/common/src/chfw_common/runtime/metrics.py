@@ -25,6 +25,19 @@ again and again. `waiting`: a hub has waited beyond the limit of what it waits f
 `out_of_line`: a decision or a notice whose number is not the one that was due (`chfw_out_of_line`).
 """
 
+OVER_QUOTA = (
+    "too_many_requests",
+    "too_many_at_once",
+    "too_many_large_bodies",
+    "too_many_open_requests",
+    "too_many_open_entries",
+    "too_many_recent_entries",
+    "too_many_entries_today",
+    "too_many_exports",
+    "too_many_bodies",
+)
+"""The codes of the answers 429. Which Party it was stands in no metric."""
+
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_outbox_rows": ("Events that wait for the relay, per lane", ("lane",)),
     "chfw_outbox_age_seconds": ("Machine age of the oldest event that waits for the relay", ()),
@@ -76,6 +89,9 @@ class Metrics:
         self._requests = Histogram(
             "chfw_http_request_seconds", "Requests by route template", ("method", "route", "status"), registry=registry
         )
+        self._refused = Counter(
+            "chfw_http_over_quota_total", "Requests answered 429, by code", ("code",), registry=registry
+        )
         self._alarm = Gauge("chfw_alarm", "1 while a person is needed", ("kind",), registry=registry)
         self._info = Gauge("chfw_service_info", "Always 1", ("service",), registry=registry)
         self._gauges = {name: Gauge(name, text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
@@ -87,6 +103,8 @@ class Metrics:
             self._consume_seconds.labels(name)
         for lane in LANES:
             self._relayed.labels(str(lane))
+        for code in OVER_QUOTA:
+            self._refused.labels(code)
         for kind in ALARMS:
             self._alarm.labels(kind).set(0)
 
@@ -121,6 +139,12 @@ class Metrics:
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """A request was answered 429. The code is one of OVER_QUOTA."""
+        if code not in OVER_QUOTA:
+            raise ValueError(f"no refusal over a quota is called {code}")
+        self._refused.labels(code).inc()
 
     def partition_stopped(self, topic: str, partition: int, *, on: bool) -> None:
         """A partition is not read on, or is again: a series for each, and the alarm while there is one."""

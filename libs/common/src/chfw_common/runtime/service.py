@@ -210,10 +210,14 @@ def due_tick(
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One step of a job: where it stands now (None: finished), and what it published."""
+    """One step of a job: where it stands now (None: finished), what it published, and what it cost.
+
+    Queues take turns by cost: one whose steps cost a hundredth gets a hundred of them for each of another's.
+    """
 
     cursor: dict[str, Any] | None
     outgoing: Sequence[Outgoing] = ()
+    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)

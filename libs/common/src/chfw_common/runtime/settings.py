@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chfw_common.kernel.ids import PartyId
 from chfw_common.kernel.numbers import LONGEST_SPAN
 from chfw_common.runtime.kafka.access import KafkaAccess, Security
 
@@ -112,6 +113,23 @@ class ServiceSettings(BaseSettings):
         ge=timedelta(seconds=1),
         le=timedelta(hours=1),
         description="How long in all a client may keep the service waiting for the body of one request; then 408",
+    )
+    requests_per_minute: int = Field(
+        default=600,
+        ge=1,
+        description="Requests a Party may send to this service a minute, on average; more are answered 429. "
+        "The DCC has no such limit",
+    )
+    requests_burst: int = Field(
+        default=300, ge=1, description="Requests a Party may send together when it has sent none for a while"
+    )
+    requests_at_once: int = Field(
+        default=8, ge=1, description="Requests of a Party that this process works on at once; more are answered 429"
+    )
+    requests_per_minute_of: dict[PartyId, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description='Parties that may send more, or fewer, requests a minute, e.g. {"SUP01": 1200}; '
+        "their burst grows with it",
     )
     clock: Literal["real", "paced"] = Field(
         default="real", description="`paced` follows the row chfw_clock.pace: for demo and load only"

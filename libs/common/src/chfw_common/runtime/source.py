@@ -1,5 +1,6 @@
 """What a source of records owes the consume core, whatever brings them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,29 +17,35 @@ from chfw_common.runtime.positions import LogState, Look, LookAtLog, known_posit
 from chfw_common.runtime.service import Record
 from chfw_common.runtime.stops import Stops
 from chfw_common.runtime.transient import transient_as_error
-from chfw_common.topology import Topic
+from chfw_common.topology import HUB_PARTITIONS, Topic
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class SourceContext:
-    """What every source of a service shares."""
+    """What every source of a service shares.
+
+    `room`: how many partitions are settled at once, however many a fetch has brought. Each takes a connection; without
+    a bound a backlog takes them all, and requests and ticks wait behind it.
+    """
 
     core: ConsumeCore
     database: Database
     metrics: Metrics
     clock: Clock
     wake: Wake
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HUB_PARTITIONS))
     stops: Stops = field(default_factory=Stops)
     progress: dict[str, float] = field(default_factory=dict)
     _counted_on: dict[tuple[str, int], str] = field(default_factory=dict)
 
     async def settle(self, topic: Topic, partition: int, records: Sequence[Record]) -> Settled:
         """Hand one offer to the core, and wake the relays of the events that were written."""
-        begun = stopwatch()
-        settled = await self.core.settle(topic, partition, records, self.clock.now)
-        self.metrics.consume_took(topic.name, stopwatch() - begun)
+        async with self.room:
+            begun = stopwatch()
+            settled = await self.core.settle(topic, partition, records, self.clock.now)
+            self.metrics.consume_took(topic.name, stopwatch() - begun)
         self.wake.lanes(settled.lanes)
         return settled
 

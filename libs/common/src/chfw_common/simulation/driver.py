@@ -51,7 +51,8 @@ class SimulatedService:
         self._ticks = TickRunner(service, database, metrics)
         verifier = TokenVerifier(KeyFile(jwks_file), issuer=LOCAL_ISSUER, audience="chfw")
         run, door = Commands(database, clock, self._wake), Door.OPERATORS if service.operator_routes else Door.PUBLIC
-        self.app: FastAPI = create_app(service, run, verifier, metrics, _always_ready, door=door)
+        # A quota counts by the machine's time, which a simulation does not know.
+        self.app: FastAPI = create_app(service, run, verifier, metrics, _always_ready, door=door, admission=None)
 
     def look_again(self) -> None:
         """Time has moved, or somebody has called a route: let the ticks look even if no record came."""

@@ -29,9 +29,11 @@ from chfw_common.runtime.http.queries import WholeNumber
 from chfw_common.runtime.service import Tx
 from chfw_instruction.api.downloads import csv_response
 from chfw_instruction.api.shapes import VERDICT_LIST, ProgressView, ReceiptView
-from chfw_instruction.api.submissions import InstructionBody, Terms, read_submission
+from chfw_instruction.api.submissions import Arrival, InstructionBody, Terms, read_submission
+from chfw_instruction.api.turnstile import Turnstile
 from chfw_instruction.settings import Settings
 from chfw_instruction.stages import accept, report
+from chfw_instruction.stages.accept import Moment
 
 Supplier = Annotated[Caller, Depends(supplier)]
 Work = Annotated[Commands, Depends(commands)]
@@ -58,6 +60,7 @@ def _body(settings: Settings) -> dict[str, Any]:
 def build_router(settings: Settings) -> APIRouter:
     """The routes of intake."""
     router = APIRouter(prefix="/v1", tags=["instructions"])
+    turnstile = Turnstile(settings.large_bodies_at_once)
 
     @router.post(
         "/releases/{release_id}/instructions",
@@ -78,8 +81,14 @@ def build_router(settings: Settings) -> APIRouter:
         activate_at: InstantText | None = None,
     ) -> dict[str, Any]:
         query = Terms(kind, group, activate_at)
-        submission = await read_submission(request, release_id, query, caller, key, settings)
-        receipt = await work.run(accept.command, submission)
+        with turnstile.reading(request, caller.party):
+            async with turnstile.line(caller.party), work.looking() as tx:
+                moment = Moment(work.now(), work.machine_now())
+                await accept.admit(tx, caller.party, key, settings.quota(caller.party), moment)
+            arrival = Arrival(caller, key, moment.machine)
+            submission = await read_submission(request, release_id, query, arrival, settings)
+            async with turnstile.line(caller.party):
+                receipt = await work.run(accept.command, submission)
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
         return {

@@ -48,8 +48,17 @@ class Terms:
     activate_at: Instant | None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that was let in: whose it is, under which key, and when, by the machine."""
+
+    caller: Caller
+    key: str
+    at: Instant
+
+
 async def read_submission(
-    request: Request, release_id: ReleaseId, query: Terms, caller: Caller, key: str, settings: Settings
+    request: Request, release_id: ReleaseId, query: Terms, arrival: Arrival, settings: Settings
 ) -> Submission:
     """Read the body to its end. Raises Problem for whatever is wrong with it; nothing has been stored then."""
     listing = _Listing(settings.request_limit)
@@ -66,9 +75,9 @@ async def read_submission(
     except MalformedListError as error:
         raise malformed(str(error), row=error.row) from error
     return Submission(
-        caller=caller,
-        key=key,
-        digest=listing.digest(release_id, caller.user_id, terms, header),
+        caller=arrival.caller,
+        key=arrival.key,
+        digest=listing.digest(release_id, arrival.caller.user_id, terms, header),
         release_id=release_id,
         kind=terms.kind or AnswerKind.INSTRUCT,
         group=terms.group or Group.SAFE_LAUNCH,
@@ -76,6 +85,8 @@ async def read_submission(
         chunks=listing.close(),
         header=header,
         limit=settings.request_limit,
+        quota=settings.quota(arrival.caller.party),
+        came_at=arrival.at,
     )
 
 

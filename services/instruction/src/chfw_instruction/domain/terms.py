@@ -1,10 +1,11 @@
 """What a release lays down for its instructions, and what refuses a request as a whole."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from chfw_common.kernel.applicability import Image
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind, Mode, Rule
 from chfw_common.kernel.waves import Wave
@@ -14,7 +15,7 @@ from chfw_common.kernel.waves import Wave
 class Terms:
     """A release as intake knows it: its notice at the highest version, its decision at the highest epoch.
 
-    `automatic_date` and `waves` are those in force.
+    `automatic_date` and `waves` are those in force. `pilot_places`: the hubs that each Party may name for the pilot.
     """
 
     release_id: ReleaseId
@@ -25,7 +26,11 @@ class Terms:
     automatic_date: Instant
     waves: tuple[Wave, ...]
     pilot_opens: Instant
-    pilot_cap: int
+    pilot_places: Mapping[PartyId, int]
+
+    def places_of(self, party: PartyId) -> int:
+        """How many hubs a Party may name for the pilot; one where the notice says nothing of it."""
+        return self.pilot_places.get(party, 1)
 
 
 class WholeRefusal(StrEnum):

@@ -48,8 +48,8 @@ _STANDING = {
 class Asked:
     """What all entries of a request share: who asks, for what image and time, and what is laid down.
 
-    `automatic_date`, `waves`, `pilot_opens` and `pilot_cap` are those in force when the request was received; dates are
-    judged as of then.
+    `automatic_date`, `waves`, `pilot_opens` and `pilot_places` are those in force when the request was received; dates
+    are judged as of then. `pilot_places`: how many hubs the Party may name for the pilot.
     """
 
     party: PartyId
@@ -62,7 +62,7 @@ class Asked:
     kind: AnswerKind
     group: Group
     pilot_opens: Instant
-    pilot_cap: int
+    pilot_places: int
 
     @property
     def for_pilot(self) -> bool:
@@ -104,8 +104,10 @@ class Asked:
 class Known:
     """What is known of the hubs of a chunk when it is judged.
 
-    `pilot`: the hubs among them that are in the pilot, whatever the Party that asks says now. `pilot_size`: all hubs in
-    it; it matters to a pilot list. `shown`: those of them for which the Party was shown the time that it agrees to.
+    `pilot`: for a pilot list, the hubs among them that the Party's own lists name already; for any other, those that
+    another Party's list names, whatever this one says now. `pilot_size`: all hubs that the Party's own lists name; it
+    matters to a pilot list, and what others have named does not. `shown`: those of them for which the Party was shown
+    the time that it agrees to.
     """
 
     inventory: Mapping[HubId, HubFields]
@@ -139,7 +141,7 @@ class _Rows:
         self._alike: dict[tuple[str, ...], Verdict | None] = {}
         self._dated: dict[tuple[str | None, bool], Verdict | None] = {}
         self._pilot = set(known.pilot)
-        self._room = asked.pilot_cap - known.pilot_size if asked.for_pilot else None
+        self._room = asked.pilot_places - known.pilot_size if asked.for_pilot else None
 
     def of_hub(self, hub: HubId) -> Verdict:
         found = self._known.inventory.get(hub)

@@ -1,6 +1,7 @@
 -- Intake: what Parties have asked for, word by word, and the verdict of every entry.
 
--- A release as its notice states it, at the highest version seen.
+-- A release as its notice states it, at the highest version seen. `pilot_places`: how many hubs each Party may name for
+-- the pilot.
 create table release (
     release_id text primary key,
     version int not null,
@@ -10,7 +11,7 @@ create table release (
     automatic_date timestamptz not null,
     waves jsonb not null,
     pilot_opens timestamptz not null,
-    pilot_cap int not null
+    pilot_places jsonb not null
 );
 
 -- The decision in force on a release: the highest epoch seen. May be known before the release is.
@@ -34,10 +35,16 @@ create table hub_standing (
     primary key (hub, release_id)
 ) with (fillfactor = 70);
 
--- One line of acceptance per Party: its row is the lock under which party_seq is given.
+-- One line of acceptance per Party: its row is the lock under which party_seq is given and entries are counted.
+-- `day` (UTC) is that of the last request, `entries_on_day` what the Party has sent in it; `standing` is what had not
+-- flowed off at `standing_at` (machine time).
 create table party (
     party text primary key,
-    last_seq bigint not null check (last_seq >= 0)
+    last_seq bigint not null check (last_seq >= 0),
+    day date,
+    entries_on_day bigint not null default 0,
+    standing double precision not null default 0,
+    standing_at timestamptz
 );
 
 -- An accepted request. The id is uuid5 of Party and key; what the release lays down is as it was at received_at.
@@ -60,14 +67,14 @@ create table request (
     automatic_date timestamptz not null,
     waves jsonb not null,
     pilot_opens timestamptz not null,
-    pilot_cap int not null,
+    pilot_places int not null,
     answered int not null default 0 check (answered <= entries),
     counts jsonb not null default '{}',
     done_at timestamptz,
     constraint request_once_per_key unique (party, key),
     constraint request_in_one_line unique (party, party_seq)
 );
-create index request_open on request (received_at) where done_at is null;
+create index request_open on request (party, party_seq) where done_at is null;
 
 -- The content of a request, once, in the order in which it was listed: `raw` is what was written, a line an entry;
 -- a malformed entry has no hub; `duplicates` are places in the chunk from 0 on; `record` are the rows of a CSV file.
@@ -97,7 +104,7 @@ from request_chunk c
 cross join lateral unnest(entries_of(c.raw), c.hub, c.verdict) with ordinality n(raw, hub, verdict, n)
 where c.verdict is not null;
 
--- The pilot of each release: which Party's accepted list names which hub. The cap counts hubs, not rows.
+-- The pilot of each release: which Party's accepted list names which hub. Each row takes one place of its Party.
 create table pilot_hub (
     release_id text not null references release,
     hub bigint not null,
@@ -105,5 +112,5 @@ create table pilot_hub (
     primary key (release_id, hub, party)
 );
 
--- Which hubs are in the pilot of a release; not by whose list.
-create view instruction_published.pilot_hub as select distinct release_id, hub from pilot_hub;
+-- Which hubs are in the pilot of a release, and by whose list: a Party may be told of its own only.
+create view instruction_published.pilot_hub as select release_id, hub, party from pilot_hub;

@@ -7,24 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from chfw_common.kernel.ids import ReleaseId
+from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import reused_key
 from chfw_common.runtime.http.problems import Problem
+from chfw_common.runtime.http.quotas import too_many
 from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_instruction.domain.entries import Chunk
+from chfw_instruction.domain.quota import Quota, Spent, Used, spent, until_free
 from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
-from chfw_instruction.stages import judge
 from chfw_instruction.stages.progress import received
 from chfw_instruction.store import releases, requests
+from chfw_instruction.store.requests import Moment
+
+__all__ = ["Moment", "Receipt", "Submission", "admit", "command"]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request as it came in. `digest` is that of its content, `limit` the most entries taken.
+    """A request as it came in. `digest` is that of its content, `limit` the most entries taken, `quota`
+    what the Party may use, `came_at` when it was let in, by the machine.
 
     `header` names the columns of a CSV file.
     """
@@ -39,6 +44,8 @@ class Submission:
     chunks: Sequence[Chunk]
     header: Sequence[str] | None
     limit: int
+    quota: Quota
+    came_at: Instant
 
     @property
     def entries(self) -> int:
@@ -70,8 +77,35 @@ _SAID: dict[WholeRefusal, tuple[int, str]] = {
 }
 
 
+_OVER: dict[Spent, str] = {
+    Spent.OPEN_REQUESTS: "The Party has as many requests without all verdicts as it may have.",
+    Spent.OPEN_ENTRIES: "The Party has as many entries without a verdict as it may have.",
+    Spent.ENTRIES_STANDING: "The Party has sent as many entries in a short time as it may send.",
+    Spent.ENTRIES_TODAY: "The Party has sent as many entries today (UTC) as it may send.",
+}
+
+
+async def admit(tx: Tx, party: PartyId, key: str, quota: Quota, moment: Moment) -> None:
+    """Refuse a request that would be over the quota, before its body is read. Raises Problem 429.
+
+    A key that is known is let in: its answer was given, and is given again.
+    """
+    used, known = await requests.used(tx, party, key, quota, moment)
+    if not known:
+        _refuse_over(quota, used, moment.now)
+
+
+def _refuse_over(quota: Quota, used: Used, now: Instant) -> None:
+    over = spent(quota, used)
+    if over is not None:
+        raise too_many(over.value, _OVER[over], until_free(over, quota, used, now))
+
+
 async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]:
-    """Accept the submission, or say again what was said to the same key. Raises Problem for a refusal."""
+    """Accept the submission, or say again what was said to the same key. Raises Problem for a refusal.
+
+    Parties take turns at being judged: the job of a request stands in the queue of its Party.
+    """
     caller = submission.caller
     last_seq = await requests.lock_party(tx, caller.party)
     before = await requests.find_by_key(tx, caller.party, submission.key)
@@ -93,6 +127,10 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
     if refusal is not None or terms is None:
         code = refusal or WholeRefusal.UNKNOWN_RELEASE
         raise Problem(_SAID[code][0], code.value, _SAID[code][1])
+    # Again, under the lock: bodies are read side by side, and what was accepted meanwhile counts.
+    moment = Moment(at, submission.came_at)
+    used, _ = await requests.used(tx, caller.party, submission.key, submission.quota, moment)
+    _refuse_over(submission.quota, used, at)
     accepted = requests.Accepted(
         party=caller.party,
         key=submission.key,
@@ -107,7 +145,7 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         header=submission.header,
         terms=terms,
     )
-    await requests.add(tx, accepted, submission.chunks)
-    await start_job(tx, judge.JOB, str(accepted.id), {"request": str(accepted.id)}, at)
+    await requests.add(tx, accepted, submission.chunks, used.entries_standing, submission.came_at)
+    await start_job(tx, requests.JUDGE, str(accepted.id), {"request": str(accepted.id)}, at, queue=caller.party)
     receipt = Receipt(accepted.id, submission.entries, at, replayed=False)
     return Answered(receipt, f"request|{receipt.id}", [received(accepted)])

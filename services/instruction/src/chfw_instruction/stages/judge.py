@@ -19,7 +19,8 @@ from chfw_instruction.stages.progress import judged
 from chfw_instruction.store import pilot, requests, standings
 from chfw_instruction.store.requests import Known
 
-JOB = "judge"
+STEP_COST = 500
+"""What a step costs beside its entries, in entries: Parties take turns by cost."""
 
 
 async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -> JobStep:
@@ -36,9 +37,10 @@ async def step(tx: Tx, args: dict[str, Any], cursor: dict[str, Any], now: Now) -
     counts, at = dict(sorted(counted.items())), now()
     await requests.add_verdicts(tx, request, chunk, verdicts, counts, at)
     outgoing = _outgoing(request, accepted, known.inventory)
+    cost = STEP_COST + len(verdicts)
     if request.answered + len(verdicts) < request.entries:
-        return JobStep({"chunk": chunk + 1}, outgoing)
-    return JobStep(None, [*outgoing, judged(request, counts, at)])
+        return JobStep({"chunk": chunk + 1}, outgoing, cost)
+    return JobStep(None, [*outgoing, judged(request, counts, at)], cost)
 
 
 async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:
@@ -50,7 +52,7 @@ async def _look(tx: Tx, request: Known, hubs: Sequence[HubId]) -> verdict.Known:
     }
     known = verdict.Known(inventory, standing_of, shown=await _shown(tx, request, inventory))
     if request.asked.for_pilot:
-        members, size = await pilot.lock(tx, request.release_id, hubs)
+        members, size = await pilot.lock(tx, request.release_id, request.party, hubs)
         return replace(known, pilot=members, pilot_size=size)
     if request.asked.depends_on_pilot:
         others = await pilot.named_by_others(tx, request.release_id, request.party, hubs)
@@ -97,4 +99,4 @@ def _outgoing(request: Known, accepted: Sequence[HubId], inventory: Mapping[HubI
     return hub_events(INSTRUCTION_RECEIVED, [(inventory[hub].part, hub, hub) for hub in accepted], make)
 
 
-JUDGE = JobKind(JOB, step)
+JUDGE = JobKind(requests.JUDGE, step)

@@ -4,6 +4,7 @@ from chfw_common.events.request import RequestProgressed
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.service import Outgoing, release_event
 from chfw_common.topology import REQUEST_PROGRESSED
+from chfw_instruction.domain.quota import shown_done
 from chfw_instruction.store.requests import Accepted, Known
 
 
@@ -38,7 +39,7 @@ def judged(known: Known, verdicts: dict[str, int], at: Instant) -> Outgoing:
             received_at=known.asked.received_at,
             entries=known.entries,
             verdicts=verdicts,
-            done_at=at,
+            done_at=shown_done(known.asked.received_at, at),
         )
     )
 

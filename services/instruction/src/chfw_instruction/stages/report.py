@@ -10,14 +10,11 @@ from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.runtime.service import Tx
 from chfw_instruction.domain.entries import CHUNK_ENTRIES
+from chfw_instruction.domain.quota import shown_done, wait
 from chfw_instruction.store import requests
 from chfw_instruction.store.requests import Known
 
 __all__ = ["Judged", "Known", "find", "judged", "progress", "render", "state", "verdicts"]
-
-PACE = 10_000
-"""Entries judged in a second, told to those who wait; a machine that is busy needs longer."""
-_PATIENCE = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +65,13 @@ def state(known: Known) -> str:
 
 
 async def progress(tx: Tx, known: Known, now: Instant) -> tuple[dict[str, Any], int | None]:
-    """A request as its Party sees it, and while verdicts are missing, in how many seconds to look again."""
+    """A request as its Party sees it, and while verdicts are missing, in how many seconds to look again.
+
+    Only what the Party itself has sent counts: the rest is nobody's business, and Parties take turns.
+    """
     if known.done_at is not None:
         return render(known, None), None
-    waiting = await requests.count_waiting(tx, known.asked.received_at)
-    seconds = min(max(1, -(-waiting // PACE)), _PATIENCE)
+    seconds = wait(await requests.count_waiting(tx, known))
     return render(known, now + timedelta(seconds=seconds)), seconds
 
 
@@ -92,7 +91,7 @@ def render(known: Known, expected_by: Instant | None) -> dict[str, Any]:
         "answered": known.answered,
         "verdicts": known.counts,
         "expected_by": _shown(expected_by),
-        "done_at": _shown(known.done_at),
+        "done_at": None if known.done_at is None else format_instant(shown_done(asked.received_at, known.done_at)),
         "results": f"/v1/instructions/{known.id}/results",
     }
 

@@ -9,11 +9,11 @@ from chfw_common.runtime.service import Tx
 SQL = load_queries("chfw_instruction.store", "pilot.sql")
 
 
-async def lock(tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId]) -> tuple[set[HubId], int]:
-    """Which of these hubs are in the pilot, and how many hubs it has; nobody changes it until the transaction ends."""
+async def lock(tx: Tx, release_id: ReleaseId, party: PartyId, hubs: Sequence[HubId]) -> tuple[set[HubId], int]:
+    """Which of these hubs a Party's lists name, and how many in all; nobody changes it until the transaction ends."""
     await tx.execute(SQL["lock_pilot"], release_id)
-    members = await tx.fetch(SQL["pilot_members"], release_id, hubs)
-    return {row["hub"] for row in members}, int(await tx.fetchval(SQL["pilot_size"], release_id))
+    members = await tx.fetch(SQL["pilot_members"], release_id, hubs, party)
+    return {row["hub"] for row in members}, int(await tx.fetchval(SQL["pilot_size"], release_id, party))
 
 
 async def named_by_others(tx: Tx, release_id: ReleaseId, party: PartyId, hubs: Sequence[HubId]) -> set[HubId]:

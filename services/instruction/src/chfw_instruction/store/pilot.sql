@@ -3,12 +3,12 @@
 select release_id from release where release_id = $1 for update
 
 -- name: pilot_size
--- How many hubs are in the pilot.
-select count(distinct hub) from pilot_hub where release_id = $1
+-- How many hubs the lists of a Party name.
+select count(*) from pilot_hub where release_id = $1 and party = $2
 
 -- name: pilot_members
--- Those of these hubs that are in the pilot, by whichever Party.
-select distinct hub from pilot_hub where release_id = $1 and hub = any($2::bigint[]) order by hub
+-- Those of these hubs that the lists of a Party name.
+select hub from pilot_hub where release_id = $1 and hub = any($2::bigint[]) and party = $3 order by hub
 
 -- name: pilot_of_others
 -- Those of these hubs that another Party's list names.

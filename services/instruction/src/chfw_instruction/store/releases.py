@@ -30,7 +30,7 @@ async def save_notice(tx: Tx, notice: ReleaseNotified) -> None:
         notice.automatic_date,
         waves_to_json(notice.waves),
         notice.pilot_opens,
-        notice.pilot_cap,
+        notice.pilot_places,
     )
 
 
@@ -60,7 +60,7 @@ async def load_terms(tx: Tx, release_id: ReleaseId) -> Terms | None:
         automatic_date=row["automatic_date"],
         waves=waves_from_json(row["waves"]),
         pilot_opens=row["pilot_opens"],
-        pilot_cap=row["pilot_cap"],
+        pilot_places=row["pilot_places"],
     )
 
 

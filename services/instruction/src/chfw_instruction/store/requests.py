@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -12,11 +13,14 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_instruction.domain.entries import Chunk
+from chfw_instruction.domain.quota import Quota, Used, flowed_off
 from chfw_instruction.domain.terms import Terms
 from chfw_instruction.domain.verdict import Asked, Verdict
 from chfw_instruction.store.releases import image_from_json, image_to_json
 
 SQL = load_queries("chfw_instruction.store", "requests.sql")
+JUDGE = "judge"
+"""The kind of the job that judges a request; its name is the id of the request."""
 _NAMESPACE = uuid5(NAMESPACE_URL, "chfw/instruction")
 
 
@@ -72,10 +76,25 @@ async def find_by_key(tx: Tx, party: PartyId, key: str) -> Any | None:
     return await tx.fetchrow(SQL["by_key"], party, key)
 
 
-async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
-    """Write a request and its whole content, and move the Party's line on."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant, of the roll-out and of the machine."""
+
+    now: Instant
+    machine: Instant
+
+
+async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk], standing: float, machine: Instant) -> None:
+    """Write a request and its whole content, and move the Party's line on.
+
+    `standing`: what stood of its entries before, at this instant of the machine.
+    """
     terms = accepted.terms
-    await tx.execute(SQL["move_party"], accepted.party, accepted.party_seq)
+    day = accepted.received_at.astimezone(UTC).date()
+    await tx.execute(
+        SQL["move_party"], accepted.party, accepted.party_seq, day, accepted.entries,
+        standing + accepted.entries, machine,
+    )  # fmt: skip
     await tx.execute(
         SQL["add_request"],
         accepted.id,
@@ -95,7 +114,7 @@ async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk]) -> None:
         terms.automatic_date,
         waves_to_json(terms.waves),
         terms.pilot_opens,
-        terms.pilot_cap,
+        terms.places_of(accepted.party),
     )
     await tx.copy_records_to_table(
         "request_chunk",
@@ -139,9 +158,17 @@ async def load_judged(tx: Tx, request_id: UUID, chunk: int) -> Any | None:
     return await tx.fetchrow(SQL["judged_chunk"], request_id, chunk)
 
 
-async def count_waiting(tx: Tx, received_at: Instant) -> int:
-    """Entries without a verdict, of the requests received up to then."""
-    return int(await tx.fetchval(SQL["waiting_before"], received_at))
+async def count_waiting(tx: Tx, known: Known) -> int:
+    """Entries without a verdict, of this request and of those that its Party made before."""
+    return int(await tx.fetchval(SQL["waiting_before"], known.party, known.party_seq))
+
+
+async def used(tx: Tx, party: PartyId, key: str, quota: Quota, moment: Moment) -> tuple[Used, bool]:
+    """What a Party uses of its quota, and whether it has made a request under this key."""
+    row = await tx.fetchrow(SQL["used"], party, moment.now.astimezone(UTC).date(), key, JUDGE)
+    since = row["standing_at"] or moment.machine
+    standing = flowed_off(row["standing"], quota.entries_per_minute, since, moment.machine)
+    return Used(row["open_requests"], row["open_entries"], standing, row["entries_today"]), row["known"]
 
 
 def _known(row: Any) -> Known:
@@ -169,6 +196,6 @@ def _known(row: Any) -> Known:
             kind=AnswerKind(row["kind"]),
             group=Group(row["group"]),
             pilot_opens=row["pilot_opens"],
-            pilot_cap=row["pilot_cap"],
+            pilot_places=row["pilot_places"],
         ),
     )

@@ -47,7 +47,7 @@ Share = Annotated[
 
 
 class RulesBody(Shape):
-    """The rules. The smallest of share (rounded up), size and the room in the pilot counts."""
+    """The rules. The smallest of share (rounded up), size and the room left to the Party counts."""
 
     share: Share | None = None
     size: Annotated[int, Field(ge=1, le=250_000, strict=True)] | None = None

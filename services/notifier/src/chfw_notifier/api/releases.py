@@ -20,7 +20,7 @@ from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.http.waves import WaveBodies
 from chfw_notifier.api.estate import LIST_LIMIT, Asked, Form, Listing, hub_list
 from chfw_notifier.api.exports import Exports
-from chfw_notifier.api.shapes import HUB_LIST, AnnouncedView, NoticesView, NoticeView
+from chfw_notifier.api.shapes import HUB_LIST, AnnouncedView, NoticesView, NoticeView, SeenView
 from chfw_notifier.api.texts import Code, Codes, Text, Texts
 from chfw_notifier.settings import Settings
 from chfw_notifier.stages import announce, report, revise
@@ -139,14 +139,14 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
 
 def _serve_reads(router: APIRouter, exports: Exports) -> None:
     @router.get("", operation_id="listReleases", responses={200: {"model": NoticesView}})
-    async def listing(_: Anyone, work: Work) -> dict[str, Any]:
+    async def listing(who: Anyone, work: Work) -> dict[str, Any]:
         async with work.reading() as tx:
-            return {"releases": await report.notices(tx, work.now())}
+            return {"releases": await report.notices(tx, who, work.now())}
 
-    @router.get("/{release_id}", operation_id="getRelease", responses={200: {"model": NoticeView}, **problems(404)})
-    async def one(_: Anyone, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
+    @router.get("/{release_id}", operation_id="getRelease", responses={200: {"model": SeenView}, **problems(404)})
+    async def one(who: Anyone, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
         async with work.reading() as tx:
-            return await report.notice(tx, release_id, work.now())
+            return await report.notice(tx, release_id, who, work.now())
 
     @router.get(
         "/{release_id}/eligibility",
@@ -165,7 +165,7 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
         async with work.reading() as tx:
-            await report.notice(tx, release_id, work.now())
+            await report.notice(tx, release_id, who, work.now())
         scope = Scope(who.party, release_id)
         return await hub_list(form, Asked(request, response), work, exports, scope, after=after, limit=limit)
 

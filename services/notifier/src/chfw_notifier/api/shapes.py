@@ -52,12 +52,21 @@ class NoticeView(Shape):
     epoch: int
 
 
+class SeenView(NoticeView):
+    """A release as a caller sees it. `pilot_places`: how many hubs its Party may name for the pilot; null to those who
+    are no Supplier."""
+
+    pilot_places: int | None
+
+
 class FitView(Shape):
-    """How many hubs a notice fits, of how many of its manufacturer and model; `unfit` counts the others by verdict."""
+    """How many hubs a notice fits, of how many of its manufacturer and model; `unfit` counts the others by verdict.
+    `pilot_places`: how many hubs each Party may name for the pilot."""
 
     hubs: int
     of_model: int
     unfit: VerdictCounts
+    pilot_places: dict[str, int]
 
 
 class AnnouncedView(NoticeView):
@@ -69,7 +78,7 @@ class AnnouncedView(NoticeView):
 class NoticesView(Shape):
     """All releases, the newest notice first."""
 
-    releases: list[NoticeView]
+    releases: list[SeenView]
 
 
 class OwnHubView(Shape):

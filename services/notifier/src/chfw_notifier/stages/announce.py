@@ -20,6 +20,7 @@ from chfw_common.runtime.service import Answered, Now, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.domain.fit import Fit, fit
 from chfw_notifier.domain.notice import Dates, Refusal, set_dates
+from chfw_notifier.domain.shares import share_out
 from chfw_notifier.stages import enrol
 from chfw_notifier.stages.render import notice_document
 from chfw_notifier.store import feeds, releases
@@ -97,13 +98,18 @@ async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answ
     if not fitting.hubs and not announcement.may_fit_no_hub:
         mend = "Mend `cpl`, or state `may_fit_no_hub` to announce it all the same."
         raise Problem(422, "fits_no_hub", f"{fitting.sentence} {mend}")
-    notice = _event(announcement, dates)
+    notice = _event(announcement, dates, share_out(announcement.pilot_cap, fitting.parties))
     release = Release(notice, epoch=0, mode=Mode.HELD, automatic_date=dates.automatic_date, waves=dates.waves)
     if not await releases.add(tx, release.notice):
         raise Problem(409, "release_exists", "A release of this id was announced before.")
     await enrol.tell_notice(tx, release, await feeds.all_parties(tx), at)
     body = notice_document(release, at)
-    body["fit"] = {"hubs": fitting.hubs, "of_model": fitting.of_model, "unfit": fitting.unfit}
+    body["fit"] = {
+        "hubs": fitting.hubs,
+        "of_model": fitting.of_model,
+        "unfit": fitting.unfit,
+        "pilot_places": release.notice.pilot_places,
+    }
     await remember(tx, caller.party, announcement.key, announcement.digest, body)
     event = release_event(RELEASE_NOTIFIED, announcement.release_id, release.notice)
     return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])
@@ -114,7 +120,7 @@ async def _fit(tx: Tx, cpl: CplEntry) -> Fit:
     return fit(cpl.image, await smi.kinds_of_model(tx, cpl.manufacturer, cpl.model))
 
 
-def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:
+def _event(announcement: Announcement, dates: Dates, places: dict[PartyId, int]) -> ReleaseNotified:
     return ReleaseNotified(
         release_id=announcement.release_id,
         version=FIRST_VERSION,
@@ -127,6 +133,7 @@ def _event(announcement: Announcement, dates: Dates) -> ReleaseNotified:
         lone_lead=announcement.lone_lead,
         answer_min=announcement.answer_min,
         pilot_cap=announcement.pilot_cap,
+        pilot_places=places,
         notified_at=dates.notified_at,
         pilot_opens=dates.pilot_opens,
         pilot_closes=dates.pilot_closes,

@@ -12,6 +12,7 @@ from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.service import Tx
 from chfw_notifier.domain.offer import Closed, Offered, candidates
 from chfw_notifier.domain.pilot import Candidate, Choice, Rules
+from chfw_notifier.domain.shares import places_of
 from chfw_notifier.store import estate, releases
 from chfw_notifier.store.releases import Release
 
@@ -39,8 +40,8 @@ _SAID = {
 
 
 async def load(tx: Tx, wish: Wish, now: Instant) -> tuple[list[Candidate], Rules]:
-    """What may be chosen, and by which rules. Without share and size, the cap of the release is the size; nobody gets
-    more than there is room for in the pilot.
+    """What may be chosen, and by which rules. Without share and size, the size is the room that the Party has left in
+    the pilot; nobody gets more. What other Parties have named changes nothing.
 
     Raises Problem 404 for an unknown release, 409 for one that takes no pilot list.
     """
@@ -51,7 +52,8 @@ async def load(tx: Tx, wish: Wish, now: Instant) -> tuple[list[Candidate], Rules
     closed = offered.closed(now)
     if closed is not None:
         raise Problem(409, closed.value, _SAID[closed])
-    room = max(0, release.notice.pilot_cap - await estate.pilot_size(tx, wish.release_id))
+    places = places_of(release.notice.pilot_places, wish.caller.party)
+    room = max(0, places - await estate.pilot_size(tx, wish.release_id, wish.caller.party))
     hubs = await estate.pilot_candidates(
         tx, wish.caller, wish.release_id, regions=list(wish.regions) or None, models=list(wish.models) or None
     )

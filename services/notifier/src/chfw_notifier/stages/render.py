@@ -9,9 +9,12 @@ from chfw_notifier.store.releases import Release
 
 
 def notice_document(release: Release, now: Instant) -> dict[str, Any]:
-    """The notice, with what is decided at present; `automatic_date`, `waves` and `cut_off` are those in force."""
+    """The notice, with what is decided at present; `automatic_date`, `waves` and `cut_off` are those in force.
+
+    What is of one Party alone, its places in the pilot, is not in it.
+    """
     notice = release.notice
-    document = notice.model_dump(mode="json")
+    document = notice.model_dump(mode="json", exclude={"pilot_places"})
     last = cut_off(release.automatic_date)
     document.update(
         notified_at=format_instant(notice.notified_at),

@@ -8,27 +8,37 @@ import orjson
 
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant, format_instant
+from chfw_common.kernel.roles import SUPPLIER_ROLES
+from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.service import Tx
+from chfw_notifier.domain.shares import places_of
 from chfw_notifier.stages.render import notice_document
 from chfw_notifier.store import estate, feeds, releases
 from chfw_notifier.store.estate import Scope
+from chfw_notifier.store.releases import Release
 
 CSV_PAGE = 2_000
 """Hubs of a CSV file that are read at once."""
 
 
-async def notices(tx: Tx, now: Instant) -> list[dict[str, Any]]:
-    """All releases, the newest notice first."""
-    return [notice_document(release, now) for release in await releases.find_all(tx)]
+async def notices(tx: Tx, who: Caller, now: Instant) -> list[dict[str, Any]]:
+    """All releases, the newest notice first, as a caller sees them."""
+    return [_seen(release, who, now) for release in await releases.find_all(tx)]
 
 
-async def notice(tx: Tx, release_id: ReleaseId, now: Instant) -> dict[str, Any]:
-    """One release. Raises Problem 404 when there is none."""
+async def notice(tx: Tx, release_id: ReleaseId, who: Caller, now: Instant) -> dict[str, Any]:
+    """One release as a caller sees it. Raises Problem 404 when there is none."""
     release = await releases.find(tx, release_id)
     if release is None:
         raise Problem(404, "unknown_release", "No such release.")
-    return notice_document(release, now)
+    return _seen(release, who, now)
+
+
+def _seen(release: Release, who: Caller, now: Instant) -> dict[str, Any]:
+    """A Supplier sees its own places in the pilot, and nobody sees those of another."""
+    places = places_of(release.notice.pilot_places, who.party) if who.role in SUPPLIER_ROLES else None
+    return {**notice_document(release, now), "pilot_places": places}
 
 
 async def feed(tx: Tx, party: PartyId, *, after: int, limit: int) -> tuple[list[dict[str, Any]], int]:

@@ -76,9 +76,9 @@ async def pilot_candidates(
     return [OwnHub._make(row) for row in rows]
 
 
-async def pilot_size(tx: Tx, release_id: ReleaseId) -> int:
-    """How many hubs are in the pilot of a release."""
-    return int(await tx.fetchval(SQL["pilot_size"], release_id))
+async def pilot_size(tx: Tx, release_id: ReleaseId, party: PartyId) -> int:
+    """How many hubs the lists of a Party name for the pilot of a release."""
+    return int(await tx.fetchval(SQL["pilot_size"], release_id, party))
 
 
 def _query(scope: Scope, first: int, limit: int) -> tuple[str, tuple[Any, ...]]:

@@ -63,7 +63,7 @@ order by h.hub
 
 -- name: pilot_candidates
 -- Hubs that User ID $5 of Party $1 answers for in release $2, of which nothing is under way, that no other open release
--- holds, and that are in no pilot list yet: what a pilot may be chosen from.
+-- holds, and that no list of the Party names yet: what a pilot may be chosen from.
 select h.hub, h.region, coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
        h.device_type, h.status, h.manufacturer, h.model, h.hardware, h.firmware, h.gbcs
 from smi_published.hub h
@@ -73,7 +73,8 @@ where (h.import_party = $1 or h.gas_party = $1)
   and $1 in (l.import_party, l.gas_party)
   and l.state in ('eligible', 'awaiting_consent', 'scheduled')
   and ($3::text[] is null or h.region = any($3)) and ($4::text[] is null or h.model = any($4))
-  and not exists (select from instruction_published.pilot_hub p where p.release_id = $2 and p.hub = h.hub)
+  and not exists (select from instruction_published.pilot_hub p
+                  where p.release_id = $2 and p.hub = h.hub and p.party = $1)
   and not exists (
       select from release r
       join scheduler_published.ledger other on other.release_id = r.release_id and other.part = h.part
@@ -84,5 +85,5 @@ where (h.import_party = $1 or h.gas_party = $1)
 order by h.hub
 
 -- name: pilot_size
--- How many hubs the lists of the release name.
-select count(distinct hub) from instruction_published.pilot_hub where release_id = $1
+-- How many hubs the lists of a Party name.
+select count(*) from instruction_published.pilot_hub where release_id = $1 and party = $2

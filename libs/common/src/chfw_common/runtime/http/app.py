@@ -12,12 +12,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from chfw_common.runtime.http.budget import Bodies, BodyBounds
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.commands import Commands
-from chfw_common.runtime.http.guard import Guard, guarded
+from chfw_common.runtime.http.guard import Admits, Guard, guarded
 from chfw_common.runtime.http.head import HeadIsGet, methods_at
 from chfw_common.runtime.http.json_route import AT_ONCE
 from chfw_common.runtime.http.measured import Measured
 from chfw_common.runtime.http.problems import SCHEMA, SCHEMA_NAME, Problem, install_problems, problems
 from chfw_common.runtime.http.queries import known_query
+from chfw_common.runtime.http.quotas import Admission
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.settings import BODY_TIME
@@ -31,8 +32,8 @@ _TOKEN = {
     "bearerFormat": "JWT",
     "description": "Signed with ES256; claims iss, aud, iat, exp (an hour at most), party, user_id, role",
 }
-_ANYWHERE = problems(401, 403, 422, 503)
-"""What any route may answer: not known, not allowed, not of the form, a server away."""
+_ANYWHERE = problems(401, 403, 422, 429, 503)
+"""What any route may answer: not known, not allowed, not of the form, over a quota, a server away."""
 
 
 class _Application(FastAPI):
@@ -65,11 +66,13 @@ def create_app(
     *,
     door: Door = Door.PUBLIC,
     bounds: BodyBounds = BODY_BOUNDS,
+    admission: Admission | None,
     body_time: timedelta = BODY_TIME,
 ) -> FastAPI:
     """Build the application of one door. `ready` says why the service cannot work now, or None.
 
-    Raises UnguardedRouteError for a route that does not say whom it admits.
+    `admission` None: no Party has a quota (a simulation, the documents of the routes). Raises UnguardedRouteError for a
+    route that does not say whom it admits.
     """
     app = _Application(
         title=f"chfw {service.name}",
@@ -85,9 +88,10 @@ def create_app(
     app.state.parsing = asyncio.Semaphore(AT_ONCE)
     routers = service.routes if door is Door.PUBLIC else service.operator_routes
     routes = [route for router in routers for route in router.routes]
-    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *routes]))
+    install_problems(app, lambda request: methods_at(request.scope, [*app.routes, *routes]), metrics.refused)
     # The last one added is the first to see a request.
-    app.add_middleware(Guard, routes=guarded(routes), verifier=verifier, bodies=Bodies(bounds))
+    admits = Admits(guarded(routes), verifier, admission, Bodies(bounds))
+    app.add_middleware(Guard, admits=admits, over_quota=metrics.refused)
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(HeadIsGet)
 

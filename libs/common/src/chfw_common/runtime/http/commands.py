@@ -7,7 +7,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from chfw_common.kernel.instants import Instant
-from chfw_common.runtime.clock import Clock
+from chfw_common.runtime.clock import Clock, machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.outbox import Wake, write_outbox
 from chfw_common.runtime.service import Answered, Now, Tx
@@ -20,10 +20,14 @@ R = TypeVar("R")
 class Commands:
     """Runs the commands of a service's routes."""
 
-    def __init__(self, database: Database, clock: Clock, wake: Wake) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, wake: Wake, machine_now: Callable[[], Instant] = machine_now
+    ) -> None:
         self._database = database
         self._clock = clock
         self._wake = wake
+        self.machine_now = machine_now
+        """The machine's own time, for what protects the machine."""
 
     def now(self) -> Instant:
         """The roll-out's time."""
@@ -42,6 +46,12 @@ class Commands:
         """A transaction to read in."""
         async with transient_as_error(), self._database.transaction() as tx:
             yield tx
+
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[Tx]:
+        """A connection for a single read of the service itself: no transaction, so there is no COMMIT to be lost."""
+        async with transient_as_error(), self._database.looking() as connection:
+            yield connection
 
 
 async def commands(request: Request) -> Commands:

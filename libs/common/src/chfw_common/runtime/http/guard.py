@@ -6,20 +6,24 @@ take it from there.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi.dependencies.models import Dependant
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.http.budget import BODY, Bodies
 from chfw_common.runtime.http.callers import CALLER, Admitted, TokenVerifier, bearer_token, wrong_role
 from chfw_common.runtime.http.lines import HOLDS
-from chfw_common.runtime.http.problems import Problem, render
+from chfw_common.runtime.http.problems import Problem, away, render
+from chfw_common.runtime.http.quotas import Admission
 
 
 class UnguardedRouteError(Exception):
@@ -34,37 +38,62 @@ class Guarded:
     roles: frozenset[Role]
 
 
+@dataclass(frozen=True, slots=True)
+class Admits:
+    """What a guard admits by. `admission` None: no Party has a quota."""
+
+    routes: Sequence[Guarded]
+    verifier: TokenVerifier
+    admission: Admission | None
+    bodies: Bodies
+
+
 class Guard:
     """Admits a request to its route, or answers it without having read anything but its head.
 
-    What the request holds, its body against `bodies` first of all, is given back however it ends.
+    What the request holds, its Party's place and its body first of all, is given back however it ends. `over_quota` hears
+    the code of each answer 429.
     """
 
-    def __init__(self, app: ASGIApp, routes: Sequence[Guarded], verifier: TokenVerifier, bodies: Bodies) -> None:
+    def __init__(self, app: ASGIApp, admits: Admits, over_quota: Callable[[str], None]) -> None:
         self._app = app
-        self._routes = routes
-        self._verifier = verifier
-        self._bodies = bodies
+        self._admits = admits
+        self._over_quota = over_quota
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        asked = next((one for one in self._routes if _leads(one, scope)), None) if scope["type"] == "http" else None
+        asked = (
+            next((one for one in self._admits.routes if _leads(one, scope)), None) if scope["type"] == "http" else None
+        )
         if asked is None:
             # Nothing of ours, which is told as such, or open to everybody: such a route takes no body.
             await self._app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        try:
-            found = await self._verifier.verify(bearer_token(HTTPConnection(scope)))
-            if found.role not in asked.roles:
-                raise wrong_role()
-        except Problem as problem:
-            scope["route"] = asked.route
-            await render(problem)(scope, receive, send)
-            return
         with contextlib.ExitStack() as held:
-            state[CALLER], state[BODY], state[HOLDS] = found, held.enter_context(self._bodies.of(found.party)), held
+            try:
+                await self._admit(asked, scope, held)
+            except (Problem, TransientError) as refusal:
+                scope["route"] = asked.route
+                await self._told(refusal, scope["method"])(scope, receive, send)
+                return
             await self._app(scope, receive, send)
+
+    def _told(self, refusal: Problem | TransientError, method: str) -> JSONResponse:
+        if isinstance(refusal, TransientError):
+            return render(away(method))
+        if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._over_quota(refusal.code)
+        return render(refusal)
+
+    async def _admit(self, asked: Guarded, scope: Scope, held: contextlib.ExitStack) -> None:
+        """Put the caller on the request, within the quota of its Party. Raises Problem 401, 403, 429 or 503."""
+        admits, state = self._admits, scope.setdefault("state", {})
+        found = await admits.verifier.verify(bearer_token(HTTPConnection(scope)))
+        if found.role not in asked.roles:
+            raise wrong_role()
+        if admits.admission is not None and found.role is not Role.DCC:
+            await admits.admission.enter(held, found.party)
+        state[CALLER], state[BODY], state[HOLDS] = found, held.enter_context(admits.bodies.of(found.party)), held
 
 
 def guarded(routes: Iterable[BaseRoute]) -> list[Guarded]:

@@ -55,6 +55,7 @@ UNKNOWN_OUTCOME = (
     "then it takes effect once."
 )
 _DESCRIBED = {
+    429: "The Party, or the service, has enough under way. Repeat the request after `Retry-After` seconds.",
     503: f"A server is away or busy, or there are no keys to verify tokens with. {UNKNOWN_OUTCOME} "
     "A request that only reads can be repeated at any time.",
 }
@@ -134,14 +135,18 @@ def render(problem: Problem) -> JSONResponse:
     return JSONResponse(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def install_problems(app: FastAPI, methods_at: Callable[[Request], Sequence[str]]) -> None:
+def install_problems(
+    app: FastAPI, methods_at: Callable[[Request], Sequence[str]], over_quota: Callable[[str], None]
+) -> None:
     """Make every error of the application a problem document; what nobody foresaw is logged and says nothing.
 
-    `methods_at` says which methods the place of a request has.
+    `methods_at` says which methods the place of a request has; `over_quota` is told the code of each answer 429.
     """
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            over_quota(error.code)
         return render(error)
 
     @app.exception_handler(RequestValidationError)

@@ -170,11 +170,12 @@ create table tick_call (
     calls bigint not null
 );
 
--- Long work: a row with a cursor that the jobs tick advances.
+-- Long work: a row with a cursor that the jobs tick advances. Queues take turns; in a queue the oldest job is next.
 create table job (
     id bigint generated always as identity primary key,
     kind text not null,
     name text not null,
+    queue text not null,
     args jsonb not null,
     cursor jsonb not null,
     state text not null check (state in ('open', 'done', 'set_aside')),
@@ -183,7 +184,23 @@ create table job (
     done_at timestamptz,
     unique (kind, name)
 );
-create index job_open on job (id) where state = 'open';
+create index job_open on job (queue, id) where state = 'open';
+
+-- Turns of the queues of jobs, by start-time fair queueing: `begun` is the tag at which a queue began its last step,
+-- `next` that tag and the cost of the step. The greatest `begun` is where all stand: a queue that was empty begins there.
+create table job_turn (
+    queue text primary key,
+    begun bigint not null,
+    next bigint not null
+);
+
+-- How many requests each Party may still send at once, as it was at `at` (machine time). Not logged: a request must not
+-- wait for the disk because of it, and after a crash of Postgres every bucket is full.
+create unlogged table request_bucket (
+    party text primary key,
+    tokens double precision not null,
+    at timestamptz not null
+) with (fillfactor = 50);
 
 -- How often a tick has failed unexpectedly since it last succeeded; written outside the failed transaction.
 create table tick_failure (

@@ -22,15 +22,35 @@ on conflict (tick, work) do update set error = excluded.error, set_aside_at = ex
 delete from set_aside where tick = any($1::text[]) and retry returning tick, work;
 
 -- name: open_job
--- The oldest open job of some kinds, locked.
-select * from job where state = 'open' and kind = any($1::text[]) order by id limit 1 for update;
+-- Of the open jobs of some kinds the oldest one of the queue whose turn it is, locked.
+select * from job
+where id = (
+    select waiting.id
+    from (
+        select distinct on (queue) queue, id from job
+        where state = 'open' and kind = any($1::text[]) order by queue, id
+    ) waiting
+    left join job_turn using (queue)
+    order by greatest(coalesce(next, 0), (select max(begun) from job_turn)), waiting.id limit 1
+)
+for update;
 
 -- name: waiting_job
 -- Whether there is such a job.
 select exists (select 1 from job where state = 'open' and kind = any($1::text[]));
 
 -- name: advance_job
--- A step of a job is done.
+-- A step of a job is done, and with it, at cost $5, the turn of its queue. The queue without a name has nobody to take
+-- turns with.
+with started as (
+    select j.queue, greatest(coalesce(t.next, 0), (select max(begun) from job_turn)) as begun
+    from job j left join job_turn t using (queue)
+    where j.id = $1 and j.queue <> ''
+), turned as (
+    insert into job_turn (queue, begun, next)
+    select queue, begun, begun + $5::bigint from started
+    on conflict (queue) do update set begun = excluded.begun, next = excluded.next
+)
 update job set cursor = coalesce($2, cursor), steps = steps + 1, state = $3,
                done_at = case when $3 = 'done' then $4::timestamptz end
 where id = $1;
@@ -41,5 +61,5 @@ update job set state = $2 where id = $1 and state <> 'done';
 
 -- name: start_job
 -- Write a job down; the same kind and name is one job.
-insert into job (kind, name, args, cursor, state, created_at) values ($1, $2, $3, '{}', 'open', $4)
+insert into job (kind, name, queue, args, cursor, state, created_at) values ($1, $2, $5, $3, '{}', 'open', $4)
 on conflict (kind, name) do nothing returning id;
