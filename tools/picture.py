@@ -100,7 +100,15 @@ def settings(service: str) -> str:
 
 def example_settings(kind: type[Any]) -> Any:
     """Settings that are enough to compose a service without running it."""
-    return kind(database_dsn="postgresql://nobody@nowhere/chfw", kafka_bootstrap="nowhere:1", jwks_file=Path("none"))
+    none = Path("none")
+    return kind(
+        database_dsn="postgresql://nobody@nowhere/chfw",
+        database_password_file=none,
+        kafka_bootstrap="nowhere:1",
+        kafka_username="nobody",
+        kafka_password_file=none,
+        jwks_file=none,
+    )
 
 
 def verdicts() -> str:

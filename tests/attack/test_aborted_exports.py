@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -20,6 +19,7 @@ from tests.service.notifier.test_estate import fill_many
 from tests.support.databases import Databases
 from tests.support.listening import listening
 from tests.support.serving import Stand, app_of, bearer, standing
+from tests.support.settings import nowhere
 from tests.support.sockets import Raw, raw
 from tests.support.waiting import eventually
 
@@ -37,7 +37,7 @@ async def _install(tx: Tx, _database: str) -> None:
 
 
 def _build(dsn: str) -> Service:
-    return build(Settings(database_dsn=dsn, kafka_bootstrap="none:0", jwks_file=Path("none")))
+    return build(Settings(**nowhere(dsn)))
 
 
 @pytest.fixture

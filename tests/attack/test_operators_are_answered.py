@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -25,6 +24,7 @@ from tests.support.databases import Databases
 from tests.support.listening import listening
 from tests.support.release import RELEASE
 from tests.support.serving import OpenTokens, Stand, bearer, standing
+from tests.support.settings import nowhere
 from tests.support.sockets import raw
 from tests.support.waiting import eventually
 
@@ -41,7 +41,7 @@ async def _install(tx: Tx, _database: str) -> None:
 
 
 def _build(dsn: str) -> Service:
-    return build(Settings(database_dsn=dsn, kafka_bootstrap="none:0", jwks_file=Path("none")))
+    return build(Settings(**nowhere(dsn)))
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> Figures:
     figures = Figures(arguments.hubs)
     async with Stack(state, clock="paced", prepare=just_before(story.begins), extra_env=ENVIRONMENT) as stack:
         dsn = stack.postgres.dsn(DATABASE)
-        backlog = Backlog(dsn, stack.bootstrap)
+        backlog = Backlog(dsn, stack.kafka_access)
         timeline = PacedTimeline(backlog)
         client = Client(over_network(stack.urls, stack.operator_urls), Issuer.open(state.keys))
         try:

@@ -31,6 +31,7 @@ from chfw_common.runtime.clock import RealClock, machine_now, stopwatch
 from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.faust_source import FaustSource
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.metrics import Metrics
@@ -75,7 +76,7 @@ class Timed(SourceContext):
         return settled
 
 
-async def produce(bootstrap: str, hubs: int) -> int:
+async def produce(access: KafkaAccess, hubs: int) -> int:
     """Put the chunks into the topic; says how many there are."""
     now = machine_now()
     rows = []
@@ -87,7 +88,7 @@ async def produce(bootstrap: str, hubs: int) -> int:
     # Partitions in turn, as they would come.
     chunks.sort(key=lambda out: (out.event.items[0].counter, out.partition))  # type: ignore[attr-defined]
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", max_request_size=4 * 1024 * 1024
+        **access.client(), enable_idempotence=True, acks="all", max_request_size=4 * 1024 * 1024
     )
     await producer.start()
     try:
@@ -103,7 +104,7 @@ async def produce(bootstrap: str, hubs: int) -> int:
     return len(chunks)
 
 
-async def measure(kind: str, number: int, bootstrap: str, database: Database, records: int) -> float:
+async def measure(kind: str, number: int, access: KafkaAccess, database: Database, records: int) -> float:
     """Seconds from the first offer to the last commit."""
     async with database.transaction() as tx:
         await tx.execute("truncate consumer_offset, consumed_range, heard")
@@ -112,7 +113,7 @@ async def measure(kind: str, number: int, bootstrap: str, database: Database, re
     context = Timed(ConsumeCore(service, database, metrics), database, metrics, RealClock(), Wake())
     context.left, context.done = records, asyncio.Event()
     group = f"bench-{kind}-{number}"
-    place: dict[str, Any] = {"bootstrap": bootstrap, "group": group, "instance": "0"}
+    place: dict[str, Any] = {"access": access, "group": group, "instance": "0"}
     source: KafkaSource | FaustSource
     if kind == "kafka":
         source = KafkaSource(context, [HUB_RESPONSE], **place)
@@ -135,8 +136,8 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> None:
         runtime = (files("chfw_common") / "runtime" / "sql" / "runtime.sql").read_text()
         await connection.execute(f"create schema {NAME}; set search_path to {NAME}; {runtime} {TABLE}")
         await connection.close()
-        await create_topics(kafka.bootstrap, [HUB_RESPONSE])
-        records = await produce(kafka.bootstrap, arguments.hubs)
+        await create_topics(kafka.access(), [HUB_RESPONSE])
+        records = await produce(kafka.access(), arguments.hubs)
         print(f"{arguments.hubs} hubs in {records} records")  # noqa: T201
         database = await open_database(postgres.dsn(), NAME, connections=10)
         profile = cProfile.Profile() if arguments.profile else None
@@ -145,7 +146,7 @@ async def bench(arguments: argparse.Namespace, state: StateDir) -> None:
             for kind, found in figures.items():
                 if profile and kind == "kafka":
                     profile.enable()
-                found.append(arguments.hubs / await measure(kind, number, kafka.bootstrap, database, records))
+                found.append(arguments.hubs / await measure(kind, number, kafka.access(), database, records))
                 async with database.transaction() as tx:
                     if await tx.fetchval("select count(*) from heard") != arguments.hubs:
                         raise RuntimeError("hubs are missing: the figures mean nothing")

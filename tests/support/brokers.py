@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.identity import topic_ids
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kafka.source import KafkaSource
@@ -127,17 +128,17 @@ class RealKafka:
         self._producers: list[KafkaProducer] = []
 
     @property
-    def bootstrap(self) -> str:
-        """The broker's address."""
-        return self._server.bootstrap
+    def access(self) -> KafkaAccess:
+        """How the administrator reaches it."""
+        return self._server.access
 
     async def create(self, *topics: Topic) -> None:
         """Make topics."""
-        await create_topics(self.bootstrap, topics)
+        await create_topics(self.access, topics)
 
     async def recreate(self, topic: Topic) -> None:
         """Delete a topic and make it again."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin = AIOKafkaAdminClient(**self.access.client())
         await admin.start()
         try:
             await admin.delete_topics([topic.name])
@@ -148,20 +149,20 @@ class RealKafka:
             await eventually(gone)
         finally:
             await admin.close()
-        await create_topics(self.bootstrap, [topic])
+        await create_topics(self.access, [topic])
 
     async def append(
         self, topic: Topic, partition: int, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
         """Append one record."""
         if self._appender is None:
-            self._appender = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True, acks="all")
+            self._appender = AIOKafkaProducer(**self.access.client(), enable_idempotence=True, acks="all")
             await self._appender.start()
         await self._appender.send_and_wait(topic.name, value, key, partition=partition, headers=list(headers))
 
     async def truncate(self, topic: Topic, partition: int, begin: int) -> None:
         """Delete the records before an offset."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin = AIOKafkaAdminClient(**self.access.client())
         await admin.start()
         try:
             await admin.delete_records({TopicPartition(topic.name, partition): RecordsToDelete(before_offset=begin)})
@@ -171,9 +172,7 @@ class RealKafka:
     async def log(self, topic: Topic, partition: int) -> list[Record]:
         """Everything in a partition."""
         tp = TopicPartition(topic.name, partition)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = AIOKafkaConsumer(**self.access.client(), enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             consumer.assign([tp])
@@ -188,11 +187,11 @@ class RealKafka:
 
     def source(self, context: SourceContext, topics: Sequence[Topic], group: str, member: str) -> RunningSource:  # noqa: ARG002
         """A member of a consumer group."""
-        return KafkaSource(context, topics, bootstrap=self.bootstrap, group=group)
+        return KafkaSource(context, topics, access=self.access, group=group)
 
     def producer(self) -> Producer:
         """What a relay sends by."""
-        producer = KafkaProducer(self.bootstrap, "toy")
+        producer = KafkaProducer(self.access, "toy")
         self._producers.append(producer)
         return producer
 

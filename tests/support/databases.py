@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from chfw_cli.local.install import role_passwords
 from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Tx
@@ -38,10 +40,25 @@ class Databases:
 
     def drop(self, dsn: str) -> None:
         """Remove a clone, whoever is still connected."""
-        self._execute(self.server.admin_dsn, f'drop database "{dsn.rpartition("/")[2]}" with (force)')
+        self._execute(self.server.admin_dsn, f'drop database "{name_of(dsn)}" with (force)')
+
+    async def install(self, tx: Tx, database: str) -> None:
+        """Prepare a template with the schemas of all services, and the roles with their passwords."""
+        await install_schemas(tx, database, role_passwords(self.server.server))
 
     def _execute(self, dsn: str, statement: str) -> None:
         self.loop.run(_execute(dsn, statement))
+
+
+def name_of(dsn: str) -> str:
+    """The database of an address."""
+    return urlsplit(dsn).path.removeprefix("/")
+
+
+def as_role(dsn: str, role: str) -> str:
+    """The same database for a role, without the file of passwords."""
+    parts = urlsplit(dsn)
+    return f"postgresql://{role}@{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 async def _execute(dsn: str, statement: str) -> None:
@@ -78,7 +95,7 @@ def toy_dsn(databases: Databases) -> Iterator[str]:
 @pytest.fixture
 def chfw_dsn(databases: Databases) -> Iterator[str]:
     """A database with the schemas and roles of all services."""
-    dsn = databases.clone("chfw", install_schemas)
+    dsn = databases.clone("chfw", databases.install)
     yield dsn
     databases.drop(dsn)
 

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.topology import Topic
 from tests.support.toy import key_of, toy_headers, toy_id
 from tests.support.waiting import eventually
@@ -21,9 +22,9 @@ COMPACTED = {
 
 
 @contextlib.asynccontextmanager
-async def admin_of(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_of(access: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     """An administrator of the broker."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access.client())
     await admin.start()
     try:
         yield admin
@@ -31,9 +32,9 @@ async def admin_of(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def put_in_transactions(bootstrap: str, topic: Topic, numbers: range, partition: int = 0) -> None:
+async def put_in_transactions(access: KafkaAccess, topic: Topic, numbers: range, partition: int = 0) -> None:
     """One transaction for each number: a record, then a marker. An empty range writes nothing."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"gap-{topic.name}")
+    producer = AIOKafkaProducer(**access.client(), transactional_id=f"gap-{topic.name}")
     await producer.start()
     try:
         key = key_of(partition, topic.partitions)
@@ -46,19 +47,19 @@ async def put_in_transactions(bootstrap: str, topic: Topic, numbers: range, part
         await producer.stop()
 
 
-async def create_with_hole(bootstrap: str, topic: Topic, partition: int = 0) -> None:
+async def create_with_hole(access: KafkaAccess, topic: Topic, partition: int = 0) -> None:
     """A topic whose log lacks offset 1 for good: records 0 to 3 were written, the broker has compacted 1 away."""
-    async with admin_of(bootstrap) as admin:
+    async with admin_of(access) as admin:
         cleaner = ConfigResource(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
         await admin.alter_configs([cleaner])
         await admin.create_topics([NewTopic(topic.name, topic.partitions, 1, topic_configs=COMPACTED)])
     first, same = keys_of(partition, topic.partitions)
     for n, key in enumerate((first, same, same, same)):
-        await append(bootstrap, topic, partition, n, key)
+        await append(access, topic, partition, n, key)
         await asyncio.sleep(0.01)  # segments are closed by time
 
     async def compacted() -> bool:
-        return 1 not in await offsets_of(bootstrap, topic, partition)
+        return 1 not in await offsets_of(access, topic, partition)
 
     await eventually(compacted, limit=60.0)
 
@@ -69,9 +70,9 @@ def keys_of(partition: int, partitions: int) -> tuple[bytes, bytes]:
     return first, key_of(partition, partitions, after=int(first))
 
 
-async def append(bootstrap: str, topic: Topic, partition: int, n: int, key: bytes) -> None:
+async def append(access: KafkaAccess, topic: Topic, partition: int, n: int, key: bytes) -> None:
     """One record."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    producer = AIOKafkaProducer(**access.client())
     await producer.start()
     try:
         headers = toy_headers(topic, toy_id(n))
@@ -80,10 +81,10 @@ async def append(bootstrap: str, topic: Topic, partition: int, n: int, key: byte
         await producer.stop()
 
 
-async def offsets_of(bootstrap: str, topic: Topic, partition: int) -> list[int]:
+async def offsets_of(access: KafkaAccess, topic: Topic, partition: int) -> list[int]:
     """The offsets in the log that hold a record."""
     tp = TopicPartition(topic.name, partition)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**access.client(), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([tp])

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chfw_common.runtime.kafka.access import KafkaAccess
+
 ROOT = Path(__file__).parents[2]
+
+
+def kafka_arguments(access: KafkaAccess) -> tuple[str, ...]:
+    """The arguments by which the program reaches Kafka: the file of the password, never the password."""
+    return (
+        *("--bootstrap", access.bootstrap),
+        *("--username", access.username),
+        *("--password-file", str(access.password_file)),
+    )
 
 
 @dataclass

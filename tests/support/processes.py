@@ -13,8 +13,12 @@ from typing import Any
 import httpx2
 
 from chfw_cli.local import ports
+from chfw_cli.local.child import inherited
 from chfw_cli.local.services import module_of
 from chfw_cli.tokens import Issuer
+from chfw_common.runtime.kafka.access import user_of
+from tests.support.databases import as_role
+from tests.support.servers import RunningKafka, RunningPostgres
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -87,9 +91,15 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def process_of(
-    service: str, *, dsn: str, bootstrap: str, keys: Path, env: Mapping[str, str] | None = None
+    service: str,
+    *,
+    dsn: str,
+    postgres: RunningPostgres,
+    kafka: RunningKafka,
+    keys: Path,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
-    """Start a service; at the end it is gone."""
+    """Start a service on a database, as its own role and user; at the end it is gone."""
     Issuer.open(keys)
     port = ports.choose()
     operator_port = ports.choose(taken=(port,))
@@ -100,10 +110,13 @@ async def process_of(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env={
-            **os.environ,
+            **inherited(),
             "PYTHONPATH": os.pathsep.join(sources),
-            "CHFW_DATABASE_DSN": dsn,
-            "CHFW_KAFKA_BOOTSTRAP": bootstrap,
+            "CHFW_DATABASE_DSN": as_role(dsn, module_of(service)),
+            "CHFW_DATABASE_PASSWORD_FILE": str(postgres.server.password_file(module_of(service))),
+            "CHFW_KAFKA_BOOTSTRAP": kafka.bootstrap,
+            "CHFW_KAFKA_USERNAME": user_of(service),
+            "CHFW_KAFKA_PASSWORD_FILE": str(kafka.server.password_file(user_of(service))),
             "CHFW_JWKS_FILE": str(keys / "jwks.json"),
             "CHFW_HTTP_PORT": str(port),
             "CHFW_OPERATOR_PORT": str(operator_port),

@@ -12,6 +12,7 @@ import os
 import random
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -21,6 +22,7 @@ from chfw_common.runtime.consume import ConsumeCore, Settled
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.errors import HoleError, PositionError
 from chfw_common.runtime.faust_source import FaustSource
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
@@ -102,11 +104,20 @@ class Unsteady(FaustSource):
         await super()._enqueue(record)
 
 
+def access_of(arguments: argparse.Namespace) -> KafkaAccess:
+    """How the arguments say that Kafka is reached."""
+    return KafkaAccess(
+        bootstrap=arguments.bootstrap,
+        username=arguments.username,
+        password_file=Path(arguments.password_file),
+    )
+
+
 async def trust_the_group(arguments: argparse.Namespace, database: Database, topic: Topic) -> None:
     """Control: the position is Kafka's, committed after Postgres has committed."""
     consumer = AIOKafkaConsumer(
         topic.name,
-        bootstrap_servers=arguments.bootstrap,
+        **access_of(arguments).client(),
         group_id=arguments.group,
         group_instance_id="0",
         session_timeout_ms=6_000,
@@ -134,7 +145,7 @@ async def run(arguments: argparse.Namespace) -> None:
     core = (Trusting if arguments.trusting else ConsumeCore)(service, database, metrics)
     context = Telling(core, database, metrics, RealClock(), Wake())
     context.stands_still = arguments.stand_still
-    place = {"bootstrap": arguments.bootstrap, "group": arguments.group, "instance": "0"}
+    place = {"access": access_of(arguments), "group": arguments.group, "instance": "0"}
     if arguments.source == "trusting":
         await trust_the_group(arguments, database, topic)
     elif arguments.source == "kafka":
@@ -164,7 +175,7 @@ def child(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Fork a child per line of input; the children end with this program."""
     parser = argparse.ArgumentParser()
-    for name in ("--dsn", "--bootstrap", "--topic", "--group"):
+    for name in ("--dsn", "--bootstrap", "--username", "--password-file", "--topic", "--group"):
         parser.add_argument(name, required=True)
     parser.add_argument("--key", choices=[*Key], default=Key.HUB)
     parser.add_argument("--source", choices=["faust", "kafka", "trusting"], default="faust")

@@ -23,9 +23,12 @@ from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.postgres_config import UNSAFE_FAST
 from chfw_cli.local.server import LocalServer
 from chfw_cli.local.state import StateDir
+from chfw_common.runtime.kafka.access import KafkaAccess
 
 T = TypeVar("T")
 _LIMIT = 400.0
+STRANGER = "chfw-stranger"
+"""A user of the session's broker without any right."""
 
 
 class LoopThread:
@@ -80,21 +83,39 @@ class _Running:
 
 @dataclass(frozen=True, slots=True)
 class RunningKafka(_Running):
-    """A broker without topics of ours."""
+    """A broker with the users and without the topics of ours."""
 
-    bootstrap: str
+    server: KafkaServer
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address."""
+        return self.server.bootstrap
+
+    @property
+    def access(self) -> KafkaAccess:
+        """How the administrator reaches it."""
+        return self.server.access()
+
+    def access_of(self, user: str) -> KafkaAccess:
+        """How a user reaches it."""
+        return self.server.access(user)
 
 
 @dataclass(frozen=True, slots=True)
 class RunningPostgres(_Running):
     """A Postgres with nothing in it. It does not survive a crash of the machine: profile `unsafe_fast`."""
 
-    admin_dsn: str
-    port: int
+    server: PostgresServer
+
+    @property
+    def admin_dsn(self) -> str:
+        """The administrator's address."""
+        return self.server.dsn()
 
     def dsn(self, database: str, user: str = "postgres") -> str:
         """The address of one database."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+        return self.server.dsn(database, user)
 
 
 def temporary_state() -> Iterator[StateDir]:
@@ -130,9 +151,9 @@ def server_state() -> Iterator[StateDir]:
 @pytest.fixture(scope="session")
 def kafka_server(server_loop: LoopThread, server_state: StateDir) -> Iterator[RunningKafka]:
     """One broker for the session."""
-    server = KafkaServer(server_state)
+    server = KafkaServer(server_state, strangers=(STRANGER,))
     server_loop.run(server.start())
-    yield RunningKafka(server, server_loop, server.bootstrap)
+    yield RunningKafka(server, server_loop)
     server_loop.run(server.stop())
 
 
@@ -141,5 +162,5 @@ def postgres_server(server_loop: LoopThread, server_state: StateDir) -> Iterator
     """One Postgres for the session."""
     server = PostgresServer(server_state, profile=UNSAFE_FAST)
     server_loop.run(server.start())
-    yield RunningPostgres(server, server_loop, server.dsn(), server.port)
+    yield RunningPostgres(server, server_loop)
     server_loop.run(server.stop())

@@ -1,6 +1,7 @@
 """All six services in this process, on a Postgres and the local broker, as strangers and operators meet them."""
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,10 +20,9 @@ from chfw_common.kernel.ids import PartyId, UserId, hub_eui64
 from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.errors import TransientError
-from chfw_common.runtime.roles import install_schemas
 from chfw_common.simulation.driver import Simulation
 from chfw_common.topology import SERVICES, schema_of
-from tests.support.databases import Databases
+from tests.support.databases import Databases, as_role
 from tests.support.extremes import HUBS
 from tests.support.release import NOW, RELEASE, D
 
@@ -116,11 +116,17 @@ class Stack:
 @contextlib.asynccontextmanager
 async def whole_stack(databases: Databases, keys: Path) -> AsyncIterator[Stack]:
     """The services on a database of their own."""
-    dsn = databases.clone("chfw", install_schemas)
+    dsn = databases.clone("chfw", databases.install)
     issuer = Issuer.open(keys)
     async with contextlib.AsyncExitStack() as stack:
         simulation = await stack.enter_async_context(
-            open_simulation(lambda _: dsn, keys / "jwks.json", NOW, settings=service_settings(1))
+            open_simulation(
+                functools.partial(as_role, dsn),
+                databases.server.server.password_file,
+                keys / "jwks.json",
+                NOW,
+                settings=service_settings(1),
+            )
         )
         clients = {
             name: await stack.enter_async_context(

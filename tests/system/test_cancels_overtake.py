@@ -15,13 +15,14 @@ from chfw_common.runtime import envelope
 from chfw_common.runtime.clock import machine_now, stopwatch
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.kafka.producer import KafkaProducer
+from chfw_common.runtime.kafka.rights import install_rights
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.service import Outgoing, hub_events
 from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND, partition_of_hub
 from chfw_device_sim.stages import load
 from chfw_device_sim.store import device
 from tests.support.processes import process_of
-from tests.support.servers import RunningKafka
+from tests.support.servers import RunningKafka, RunningPostgres
 from tests.support.times import still
 from tests.support.waiting import eventually
 
@@ -85,10 +86,11 @@ async def database(chfw_dsn: str) -> AsyncIterator[Database]:
 
 
 async def test_a_cancel_is_obeyed_before_the_distributions_in_front_of_it(
-    chfw_dsn: str, database: Database, kafka_server: RunningKafka, tmp_path: Path
+    chfw_dsn: str, database: Database, postgres_server: RunningPostgres, kafka_server: RunningKafka, tmp_path: Path
 ) -> None:
-    await create_topics(kafka_server.bootstrap)
-    producer = KafkaProducer(kafka_server.bootstrap, "test")
+    await create_topics(kafka_server.access)
+    await install_rights(kafka_server.access)
+    producer = KafkaProducer(kafka_server.access, "test")
 
     async def receipt() -> str | None:
         async with database.looking() as tx:
@@ -101,8 +103,8 @@ async def test_a_cancel_is_obeyed_before_the_distributions_in_front_of_it(
         return await receipt() == "cancel_accepted"
 
     rates = {"CHFW_RATE_NEVER_ANSWERS": "0"}
-    where = {"dsn": chfw_dsn.replace("postgres@", "chfw_device_sim@"), "bootstrap": kafka_server.bootstrap}
-    async with process_of("device-sim", keys=tmp_path, env=rates, **where) as running:
+    where = {"dsn": chfw_dsn, "postgres": postgres_server, "kafka": kafka_server, "keys": tmp_path, "env": rates}
+    async with process_of("device-sim", **where) as running:  # type: ignore[arg-type]
         await running.ready()
         distributions, cs06, cancel = outgoing(counter=7)
         await send(producer, cs06)

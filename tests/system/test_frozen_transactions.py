@@ -14,9 +14,13 @@ import pytest
 
 from chfw_common.kernel.rollout import Mode
 from chfw_common.runtime.database import open_database
+from chfw_common.runtime.passwords import read_secret
 from chfw_device_sim.settings import Settings as EdgeSettings
 from tests.service.scheduler.stand import Stand
+from tests.support.databases import name_of
 from tests.support.holding import COMMITTED, LOST
+from tests.support.servers import RunningPostgres
+from tests.support.settings import nowhere
 from tests.support.waiting import eventually
 
 pytest_plugins = ["tests.support.servers", "tests.support.databases"]
@@ -148,11 +152,15 @@ async def test_a_frozen_claim_does_not_keep_a_stop_from_being_stored(chfw_dsn: s
 
 
 async def test_a_claim_that_is_cut_off_from_postgres_does_not_either(
-    chfw_dsn: str, stand: Stand, spawn: Spawn, wire: Wire
+    chfw_dsn: str, stand: Stand, spawn: Spawn, wire: Wire, postgres_server: RunningPostgres, tmp_path: Path
 ) -> None:
     port = await wire.listen()
-    parts = urlsplit(chfw_dsn)
-    claiming = spawn(parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}").geturl(), "scheduler")
+    passwords = tmp_path / "pgpass"
+    password = read_secret(postgres_server.server.password_file("postgres"))
+    passwords.write_text(f"127.0.0.1:{port}:*:postgres:{password}\n")
+    passwords.chmod(0o600)
+    address = f"postgresql://postgres@127.0.0.1:{port}/{name_of(chfw_dsn)}?passfile={passwords}"
+    claiming = spawn(address, "scheduler")
     await claiming.holds()
     wire.cut()
     await stand.decide(1, Mode.STOP, halt=1)
@@ -165,7 +173,7 @@ async def test_an_edge_frozen_after_its_look_at_the_clock_forwards_nothing(
     chfw_dsn: str, spawn: Spawn, limit: str
 ) -> None:
     """`forward_within` of the scheduler rests on this: Postgres ends what an edge does not commit in time."""
-    settings = EdgeSettings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-"))
+    settings = EdgeSettings(**nowhere())
     own = [f"{name}={value}" for name, value in settings.postgres().items()]
     assert own == ["transaction_timeout=10000ms"]
     if limit == "forward":

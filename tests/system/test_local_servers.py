@@ -28,6 +28,7 @@ from chfw_cli.local.record import NotUpError, StackRecord
 from chfw_cli.local.server import PortTakenError
 from chfw_cli.local.stack import AlreadyUpError, Stack
 from chfw_cli.local.state import StateDir, untraversable
+from chfw_common.runtime.kafka.access import KafkaAccess
 
 if TYPE_CHECKING:  # pytest itself loads the module, as the plugin named below
     from tests.support.servers import RunningKafka, RunningPostgres
@@ -56,7 +57,7 @@ def starts(argv: tuple[str, ...]) -> "subprocess.Popen[bytes]":
     )
 
 
-async def nothing(_dsn: str, _bootstrap: str, _state: StateDir) -> None:
+async def nothing(_postgres: PostgresServer, _kafka: KafkaServer, _state: StateDir) -> None:
     return
 
 
@@ -68,8 +69,8 @@ async def eventually(condition: Callable[[], bool], limit: float = 20.0) -> None
             await asyncio.sleep(0.01)
 
 
-async def make_topic(bootstrap: str, topic: str = TOPIC) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def make_topic(access: KafkaAccess, topic: str = TOPIC) -> None:
+    admin = AIOKafkaAdminClient(**access.client())
     await admin.start()
     try:
         await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
@@ -77,13 +78,13 @@ async def make_topic(bootstrap: str, topic: str = TOPIC) -> None:
         await admin.close()
 
 
-async def produce(bootstrap: str, value: bytes, topic: str = TOPIC) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
+async def produce(access: KafkaAccess, value: bytes, topic: str = TOPIC) -> None:
+    async with AIOKafkaProducer(**access.client(), acks="all", enable_idempotence=True) as producer:
         await producer.send_and_wait(topic, value, partition=0)
 
 
-async def consume(bootstrap: str, count: int, topic: str = TOPIC) -> list[bytes]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+async def consume(access: KafkaAccess, count: int, topic: str = TOPIC) -> list[bytes]:
+    consumer = AIOKafkaConsumer(**access.client(), auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, 0)])
@@ -106,22 +107,22 @@ async def query(dsn: str, *statements: str) -> object:
 
 async def test_kafka_keeps_what_was_acknowledged_through_kill_9_and_an_orderly_end(state_dir: StateDir) -> None:
     server = KafkaServer(state_dir)
-    bootstrap = server.bootstrap
+    access = server.access()
     async with server:
-        await make_topic(bootstrap)
-        await produce(bootstrap, b"before the kill")
+        await make_topic(access)
+        await produce(access, b"before the kill")
         pid = server.pid
         assert pid is not None
         await server.kill()
         assert not proc.alive(pid)
         await server.start()
-        await produce(bootstrap, b"before the end")
+        await produce(access, b"before the end")
         began = time.monotonic()
         await server.stop()
         assert time.monotonic() - began < 5
     async with KafkaServer(state_dir) as again:
-        assert again.bootstrap == bootstrap
-        assert await consume(bootstrap, 2) == [b"before the kill", b"before the end"]
+        assert again.access() == access
+        assert await consume(access, 2) == [b"before the kill", b"before the end"]
 
 
 async def test_an_orphaned_broker_is_ended_at_the_next_start(state_dir: StateDir) -> None:
@@ -290,7 +291,7 @@ async def test_postgres_runs_for_an_ordinary_user_too(state_dir: StateDir) -> No
         "from chfw_cli.local.probes import postgres_ready\n"
         "async def main():\n"
         "    async with PostgresServer(StateDir(Path(sys.argv[1])).create()) as server:\n"
-        "        print(os.getuid(), await postgres_ready(server.port, 'postgres'))\n"
+        "        print(os.getuid(), await postgres_ready(server.port, server.dsn()))\n"
         "asyncio.run(main())\n"
     )
     done = await asyncio.to_thread(
@@ -310,11 +311,11 @@ async def test_postgres_runs_for_an_ordinary_user_too(state_dir: StateDir) -> No
 
 async def test_a_stack_survives_kills_of_its_servers_and_ends_in_time(state_dir: StateDir) -> None:
     async with Stack(state_dir, services=(), prepare=nothing) as stack:
-        await make_topic(stack.bootstrap)
+        await make_topic(stack.kafka_access)
         await query(stack.admin_dsn, "create table kept (line text)")
         with pytest.raises(AlreadyUpError):
             await Stack(state_dir, services=(), prepare=nothing).start()
-        assert StackRecord.read(state_dir).bootstrap == stack.bootstrap
+        assert StackRecord.read(state_dir).kafka == stack.kafka_access
         for name in ("postgres", "kafka"):
             stack.kill(name)
             await stack.wait_ready(name)
@@ -323,7 +324,7 @@ async def test_a_stack_survives_kills_of_its_servers_and_ends_in_time(state_dir:
             [("kafka", 1), ("postgres", 1)],
         )
         assert await query(stack.admin_dsn, "select count(*) from kept") == 0
-        await produce(stack.bootstrap, b"after the kill")
+        await produce(stack.kafka_access, b"after the kill")
         assert stack.peak_rss_mb()["kafka"] > 50
         pids = [process.pid for process in stack.status()]
         began = time.monotonic()
@@ -380,14 +381,14 @@ async def test_a_kill_9_of_up_leaves_neither_server(state_dir: StateDir, moment:
 async def test_the_session_servers_serve_tests_of_any_loop(
     kafka_server: "RunningKafka", postgres_server: "RunningPostgres"
 ) -> None:
-    await make_topic(kafka_server.bootstrap, "session")
-    await produce(kafka_server.bootstrap, b"x", "session")
-    assert await consume(kafka_server.bootstrap, 1, "session") == [b"x"]
+    await make_topic(kafka_server.access, "session")
+    await produce(kafka_server.access, b"x", "session")
+    assert await consume(kafka_server.access, 1, "session") == [b"x"]
     assert await query(postgres_server.admin_dsn, "select 1") == 1
 
 
 async def test_a_cluster_whose_making_was_cut_off_is_made_again(state_dir: StateDir) -> None:
-    half = state_dir.directory("postgres") / "data.new"
+    half = state_dir.passable_directory("postgres") / "data.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
     async with PostgresServer(state_dir) as server:

@@ -71,7 +71,7 @@ async def test_a_record_parked_by_four_services_is_one_line_and_published_once(
     found = await parked.find(owner, choose(None, None, None))
     assert [[copy.name for copy in record.copies] for record in found] == [names]
     second = await asyncpg.connect(chfw_dsn)
-    done = await asyncio.gather(*(parked.retry(each, kafka.bootstrap, found) for each in (owner, second)))
+    done = await asyncio.gather(*(parked.retry(each, kafka.access, found) for each in (owner, second)))
     await second.close()
     assert sorted(map(len, done)) == [0, 1], "two persons at once"
     (record,) = await kafka.log(topic, 0)
@@ -84,7 +84,7 @@ async def test_retry_of_one_copy_is_a_retry_of_the_record(owner: Any, kafka: Rea
     topic = toy_topic(f"toy.parked.{uuid4()}")
     await kafka.create(topic)
     names = [await park(owner, service, topic.name, 7) for service in READERS]
-    await parked.retry(owner, kafka.bootstrap, await parked.find(owner, choose(None, [names[1]], None)))
+    await parked.retry(owner, kafka.access, await parked.find(owner, choose(None, [names[1]], None)))
     assert len(await kafka.log(topic, 0)) == 1
     assert await left(owner) == 0
 
@@ -127,7 +127,7 @@ async def test_a_record_that_no_client_can_write_stays(owner: Any, kafka: RealKa
     await park(owner, "scheduler", "toy", 7, headers=(("\udcff", b""),))
     found = await parked.find(owner, choose(None, None, None))
     assert not found[0].may_be_published
-    assert await parked.retry(owner, kafka.bootstrap, found) == []
+    assert await parked.retry(owner, kafka.access, found) == []
     assert await left(owner) == 1
 
 

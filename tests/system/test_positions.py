@@ -11,9 +11,11 @@ from chfw_cli.commands import positions
 from chfw_cli.local.record import StackRecord
 from chfw_cli.local.state import StateDir
 from chfw_cli.main import app
+from chfw_common.runtime.kafka.rights import install_rights
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.topology import CS06_ALERT, HUB_RESPONSE
 from tests.support.brokers import RealKafka
+from tests.support.databases import name_of
 from tests.support.processes import Running, process_of
 from tests.support.servers import RunningKafka, RunningPostgres
 from tests.support.waiting import eventually
@@ -32,9 +34,9 @@ def stack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> StateDir:
     """A stack as the commands see one."""
-    monkeypatch.setattr(positions, "DATABASE", chfw_dsn.rpartition("/")[2])
+    monkeypatch.setattr(positions, "DATABASE", name_of(chfw_dsn))
     record = StackRecord.of_this_process(
-        admin_dsn=postgres_server.admin_dsn, bootstrap=kafka_server.bootstrap, clock="real", urls={}, operator_urls={}
+        admin_dsn=postgres_server.admin_dsn, kafka=kafka_server.access, clock="real", urls={}, operator_urls={}
     )
     record.write(state_dir.create())
     return state_dir
@@ -52,12 +54,13 @@ async def readiness(service: Running) -> httpx2.Response:
 
 
 async def test_what_is_stopped_is_named_and_a_person_decides(
-    stack: StateDir, chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path
+    stack: StateDir, chfw_dsn: str, postgres_server: RunningPostgres, kafka_server: RunningKafka, tmp_path: Path
 ) -> None:
-    await create_topics(kafka_server.bootstrap)
+    await create_topics(kafka_server.access)
+    await install_rights(kafka_server.access)
     broker = RealKafka(kafka_server)
-    dsn, bootstrap = chfw_dsn.replace("postgres@", "chfw_smi@"), kafka_server.bootstrap
-    async with process_of("smi", dsn=dsn, bootstrap=bootstrap, keys=tmp_path) as service:
+    where = {"dsn": chfw_dsn, "postgres": postgres_server, "kafka": kafka_server, "keys": tmp_path}
+    async with process_of("smi", **where) as service:  # type: ignore[arg-type]
         await service.ready()
 
         async def all_begun() -> bool:
@@ -66,7 +69,7 @@ async def test_what_is_stopped_is_named_and_a_person_decides(
         await eventually(all_begun)
     await broker.recreate(CS06_ALERT)
     await broker.close()
-    async with process_of("smi", dsn=dsn, bootstrap=bootstrap, keys=tmp_path) as service:
+    async with process_of("smi", **where) as service:  # type: ignore[arg-type]
         await service.says("alarm")
 
         async def all_named() -> bool:

@@ -2,17 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from chfw_cli.local.services import module_of
 from chfw_common.runtime.clock import machine_now, set_first_pace
+from chfw_common.runtime.kafka.access import KafkaAccess, user_of
+from chfw_common.runtime.kafka.rights import install_rights
 from chfw_common.runtime.kafka.topics import create_topics
+from chfw_common.runtime.passwords import read_secret
 from chfw_common.runtime.roles import install_schemas
-from chfw_common.topology import BY_NAME, schema_of
-from tests.support.databases import Databases
+from chfw_common.topology import BY_NAME
+from tests.support.databases import Databases, as_role, name_of
 from tests.support.processes import Running, process_of
 from tests.support.servers import RunningKafka, RunningPostgres
 from tests.support.waiting import eventually
@@ -23,17 +30,39 @@ with_topics = pytest.mark.usefixtures("topics")
 SECRET = "open-sesame"
 
 
-def address(dsn: str, service: str) -> str:
-    """The address of a database as the service's own role, with a password that the server does not ask for."""
-    return dsn.replace("postgres@", f"chfw_{schema_of(service)}:{SECRET}@")
-
-
 def place(dsn: str) -> str:
-    return dsn.rpartition("@")[2]
+    """What may be said of an address: where it is."""
+    parts = urlsplit(dsn)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def nothing_secret(running: Running) -> None:
-    assert SECRET not in "".join(running.written)
+@dataclass(frozen=True)
+class Servers:
+    """What a service is started on."""
+
+    postgres: RunningPostgres
+    kafka: RunningKafka
+    keys: Path
+
+    def on(self, dsn: str) -> dict[str, Any]:
+        """The same with a database."""
+        return {"dsn": dsn, "postgres": self.postgres, "kafka": self.kafka, "keys": self.keys}
+
+    def nothing_secret(self, running: Running, service: str) -> None:
+        """No password is in what the service wrote."""
+        written = "".join(running.written)
+        files = (
+            self.postgres.server.password_file(module_of(service)),
+            self.kafka.server.password_file(user_of(service)),
+        )
+        for file in files:
+            assert read_secret(file) not in written
+
+
+@pytest.fixture
+def servers(postgres_server: RunningPostgres, kafka_server: RunningKafka, tmp_path: Path) -> Servers:
+    """The session's servers, and a directory for keys."""
+    return Servers(postgres_server, kafka_server, tmp_path)
 
 
 async def execute(dsn: str, *statements: str) -> None:
@@ -47,21 +76,21 @@ async def execute(dsn: str, *statements: str) -> None:
 
 @pytest.fixture
 async def topics(kafka_server: RunningKafka) -> None:
-    await create_topics(kafka_server.bootstrap)
+    await create_topics(kafka_server.access)
+    await install_rights(kafka_server.access)
 
 
 @with_topics
 async def test_without_postgres_it_waits_and_says_where(
-    chfw_dsn: str, postgres_server: RunningPostgres, kafka_server: RunningKafka, tmp_path: Path
+    chfw_dsn: str, postgres_server: RunningPostgres, servers: Servers
 ) -> None:
     await asyncio.to_thread(postgres_server.stop)
     try:
-        where = {"dsn": address(chfw_dsn, "smi"), "bootstrap": kafka_server.bootstrap, "keys": tmp_path}
-        async with process_of("smi", **where) as running:  # type: ignore[arg-type]
+        async with process_of("smi", **servers.on(chfw_dsn)) as running:
             line = await running.says("database_waits")
             await asyncio.to_thread(postgres_server.start)
             await running.ready()
-            nothing_secret(running)
+            servers.nothing_secret(running, "smi")
     finally:
         if not await answers(postgres_server):
             await asyncio.to_thread(postgres_server.start)
@@ -80,20 +109,19 @@ async def answers(server: RunningPostgres) -> bool:
 @with_topics
 @pytest.mark.parametrize("service", ["smi", "scheduler"])
 async def test_without_kafka_it_waits_and_says_where(
-    service: str, chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path
+    service: str, chfw_dsn: str, kafka_server: RunningKafka, servers: Servers
 ) -> None:
     """The scheduler reads one topic through Faust."""
     await asyncio.to_thread(kafka_server.stop)
     started = False
     try:
-        where = {"dsn": address(chfw_dsn, service), "bootstrap": kafka_server.bootstrap, "keys": tmp_path}
-        async with process_of(service, **where) as running:  # type: ignore[arg-type]
+        async with process_of(service, **servers.on(chfw_dsn)) as running:
             line = await running.says("broker_waits")
             assert await running.not_ready() == "a source has not polled yet"
             await asyncio.to_thread(kafka_server.start)
             started = True
             await running.ready()
-            nothing_secret(running)
+            servers.nothing_secret(running, service)
     finally:
         if not started:
             await asyncio.to_thread(kafka_server.start)
@@ -102,22 +130,22 @@ async def test_without_kafka_it_waits_and_says_where(
 
 @pytest.mark.parametrize("service", ["smi", "scheduler"])
 async def test_without_topics_it_waits_and_names_one(
-    service: str, chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path
+    service: str, chfw_dsn: str, kafka_server: RunningKafka, servers: Servers
 ) -> None:
-    await delete_topics(kafka_server.bootstrap)
-    where = {"dsn": address(chfw_dsn, service), "bootstrap": kafka_server.bootstrap, "keys": tmp_path}
-    async with process_of(service, **where) as running:  # type: ignore[arg-type]
+    await delete_topics(kafka_server.access)
+    await install_rights(kafka_server.access)
+    async with process_of(service, **servers.on(chfw_dsn)) as running:
         line = await running.says("topics_wait")
         assert await running.not_ready() == "a source has not polled yet"
-        await create_topics(kafka_server.bootstrap)
+        await create_topics(kafka_server.access)
         await running.ready()
     assert line["server"] == kafka_server.bootstrap
     assert "no such topic" in line["error"]
 
 
-async def delete_topics(bootstrap: str) -> None:
+async def delete_topics(access: KafkaAccess) -> None:
     """Delete the topics of the pipeline, and wait until they are gone."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access.client())
     await admin.start()
     try:
         await admin.delete_topics([name for name in await admin.list_topics() if name in BY_NAME])
@@ -133,7 +161,7 @@ async def delete_topics(bootstrap: str) -> None:
 @pytest.fixture
 async def bare_dsn(databases: Databases) -> AsyncIterator[str]:
     """A database with nothing of ours in it, on a server that knows our roles."""
-    databases.clone("chfw", install_schemas)
+    databases.clone("chfw", databases.install)
 
     async def nothing(_tx: object, _name: str) -> None:
         """Leave it bare."""
@@ -147,32 +175,26 @@ async def install(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
-            await install_schemas(connection, dsn.rpartition("/")[2])
+            await install_schemas(connection, name_of(dsn))
     finally:
         await connection.close()
 
 
 @with_topics
-async def test_without_its_schema_it_waits_until_the_migrations_have_run(
-    bare_dsn: str, kafka_server: RunningKafka, tmp_path: Path
-) -> None:
-    where = {"dsn": address(bare_dsn, "smi"), "bootstrap": kafka_server.bootstrap, "keys": tmp_path}
-    async with process_of("smi", **where) as running:  # type: ignore[arg-type]
+async def test_without_its_schema_it_waits_until_the_migrations_have_run(bare_dsn: str, servers: Servers) -> None:
+    async with process_of("smi", **servers.on(bare_dsn)) as running:
         line = await running.says("schema_waits")
         await install(bare_dsn)
         await running.ready()
-        nothing_secret(running)
+        servers.nothing_secret(running, "smi")
     assert line["server"] == place(bare_dsn)
     assert "run the migrations first; missing: baseline" in line["error"]
 
 
 @with_topics
-async def test_without_a_pace_the_paced_clock_is_waited_for(
-    chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path
-) -> None:
-    dsn = address(chfw_dsn, "smi")
+async def test_without_a_pace_the_paced_clock_is_waited_for(chfw_dsn: str, servers: Servers) -> None:
     paced = {"CHFW_CLOCK": "paced"}
-    async with process_of("smi", dsn=dsn, bootstrap=kafka_server.bootstrap, keys=tmp_path, env=paced) as running:
+    async with process_of("smi", **servers.on(chfw_dsn), env=paced) as running:
         line = await running.says("clock_waits")
         owner = await asyncpg.connect(chfw_dsn)
         try:
@@ -180,33 +202,65 @@ async def test_without_a_pace_the_paced_clock_is_waited_for(
         finally:
             await owner.close()
         await running.ready()
-        nothing_secret(running)
+        servers.nothing_secret(running, "smi")
     assert (line["level"], line["server"]) == ("warning", place(chfw_dsn))
     assert "chfw_clock.pace is missing" in line["error"]
 
 
 @with_topics
 async def test_without_its_database_or_its_role_it_waits(
-    chfw_dsn: str, postgres_server: RunningPostgres, kafka_server: RunningKafka, tmp_path: Path
+    chfw_dsn: str, postgres_server: RunningPostgres, servers: Servers
 ) -> None:
-    later = f"{chfw_dsn}_later"
-    dsn = address(later, "smi").replace("chfw_smi:", "chfw_stranger:")
-    async with process_of("smi", dsn=dsn, bootstrap=kafka_server.bootstrap, keys=tmp_path) as running:
+    """A stranger's role is in no line of pg_hba.conf; one of the services' group is."""
+    name, template = f"{name_of(chfw_dsn)}_later", name_of(chfw_dsn)
+    later = postgres_server.dsn(name)
+    env = {"CHFW_DATABASE_DSN": as_role(later, "chfw_stranger")}
+    password = read_secret(postgres_server.server.password_file("chfw_smi"))
+    async with process_of("smi", **servers.on(later), env=env) as running:
         line = await running.says("schema_waits")
-        nothing_secret(running)
-        name, template = later.rpartition("/")[2], chfw_dsn.rpartition("/")[2]
         try:
             await execute(
                 postgres_server.admin_dsn,
                 f'create database "{name}" template "{template}"',
-                "create role chfw_stranger login in role chfw_smi",
+                f"create role chfw_stranger login in role chfw_smi, chfw_services password '{password}'",
             )
             await running.ready()
+            servers.nothing_secret(running, "smi")
         finally:
             await running.stop()
             await execute(postgres_server.admin_dsn, f'drop database if exists "{name}"', "drop role chfw_stranger")
     assert line["server"] == place(later)
-    assert "does not exist" in line["error"]
+    assert "no pg_hba.conf entry" in line["error"]
+
+
+@with_topics
+async def test_a_wrong_password_ends_it_with_one_clear_line(chfw_dsn: str, servers: Servers, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text(f"{SECRET}\n")
+    wrong.chmod(0o600)
+    env = {"CHFW_DATABASE_PASSWORD_FILE": str(wrong)}
+    async with process_of("smi", **servers.on(chfw_dsn), env=env) as running:
+        assert await running.ends() == 1
+        line = await running.says("process_ends")
+    assert (line["level"], line["server"]) == ("critical", place(chfw_dsn))
+    assert "password authentication failed" in line["error"]
+    assert SECRET not in "".join(running.written)
+
+
+@with_topics
+async def test_a_secret_file_that_is_open_to_all_is_not_used(chfw_dsn: str, servers: Servers, tmp_path: Path) -> None:
+    """It waits, and goes on once the file is as it must be."""
+    secret = read_secret(servers.postgres.server.password_file("chfw_smi"))
+    file = tmp_path / "open"
+    file.write_text(secret)
+    file.chmod(0o644)
+    env = {"CHFW_DATABASE_PASSWORD_FILE": str(file)}
+    async with process_of("smi", **servers.on(chfw_dsn), env=env) as running:
+        line = await running.says("database_waits")
+        file.chmod(0o600)
+        await running.ready()
+        servers.nothing_secret(running, "smi")
+    assert str(file) in line["error"]
 
 
 @pytest.mark.parametrize(
@@ -217,22 +271,24 @@ async def test_without_its_database_or_its_role_it_waits(
     ],
 )
 async def test_another_schema_ends_it_with_one_clear_line(
-    chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path, change: str, reason: str
+    chfw_dsn: str, servers: Servers, change: str, reason: str
 ) -> None:
     await execute(chfw_dsn, change)
-    where = {"dsn": address(chfw_dsn, "smi"), "bootstrap": kafka_server.bootstrap, "keys": tmp_path}
-    async with process_of("smi", **where) as running:  # type: ignore[arg-type]
+    async with process_of("smi", **servers.on(chfw_dsn)) as running:
         assert await running.ends() == 1
         line = await running.says("process_ends")
-        nothing_secret(running)
+        servers.nothing_secret(running, "smi")
     assert (line["level"], line["server"]) == ("critical", place(chfw_dsn))
     assert reason in line["error"]
     assert "exception" not in line
 
 
-async def test_settings_that_are_missing_are_named_and_nothing_secret_is_shown(tmp_path: Path) -> None:
-    dsn = f"postgresql://chfw_smi:{SECRET}@127.0.0.1:1/chfw"
-    async with process_of("smi", dsn=dsn, bootstrap="none:0", keys=tmp_path, env={"CHFW_HTTP_PORT": "many"}) as running:
+async def test_settings_that_are_wrong_are_named_and_nothing_secret_is_shown(chfw_dsn: str, servers: Servers) -> None:
+    """An address with a password in it is refused, for addresses are logged."""
+    env = {"CHFW_HTTP_PORT": "many", "CHFW_DATABASE_DSN": f"postgresql://chfw_smi:{SECRET}@127.0.0.1:1/chfw"}
+    async with process_of("smi", **servers.on(chfw_dsn), env=env) as running:
         assert await running.ends() == 1
-    assert "http_port" in "".join(running.written)
-    nothing_secret(running)
+    written = "".join(running.written)
+    assert "http_port" in written
+    assert "CHFW_DATABASE_PASSWORD_FILE" in written
+    assert SECRET not in written

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import chfw_device_sim.settings
 import chfw_scheduler.settings
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.lines import Taken, digest, fault
 from chfw_common.runtime.service import Outgoing
-from chfw_common.topology import partition_of_hub
+from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_DECISION, partition_of_hub
 from chfw_device_sim.domain.fate import Fate
 from chfw_device_sim.domain.image import Radio
 from chfw_device_sim.service import network_of
@@ -29,8 +29,10 @@ from tests.histories.pure.scheduler import Scheduler
 from tests.histories.truth import Holder, Word
 from tests.histories.views import Accepted, Device, Force, Judged, Kept, Laid, Late
 from tests.histories.world import RATES, UnderWay, World
+from tests.support.settings import nowhere
 
-_GIVEN: dict[str, Any] = {"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": Path("-"), "edges": EDGES}
+_GIVEN = nowhere(edges=EDGES)
+LINES = (RELEASE_NOTIFIED, ROLLOUT_DECISION)
 _TRIED = frozenset({"activated", "confirmed", "failed_final"})
 """The states of a pilot hub that has come to an end (`pilot_tried` in the statements of governance)."""
 
@@ -51,6 +53,7 @@ class PureWorld(World):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
+        self._lines: dict[tuple[str, str], Taken] = {}
         self.inventory = Inventory()
         register = self.inventory.register
         self.scheduler = Scheduler(_scheduler_settings(), register)
@@ -94,8 +97,22 @@ class PureWorld(World):
         await self._publish("smi", self.inventory.take_change(change, self.now))
 
     async def hand(self, event: UnderWay) -> bool:
-        """A service takes an event."""
+        """A service takes an event; False: it is out of line."""
+        if not self._in_line(event):
+            return False
         await self._publish(event.service, self._services[event.service].hear(event.message, self.now))
+        return True
+
+    def _in_line(self, event: UnderWay) -> bool:
+        """Whether it is no decision and no notice, or the next one, or one that came before. Edges take from notices
+        nothing that a later one could change."""
+        if event.topic not in LINES or (event.topic, event.service) == (RELEASE_NOTIFIED, "device-sim"):
+            return True
+        fact: Any = event.message.event
+        taken = self._lines.setdefault((event.service, event.topic.name), {})
+        if fault(taken, fact.number, digest(fact)) is not None:
+            return False
+        taken[fact.number] = digest(fact)
         return True
 
     async def tick(self, name: str) -> int:

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chfw_common.events.alert import OUTCOME_SUCCESS, Cs06Alert
 from chfw_common.events.response import HubResponse, ResponseKind
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.topology import CS06_ALERT, HUB_RESPONSE
 
 LIMIT = 60.0
@@ -24,8 +25,8 @@ class Heard:
 class Listener:
     """Reads the two topics from their beginning, in steps."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    def __init__(self, access: KafkaAccess) -> None:
+        self._consumer = AIOKafkaConsumer(**access.client(), enable_auto_commit=False)
         self._parts = [TopicPartition(t.name, p) for t in (HUB_RESPONSE, CS06_ALERT) for p in range(t.partitions)]
         self._heard: defaultdict[str, Heard] = defaultdict(Heard)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -131,9 +132,9 @@ async def standing(state: StateDir, control: Control | None, max_skew: float = M
         urls = {**stack.urls, NETWORK: service_url(NETWORK, state)}
         client = Client(over_network(urls, stack.operator_urls), Issuer.open(state.keys))
         closing.push_async_callback(client.close)
-        backlog = Backlog(stack.postgres.dsn(DATABASE), stack.bootstrap)
+        backlog = Backlog(stack.postgres.dsn(DATABASE), stack.kafka_access)
         closing.push_async_callback(backlog.close)
-        listener = Listener(stack.bootstrap)
+        listener = Listener(stack.kafka_access)
         await listener.start()
         closing.push_async_callback(listener.close)
         yield Stand(stack, client, admin, backlog, listener, faults)
@@ -142,8 +143,9 @@ async def standing(state: StateDir, control: Control | None, max_skew: float = M
 async def _start_network(stack: Stack, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
     given = Surroundings(
         state=stack.state,
-        postgres_port=stack.postgres.port,
-        bootstrap=stack.bootstrap,
+        address=functools.partial(stack.postgres.address, DATABASE),
+        database_password_file=stack.postgres.password_file,
+        kafka=stack.kafka.access,
         extra_env={**environment, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *sorted(ROOT.glob("*/*/src"))]))},
     )
     await stack.supervisor.start(dataclasses.replace(service_spec(NETWORK, given), argv=command))

@@ -1,7 +1,6 @@
 """The routes of the simulated fleet."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -10,11 +9,12 @@ from chfw_common.runtime.service import Tx
 from chfw_device_sim.service import build
 from chfw_device_sim.settings import Settings
 from tests.support.routes import as_, client_of
+from tests.support.settings import nowhere
 
 
 @pytest.fixture
 async def client(tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
-    service = build(Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-")))
+    service = build(Settings(**nowhere()))
     async with client_of(service, tx) as found:
         yield found
 

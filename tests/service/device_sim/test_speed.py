@@ -16,6 +16,7 @@ from chfw_device_sim.service import network_of
 from chfw_device_sim.settings import Settings
 from chfw_device_sim.stages import activate, deliver, load, receive_command, receive_distribution
 from chfw_device_sim.store import device
+from tests.support.settings import nowhere
 from tests.support.times import still
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -35,9 +36,7 @@ async def timed(what: Awaitable[object]) -> tuple[float, float]:
 
 
 async def test_a_chunk_of_hubs(tx: Tx) -> None:
-    network = network_of(
-        Settings.model_validate({"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": "-"}), lambda: T0
-    )
+    network = network_of(Settings(**nowhere()), lambda: T0)
     hubs = [HubId(number) for number in range(HUBS)]
     await load.command(tx, [device.NewDevice(hub, 0, "North", "106C", "M", "1", "OLD") for hub in hubs], still(T0))
     costs: dict[str, list[tuple[float, float]]] = {}

@@ -27,7 +27,6 @@ from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import TokenVerifier
 from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.settings import LOCAL_ISSUER
 from chfw_common.topology import RELEASE_NOTIFIED
@@ -36,6 +35,7 @@ from tests.service.notifier.estates import Estate, fill
 from tests.support.databases import Databases
 from tests.support.release import RELEASE
 from tests.support.serving import Stand, standing
+from tests.support.settings import nowhere
 
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
@@ -98,7 +98,7 @@ def _latin(value: str | bytes) -> bytes:
 def composed(name: str, dsn: str = "-") -> Service:
     """The service as data."""
     kind, build = COMPOSITIONS[name]
-    return build(kind(database_dsn=dsn, kafka_bootstrap="none:0", jwks_file=Path("none")))
+    return build(kind(**nowhere(dsn)))
 
 
 @functools.cache
@@ -141,7 +141,7 @@ async def publishing(databases: Databases, keys: Path, name: str) -> AsyncIterat
     issuer = Issuer.open(keys)
     verifier = TokenVerifier(KeyFile(keys / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
     build = functools.partial(composed, name)
-    async with standing(databases, "chfw", install_schemas, build, verifier) as stand:
+    async with standing(databases, "chfw", databases.install, build, verifier) as stand:
         if name != "smi":
             await fill(stand, Estate(1), Estate(2, state=None))
         if name in {"instruction", "governance"}:

@@ -1,7 +1,6 @@
 """A stand of governance for each test."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +10,7 @@ from chfw_governance.service import NAME, build
 from chfw_governance.settings import Settings
 from tests.support.databases import Databases
 from tests.support.serving import Stand, standing
+from tests.support.settings import nowhere
 
 
 async def install(tx: Tx, _database: str) -> None:
@@ -27,4 +27,4 @@ async def stand(databases: Databases) -> AsyncIterator[Stand]:
 
 
 def _build(dsn: str) -> Service:
-    return build(Settings(database_dsn=dsn, kafka_bootstrap="none:0", jwks_file=Path("none")))
+    return build(Settings(**nowhere(dsn)))

@@ -76,8 +76,16 @@ async def test_withdrawn_and_back_in_one_batch_is_a_halt_all_the_same(stand: Sta
 
 async def test_an_older_notice_halts_nothing(stand: Stand) -> None:
     await running(stand)
-    await notify(stand, {"version": 3}, {"version": 2, "cpl": WITHDRAWN})
+    await notify(stand, {"version": 2}, {"version": 3}, {"version": 2, "cpl": WITHDRAWN})
     assert await told(stand) == []
+
+
+async def test_a_notice_ahead_of_its_line_is_no_state(stand: Stand) -> None:
+    """What comes next in line counts: a version far ahead would have made governance deaf to it."""
+    await running(stand)
+    await notify(stand, {"version": 999})
+    await notify(stand, {"version": 2, "cpl": WITHDRAWN})
+    assert await told(stand) == [(3, 3, "held")]
 
 
 async def test_a_decision_that_meets_the_withdrawal_is_refused(stand: Stand) -> None:

@@ -160,9 +160,12 @@ async def test_a_request_is_refused_as_a_whole(stand: Stand, changes: dict[str, 
 async def test_a_stopped_release_takes_nothing_and_a_paused_one_does(
     stand: Stand, mode: Mode, code: str | None
 ) -> None:
-    await stand.decide(3, mode)
+    """Whatever comes again later, or out of line."""
+    await stand.decide(1, Mode.RUN)
+    await stand.decide(2, mode)
     await stand.announce()
-    await stand.decide(2, Mode.RUN)
+    await stand.decide(1, Mode.RUN)
+    await stand.decide(4, Mode.RUN)
     assert (await post(stand, "k1", euis([1]))).json().get("code") == code
 
 

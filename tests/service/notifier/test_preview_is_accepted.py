@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,6 +22,7 @@ from tests.service.notifier.test_telling import announce
 from tests.support.databases import Databases
 from tests.support.release import DAY, NOW, RELEASE, decision, notice
 from tests.support.serving import Stand, bearer, serving
+from tests.support.settings import nowhere
 
 OTHER, ENDED = ReleaseId("CH-9-1"), ReleaseId("CH-9-0")
 CAP = 60
@@ -41,7 +41,7 @@ class Pipe(NamedTuple):
 async def pipe(databases: Databases) -> AsyncIterator[Pipe]:
     """Both, and three releases: this one, another that goes on, and one that is stopped."""
     dsn = databases.clone("telling", install)
-    common: dict[str, Any] = {"database_dsn": dsn, "kafka_bootstrap": "none:0", "jwks_file": Path("none")}
+    common = nowhere(dsn)
     async with (
         serving(notifier.build(NotifierSettings(**common)), dsn) as first,
         serving(intake.build(IntakeSettings(**common)), dsn) as second,

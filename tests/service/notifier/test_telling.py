@@ -233,7 +233,7 @@ async def test_receipts_alerts_decisions_and_totals_reach_whom_they_concern(stan
     )
     for _ in range(2):
         await stand.consume(REQUEST_PROGRESSED, received)
-        await stand.consume(ROLLOUT_DECISION, decision(2, Mode.PAUSE), decision(1, Mode.PILOT))
+        await stand.consume(ROLLOUT_DECISION, decision(1, Mode.PILOT), decision(2, Mode.PAUSE))
         await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.ALERT, "elec", "gas"),)))
         await stand.consume(ROLLOUT_PROGRESSED, totals)
     common = ["rollout_decision", "rollout_decision"]

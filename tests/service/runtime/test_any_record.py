@@ -61,7 +61,7 @@ async def test_any_record_is_handled_or_parked(database: Database, topic: Topic,
         partition = partition_of_key(key, topic.partitions)
     value = data.draw(st.none() | st.binary() | Json.map(json.dumps).map(str.encode) | mutated(topic))
     async with database.transaction() as tx:
-        await tx.execute("truncate parked_record, taken")
+        await tx.execute("truncate parked_record, out_of_line, taken")
         due = await tx.fetchval(
             """insert into consumer_offset (topic, partition, topic_id, next) values ($1, $2, 'id', 0)
                on conflict (topic, partition) do update set topic = excluded.topic returning next""",

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeVar
 
 from chfw_common.events.base import Event
@@ -43,6 +42,7 @@ from chfw_scheduler.settings import Settings
 from chfw_scheduler.store import counts
 from tests.support.release import NOW, RELEASE, SINCE, Answers, D, decision, notice, put_hubs
 from tests.support.serving import batch_of
+from tests.support.settings import nowhere
 
 T = parse_instant("2026-12-01T02:00:00Z")
 HOUR = timedelta(hours=1)
@@ -134,7 +134,7 @@ class Stand:
 
     def restart(self) -> None:
         """A new process: nothing is kept in memory."""
-        settings = Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-"), edges=EDGES)
+        settings = Settings(**nowhere(edges=EDGES))
         self.service = build(settings)
         self.ticks = TickRunner(self.service, self.database, Metrics("scheduler", self.service.consumes))
 

@@ -121,7 +121,7 @@ where arm_at is not null and (arm_ended is null or arm_ended = 'withheld') and o
 @given(history=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), PARTS), max_size=20))
 async def test_counts_are_the_rows_after_any_history(stand: Stand, history: list[tuple[str, list[HubId]]]) -> None:
     """Whatever happens to the hubs, in whatever order: no key of any partition is off by one."""
-    tables = "release, decision, ledger, tally, told, late_answer, anomaly, job, outbox"
+    tables = "release, decision, ledger, tally, told, late_answer, anomaly, job, outbox, line_taken"
     async with stand.database.transaction() as tx:
         await tx.execute(f"truncate {tables}")
         await tx.execute("delete from smi.hub")

@@ -16,10 +16,11 @@ from chfw_common.kernel.rollout import Mode
 from chfw_common.kernel.waves import Wave
 from chfw_common.runtime.database import open_database
 from chfw_common.runtime.outbox import write_outbox
-from chfw_common.topology import HUB_PARTITIONS
+from chfw_common.topology import HUB_PARTITIONS, ROLLOUT_DECISION
 from chfw_scheduler.store import releases
 from tests.service.scheduler.stand import Stand, T, alert, hubs_of, instruction, record
-from tests.support.release import DAY, NOW, RELEASE, D
+from tests.support.logs import Log
+from tests.support.release import DAY, NOW, RELEASE, D, decision
 from tests.support.times import still
 
 PERMIT, SECOND = timedelta(minutes=10), timedelta(seconds=1)
@@ -143,15 +144,22 @@ async def test_edges_may_be_quicker_than_the_decision_and_the_release_slower(sta
 
 
 async def test_a_halt_that_was_overtaken_is_a_halt(stand: Stand) -> None:
-    """The later decision names it as min_epoch; the halt itself comes too late to be news."""
+    """The later decision is out of line, so what was armed is called back before the halt itself comes. The later one
+    counts when it is handed in again (ADR 0740)."""
     (hub,) = hubs_of(3, 1)
     await stand.armed([hub])
-    await stand.decide(3, Mode.RUN, halt=2)
-    await stand.decide(2, Mode.PAUSE, halt=2)
-    assert [kind for kind, _, _ in await milestones(stand)] == [ProgressKind.FENCING]
+    log = Log(stand.service, stand.database, ROLLOUT_DECISION, RELEASE.encode())
+    later = decision(3, Mode.RUN, min_epoch=2, at=stand.now)
+    assert (await log.settle(stand.clock, later)).parked == 1
     await stand.tick("call_back")
     assert await stand.states() == {"cancelling": 1}
+    assert await stand.fetch("select epoch, min_epoch, mode from decision") == [(1, 0, "run")]
+    assert (await log.settle(stand.clock, decision(2, Mode.PAUSE, at=stand.now))).parked == 0
+    assert [kind for kind, _, _ in await milestones(stand)] == [ProgressKind.FENCING]
+    await stand.database.pool.execute("delete from scheduler.parked_record")
+    assert (await log.settle(stand.clock, later)).parked == 0
     assert await stand.fetch("select epoch, min_epoch, mode from decision") == [(3, 2, "run")]
+    assert await milestones(stand) == []
 
 
 @pytest.mark.parametrize("delayed", [True, False], ids=["delayed", "brought forward"])

@@ -48,6 +48,7 @@ async def test_a_halt_is_effective_when_nothing_older_can_be_forwarded_and_not_b
 async def test_a_halt_is_never_effective_by_the_clock_of_an_earlier_one(stand: Stand) -> None:
     """The tick has seen that the pause is due, and waits for the stop that is being stored."""
     await stand.enrolled(hubs_of(3, 1))
+    await stand.decide(1, Mode.RUN)
     await stand.decide(2, Mode.PAUSE, halt=2)
     await stand.edge_obeys("North", 2)
     await stand.decide(3, Mode.RUN, halt=2)
@@ -74,7 +75,7 @@ async def test_a_stop_that_meets_the_tick_waits_for_its_own_permits(stand: Stand
     await stand.enrolled(hubs_of(3, 1))
     epoch = 0
     for _ in range(20):
-        epoch += 2
+        epoch += 1
         await stand.decide(epoch, Mode.PAUSE, halt=epoch)
         await stand.decide(epoch + 1, Mode.RUN, halt=epoch)
         stand.now = await effective_by(stand)

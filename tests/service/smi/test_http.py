@@ -1,7 +1,6 @@
 """The routes of the inventory, with callers of each kind."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -10,6 +9,7 @@ from chfw_common.runtime.service import Tx
 from chfw_smi.service import build
 from chfw_smi.settings import Settings
 from tests.support.routes import as_, client_of
+from tests.support.settings import nowhere
 
 HUB = {
     "hub": "00-00-00-00-00-00-00-01",
@@ -29,7 +29,7 @@ HUB = {
 
 @pytest.fixture
 async def client(tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
-    service = build(Settings(database_dsn="-", kafka_bootstrap="-", jwks_file=Path("-")))
+    service = build(Settings(**nowhere()))
     async with client_of(service, tx) as found:
         yield found
 

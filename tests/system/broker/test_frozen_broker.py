@@ -15,6 +15,7 @@ from chfw_common.runtime.clock import RealClock, stopwatch
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.kafka import producer as kafka_producer
+from chfw_common.runtime.kafka.rights import install_rights
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.outbox import write_outbox
 from chfw_common.runtime.relay import run_relay
@@ -22,7 +23,7 @@ from chfw_common.runtime.sending import Patience
 from chfw_common.topology import BULK_LANE
 from tests.support.brokers import RealKafka
 from tests.support.processes import Running, process_of
-from tests.support.servers import RunningKafka
+from tests.support.servers import RunningKafka, RunningPostgres
 from tests.support.stands import Stand
 from tests.support.toy import emitted
 from tests.support.waiting import eventually, running
@@ -82,12 +83,13 @@ async def write(stand: Stand, numbers: range, cause: str) -> None:
 
 
 async def test_a_service_works_on_while_the_broker_hangs(
-    chfw_dsn: str, kafka_server: RunningKafka, tmp_path: Path
+    chfw_dsn: str, postgres_server: RunningPostgres, kafka_server: RunningKafka, tmp_path: Path
 ) -> None:
     """Its HTTP answers throughout, nothing starts again, its log does not fill, and then its outbox drains."""
-    await create_topics(kafka_server.bootstrap)
-    dsn = chfw_dsn.replace("postgres@", "chfw_instruction@")
-    async with process_of("instruction", dsn=dsn, bootstrap=kafka_server.bootstrap, keys=tmp_path) as service:
+    await create_topics(kafka_server.access)
+    await install_rights(kafka_server.access)
+    where = {"dsn": chfw_dsn, "postgres": postgres_server, "kafka": kafka_server, "keys": tmp_path}
+    async with process_of("instruction", **where) as service:  # type: ignore[arg-type]
         await service.ready()
         await has_relayed(chfw_dsn)
         lines = len(service.written)

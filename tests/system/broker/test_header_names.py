@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
 from chfw_common.runtime.faust_source import FaustSource
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.source import KafkaSource
 from chfw_common.runtime.kept import kept_headers
 from tests.support.brokers import RealKafka
@@ -38,9 +39,9 @@ async def kafka_stand(kafka_server: "RunningKafka", toy_database: "Database") ->
     await broker.close()
 
 
-async def put_strange(stand: Stand, bootstrap: str) -> None:
+async def put_strange(stand: Stand, access: KafkaAccess) -> None:
     """A batch of three records of partition 0; the one in the middle has a header that no text client can write."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=None)
+    producer = AIOKafkaProducer(**access.client(), compression_type=None)
     await producer.start()
     try:
         builder = producer.create_batch()
@@ -58,11 +59,11 @@ async def put_strange(stand: Stand, bootstrap: str) -> None:
         await producer.stop()
 
 
-def source(stand: Stand, kind: str, bootstrap: str) -> KafkaSource | FaustSource:
+def source(stand: Stand, kind: str, access: KafkaAccess) -> KafkaSource | FaustSource:
     group = f"strange-{kind}-{stand.number}"
     if kind == "kafka":
-        return KafkaSource(stand.context(), [stand.topic], bootstrap=bootstrap, group=group)
-    return FaustSource(stand.context(), stand.topic, bootstrap=bootstrap, group=group, instance="0")
+        return KafkaSource(stand.context(), [stand.topic], access=access, group=group)
+    return FaustSource(stand.context(), stand.topic, access=access, group=group, instance="0")
 
 
 @pytest.mark.parametrize("kind", ["kafka", "faust"])
@@ -71,9 +72,9 @@ async def test_a_header_name_that_is_not_utf8_is_parked_byte_for_byte(
 ) -> None:
     stand = kafka_stand
     await stand.put([0])
-    await put_strange(stand, kafka_server.bootstrap)
+    await put_strange(stand, kafka_server.access)
     await stand.put([4])
-    async with running(source(stand, kind, kafka_server.bootstrap).run()):
+    async with running(source(stand, kind, kafka_server.access).run()):
         await stand.reached(5)
     assert await stand.taken() == [0, 1, 3, 4]
     assert await stand.parked() == [(2, "invalid", "the name of a header is not UTF-8")]

@@ -30,13 +30,13 @@ pytest_plugins = ["tests.support.servers", "tests.support.databases", "tests.sup
 def kafka(stand: "Stand", request: pytest.FixtureRequest) -> "RealKafka":
     if stand.broker.name == "local":
         request.applymarker(pytest.mark.xfail(raises=AttributeError, strict=True, reason="it has no address"))
-    assert hasattr(stand.broker, "bootstrap") or stand.broker.name == "local"
+    assert hasattr(stand.broker, "access") or stand.broker.name == "local"
     return stand.broker  # type: ignore[return-value]
 
 
 async def test_markers_of_transactions_are_no_hole(stand: "Stand", kafka: "RealKafka") -> None:
     """A marker takes an offset and is no record; a consumer is not told of it."""
-    await put_in_transactions(kafka.bootstrap, stand.topic, range(3))
+    await put_in_transactions(kafka.access, stand.topic, range(3))
     context = stand.context()
     async with running(stand.source(context).run()):
         await stand.reached(5)
@@ -51,7 +51,7 @@ async def test_markers_of_transactions_are_no_hole(stand: "Stand", kafka: "RealK
 
 async def test_an_aborted_transaction_leaves_no_hole_either(stand: "Stand", kafka: "RealKafka") -> None:
     """Two markers may follow each other, and the log may begin with one."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=f"aborts-{stand.number}")
+    producer = AIOKafkaProducer(**kafka.access.client(), transactional_id=f"aborts-{stand.number}")
     await producer.start()
     try:
         for partition in (0, 1):
@@ -80,7 +80,7 @@ async def test_a_hole_in_the_log_itself_stops_that_partition_alone_until_a_perso
 ) -> None:
     monkeypatch.setattr("chfw_common.runtime.kafka.source.LOOK_EVERY", 0.1)
     topic = stand.new_topic()
-    await create_with_hole(kafka.bootstrap, topic)
+    await create_with_hole(kafka.access, topic)
     context = stand.context(topic)
     async with running(stand.source(context, topic).run()):
 
@@ -94,10 +94,10 @@ async def test_a_hole_in_the_log_itself_stops_that_partition_alone_until_a_perso
         assert stand.alarmed
         assert stand.stopped_series() == {(topic.name, "0")}
         assert f"{topic.name}/0" in (context.stops.told() or "")
-        ends = EndOffsets(kafka.bootstrap)
+        ends = EndOffsets(kafka.access)
         log = (await ends.logs({topic.name: [0]}))[topic.name, 0]
         await ends.close()
-        held = await read_held(kafka.bootstrap, topic.name, 0, 1, log.end)
+        held = await read_held(kafka.access, topic.name, 0, 1, log.end)
         async with stand.database.transaction() as tx:
             proposal = propose(await lock_position(tx, topic.name, 0), log, held)
             assert proposal is not None
@@ -122,7 +122,7 @@ async def test_a_topic_made_anew_is_read_once_a_person_has_accepted_it(
         await stand.reached(5)
     await stand.broker.recreate(stand.topic)
     await stand.put(range(100, 103))
-    context, ends = stand.context(), EndOffsets(kafka.bootstrap)
+    context, ends = stand.context(), EndOffsets(kafka.access)
     async with running(stand.source(context).run()):
 
         async def all_stopped() -> bool:
@@ -158,7 +158,7 @@ async def test_a_topic_made_anew_is_read_once_a_person_has_accepted_it(
 
 async def test_another_number_of_partitions_is_refused(stand: "Stand", kafka: "RealKafka") -> None:
     odd = stand.new_topic()
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.access.client())
     await admin.start()
     try:
         await admin.create_topics([NewTopic(odd.name, 3, 1)])
@@ -177,7 +177,7 @@ async def test_kafkas_own_offsets_follow_what_was_settled(
     await stand.put(range(5), partition=0)
     await stand.put(range(10, 15), partition=1)
     await stand.broker.truncate(stand.topic, 1, 2)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.access.client())
     await admin.start()
     try:
         async with running(stand.source().run()):

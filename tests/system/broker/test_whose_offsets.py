@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 
 from chfw_common.runtime.database import Database
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.topology import Key, Topic
-from tests.support.killing import Watched
+from tests.support.killing import Watched, kafka_arguments
 from tests.support.toy import key_of, toy_headers, toy_id, toy_topic
 from tests.support.waiting import eventually
 
@@ -23,9 +24,9 @@ pytest_plugins = ["tests.support.servers", "tests.support.databases", "tests.sup
 RECORDS = 30
 
 
-async def put(bootstrap: str, topic: Topic, numbers: Iterable[int]) -> None:
+async def put(access: KafkaAccess, topic: Topic, numbers: Iterable[int]) -> None:
     """Append records to one partition."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    producer = AIOKafkaProducer(**access.client(), enable_idempotence=True, acks="all")
     await producer.start()
     try:
         for n in numbers:
@@ -38,8 +39,8 @@ async def put(bootstrap: str, topic: Topic, numbers: Iterable[int]) -> None:
 async def tally_after_a_kill(source: str, kafka: "RunningKafka", dsn: str, database: Database) -> dict[int, int]:
     """How often each record was counted by a program that was killed in the gap, and started again."""
     topic = toy_topic(f"toy.offsets_{source}", key=Key.RELEASE)
-    await create_topics(kafka.bootstrap, [topic])
-    await put(kafka.bootstrap, topic, range(RECORDS))
+    await create_topics(kafka.access, [topic])
+    await put(kafka.access, topic, range(RECORDS))
 
     async def tally() -> dict[int, int]:
         async with database.transaction() as tx:
@@ -50,7 +51,7 @@ async def tally_after_a_kill(source: str, kafka: "RunningKafka", dsn: str, datab
 
     program = Watched(
         (
-            *("--dsn", dsn, "--bootstrap", kafka.bootstrap, "--topic", topic.name, "--group", f"offsets-{source}"),
+            *("--dsn", dsn, *kafka_arguments(kafka.access), "--topic", topic.name, "--group", f"offsets-{source}"),
             *("--key", Key.RELEASE.value, "--source", source),
         )
     )
@@ -59,7 +60,7 @@ async def tally_after_a_kill(source: str, kafka: "RunningKafka", dsn: str, datab
         assert await program.says("settled")
         await program.kill()
         assert await tally(), "it was killed after the commit in Postgres"
-        await put(kafka.bootstrap, topic, [RECORDS])
+        await put(kafka.access, topic, [RECORDS])
         await program.start()
         await eventually(last_is_counted)
     return await tally()

@@ -10,6 +10,7 @@ from chfw_common.runtime.audit import audit
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.faust_source import FaustSource, PositionDecidedError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.offsets import lock_position
@@ -33,13 +34,13 @@ async def kafka_stand(kafka_server: "RunningKafka", toy_database: Database) -> S
 
 def source(stand: Stand, kafka: "RunningKafka", context: SourceContext, topic: Topic) -> FaustSource:
     group = f"faust-{topic.name.replace('.', '-')}"
-    return FaustSource(context, topic, bootstrap=kafka.bootstrap, group=group, instance=str(stand.number))
+    return FaustSource(context, topic, access=kafka.access, group=group, instance=str(stand.number))
 
 
 async def test_markers_of_transactions_are_no_hole(kafka_stand: Stand, kafka_server: "RunningKafka") -> None:
     stand, topic = kafka_stand, kafka_stand.topic
     await stand.broker.create(topic)
-    await put_in_transactions(kafka_server.bootstrap, topic, range(3))
+    await put_in_transactions(kafka_server.access, topic, range(3))
     context = stand.context()
     async with running(source(stand, kafka_server, context, topic).run()):
         await stand.reached(5)
@@ -58,7 +59,7 @@ async def test_a_hole_of_the_log_stops_that_partition_alone_until_a_person_decid
     """The process goes on; once a person has decided it ends, and the next one reads on."""
     monkeypatch.setattr(faust_source, "LOOK_EVERY", 0.1)
     stand, topic = kafka_stand, kafka_stand.topic
-    await create_with_hole(kafka_server.bootstrap, topic)
+    await create_with_hole(kafka_server.access, topic)
     with pytest.raises(PositionDecidedError):
         await stops_until_decided(stand, kafka_server)
     async with running(source(stand, kafka_server, stand.context(), topic).run()):
@@ -80,7 +81,7 @@ async def stops_until_decided(stand: Stand, kafka: "RunningKafka") -> None:
         await stand.put([7], partition=2)
         await stand.reached(1, 2)
         assert (await stand.taken(0), await stand.next(0)) == ([0], 1)
-        await step_over(stand, kafka.bootstrap, topic)
+        await step_over(stand, kafka.access, topic)
         await eventually(never)
 
 
@@ -88,11 +89,11 @@ async def never() -> bool:
     return False
 
 
-async def step_over(stand: Stand, bootstrap: str, topic: Topic) -> None:
-    ends = EndOffsets(bootstrap)
+async def step_over(stand: Stand, access: KafkaAccess, topic: Topic) -> None:
+    ends = EndOffsets(access)
     log = (await ends.logs({topic.name: [0]}))[topic.name, 0]
     await ends.close()
-    held = await read_held(bootstrap, topic.name, 0, 1, log.end)
+    held = await read_held(access, topic.name, 0, 1, log.end)
     async with stand.database.transaction() as tx:
         proposal = propose(await lock_position(tx, topic.name, 0), log, held)
         assert proposal is not None

@@ -12,9 +12,10 @@ from chfw_common.runtime import offsets
 from chfw_common.runtime.audit import Finding, audit
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.database import Database
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.topology import HUB_PARTITIONS, Key, Topic
-from tests.support.killing import Watched, kill_at_random
+from tests.support.killing import Watched, kafka_arguments, kill_at_random
 from tests.support.toy import key_of, toy_headers, toy_id, toy_topic
 from tests.support.waiting import eventually, running
 
@@ -30,16 +31,16 @@ KILLS = 20
 class Run:
     """One topic, one sink, one program that dies."""
 
-    def __init__(self, name: str, bootstrap: str, dsn: str, database: Database) -> None:
+    def __init__(self, name: str, access: KafkaAccess, dsn: str, database: Database) -> None:
         self.topic: Topic = toy_topic(f"toy.{name}", key=Key.HUB)
-        self.bootstrap = bootstrap
+        self.access = access
         self.database = database
         self._dsn = dsn
         self.sent = 0
 
     def program(self, *more: str) -> Watched:
         """The runner, not yet started."""
-        arguments = ("--dsn", self._dsn, "--bootstrap", self.bootstrap, "--topic", self.topic.name)
+        arguments = ("--dsn", self._dsn, *kafka_arguments(self.access), "--topic", self.topic.name)
         return Watched((*arguments, "--group", f"g.{self.topic.name}", *more))
 
     async def begin_at_zero(self) -> None:
@@ -51,9 +52,7 @@ class Run:
         """Produce so many more records over a while, so that kills meet a flow."""
         keys = [key_of(partition, HUB_PARTITIONS) for partition in range(HUB_PARTITIONS)]
         headers = toy_headers(self.topic, toy_id(0))
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap, enable_idempotence=True, acks="all", max_batch_size=131072
-        )
+        producer = AIOKafkaProducer(**self.access.client(), enable_idempotence=True, acks="all", max_batch_size=131072)
         await producer.start()
         try:
             begun, burst, before = stopwatch(), 500, self.sent
@@ -112,8 +111,8 @@ class Run:
 async def run(
     request: pytest.FixtureRequest, kafka_server: "RunningKafka", toy_dsn: str, toy_database: Database
 ) -> Run:
-    made = Run(request.node.name.removeprefix("test_"), kafka_server.bootstrap, toy_dsn, toy_database)
-    await create_topics(made.bootstrap, [made.topic])
+    made = Run(request.node.name.removeprefix("test_"), kafka_server.access, toy_dsn, toy_database)
+    await create_topics(made.access, [made.topic])
     return made
 
 
@@ -145,7 +144,7 @@ async def test_twenty_kills_lose_and_double_nothing(run: Run) -> None:
 
 async def test_a_log_that_begins_beyond_the_position_stops_that_partition_alone(run: Run) -> None:
     program = run.program()
-    admin = AIOKafkaAdminClient(bootstrap_servers=run.bootstrap)
+    admin = AIOKafkaAdminClient(**run.access.client())
     await admin.start()
     try:
         async with program.opened():
@@ -222,7 +221,7 @@ async def test_control_the_audit_finds_what_a_trusting_core_loses(run: Run) -> N
 
 async def kill_after_faust_has_committed(run: Run, program: Watched) -> None:
     """Kill it while no handler has ended yet, once the group's offsets are past the positions in Postgres."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=run.bootstrap)
+    admin = AIOKafkaAdminClient(**run.access.client())
     await admin.start()
     try:
         await program.start("hang")

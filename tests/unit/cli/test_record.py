@@ -10,11 +10,14 @@ from chfw_cli.local import record
 from chfw_cli.local.record import NotUpError, StackRecord, read_processes, write_processes
 from chfw_cli.local.state import StateDir
 from chfw_cli.local.supervisor import ProcessStatus
+from chfw_common.runtime.kafka.access import KafkaAccess
+
+KAFKA = KafkaAccess(bootstrap="b:1", username="chfw-admin", password_file=Path("password"))
 
 
 def ours() -> StackRecord:
     return StackRecord.of_this_process(
-        admin_dsn="dsn", bootstrap="b", clock="real", urls={"smi": "url"}, operator_urls={}
+        admin_dsn="dsn", kafka=KAFKA, clock="real", urls={"smi": "url"}, operator_urls={}
     )
 
 

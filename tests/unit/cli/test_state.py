@@ -20,14 +20,42 @@ def test_without_a_choice_it_is_the_same_one_every_time_named_by_the_user() -> N
     assert root.name.startswith(f"chfw-{os.getuid()}-")
 
 
-def test_a_new_directory_can_be_passed_by_others_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o077)
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+@pytest.mark.parametrize(("user", "passable"), [(0, 0o711), (1000, 0o700)])
+def test_directories_are_for_their_user_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, user: int, passable: int
+) -> None:
+    """Where we are root, Postgres is another user: it may pass to its own directory, and lists none."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    before = os.umask(umask)
     try:
         state = StateDir(tmp_path / "state").create()
-        modes = [path.stat().st_mode & 0o777 for path in (state.root, state.logs, state.keys)]
+        passed = [state.root, state.passable_directory("postgres")]
+        closed = [state.logs, state.pids, state.keys, state.secrets, state.directory("kafka")]
+        assert [path.stat().st_mode & 0o777 for path in passed] == [passable] * 2
+        assert [path.stat().st_mode & 0o777 for path in closed] == [0o700] * 5
     finally:
         os.umask(before)
-    assert modes == [0o755, 0o755, 0o700]
+
+
+def test_data_of_a_server_without_its_password_is_refused(tmp_path: Path) -> None:
+    """Data of an older chfw had none; whoever starts it with a new one would wait for ever."""
+    state, data = StateDir(tmp_path), tmp_path / "data"
+    state.require_secret("one", data)
+    data.mkdir()
+    with pytest.raises(StateDirError, match=f"{data} was made without passwords"):
+        state.require_secret("one", data)
+    state.secret("one")
+    state.require_secret("one", data)
+
+
+def test_a_secret_is_made_once_for_this_user_alone(tmp_path: Path) -> None:
+    file = StateDir(tmp_path).secret("one")
+    made = file.read_text()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert len(made.strip()) >= 43
+    assert StateDir(tmp_path).secret("one").read_text() == made
+    assert StateDir(tmp_path).secret("two").read_text() != made
 
 
 def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:

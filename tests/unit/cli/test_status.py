@@ -13,17 +13,19 @@ from chfw_cli.local.services import SERVICES
 from chfw_cli.local.state import StateDir
 from chfw_cli.local.supervisor import ProcessStatus
 from chfw_cli.main import app
+from chfw_common.runtime.kafka.access import KafkaAccess
 
 DSN = "postgresql://postgres@127.0.0.1:54321/" + "a_database_with_a_long_name" * 5
 URLS = {name: f"http://127.0.0.1:{50_000 + number}" for number, name in enumerate(SERVICES)}
 OPERATOR_URLS = {name: f"http://127.0.0.1:{51_000 + number}" for number, name in enumerate(SERVICES)}
+KAFKA = KafkaAccess(bootstrap="127.0.0.1:9092", username="chfw-admin", password_file=Path("password"))
 ALL = ("postgres", "kafka", *SERVICES)
 
 
 def running(state: StateDir, names: Iterable[str], pid: int, *, ready: bool = True) -> None:
     """A stack that this process supervises, of which these processes are listed."""
     record = StackRecord.of_this_process(
-        admin_dsn=DSN, bootstrap="127.0.0.1:9092", clock="real", urls=URLS, operator_urls=OPERATOR_URLS
+        admin_dsn=DSN, kafka=KAFKA, clock="real", urls=URLS, operator_urls=OPERATOR_URLS
     )
     record.write(state)
     write_processes(
@@ -78,8 +80,6 @@ def test_a_process_that_is_not_ready_or_not_up_counts(state: StateDir, own_pid: 
 
 def test_servers_alone_are_a_whole_stack_when_no_service_is_meant_to_run(state: StateDir, own_pid: int) -> None:
     running(state, ("postgres", "kafka"), own_pid)
-    record = StackRecord.of_this_process(
-        admin_dsn=DSN, bootstrap="127.0.0.1:9092", clock="real", urls={}, operator_urls={}
-    )
+    record = StackRecord.of_this_process(admin_dsn=DSN, kafka=KAFKA, clock="real", urls={}, operator_urls={})
     record.write(state)
     assert status(state).exit_code == 0

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from chfw_common.runtime.settings import ServiceSettings
+from tests.support.settings import nowhere
 
-GIVEN: dict[str, Any] = {"database_dsn": "postgresql://chfw_smi@db/chfw", "kafka_bootstrap": "broker:9092"}
+GIVEN = {name: value for name, value in nowhere(plaintext_links=True).items() if name != "jwks_file"}
 FILE = {"jwks_file": "jwks.json"}
 URL = {"jwks_url": "https://issuer.example/jwks"}
 

@@ -7,10 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 from chfw_device_sim.settings import Settings
+from tests.support.settings import nowhere
 
 
 def settings(**given: Any) -> Settings:
-    return Settings.model_validate({"database_dsn": "-", "kafka_bootstrap": "-", "jwks_file": "-", **given})
+    return Settings.model_validate(nowhere(**given))
 
 
 def test_a_region_that_is_given_leaves_the_others() -> None:

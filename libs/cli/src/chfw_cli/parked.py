@@ -12,6 +12,7 @@ import orjson
 from chfw_cli.chosen import FITS, Choice, rows_chosen
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.columns import columns
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kept import Headers, is_utf8, kept_headers
 from chfw_common.topology import SERVICES, schema_of
@@ -84,14 +85,14 @@ async def find(connection: Any, choice: Choice) -> list[ParkedRecord]:
     return _records(copies, chosen)
 
 
-async def retry(connection: Any, bootstrap: str, records: Sequence[ParkedRecord]) -> list[ParkedRecord]:
+async def retry(connection: Any, kafka: KafkaAccess, records: Sequence[ParkedRecord]) -> list[ParkedRecord]:
     """Publish the records again, each once and unchanged, on their own partitions; says which were.
 
     All copies of a record are dropped once the broker has it, for every service reads it again. Ended in between, the
     next call publishes one a second time. It comes after newer records: handlers take an older version for what it is,
     also where the newer one left no row (docs/architecture.md, After parking).
     """
-    producer = KafkaProducer(bootstrap, "chfw-parked")
+    producer = KafkaProducer(kafka, "chfw-parked")
     try:
         return [
             record for record in records if record.may_be_published and await _publish(connection, producer, record)

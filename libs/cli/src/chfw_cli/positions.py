@@ -6,6 +6,7 @@ from typing import Any
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.accepting import Decision, Proposal, accept, propose
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.offsets import Position
@@ -52,9 +53,9 @@ class Decided:
     decided_at: Instant
 
 
-async def look(connection: Any, bootstrap: str, choice: Choice) -> list[Standing]:
+async def look(connection: Any, kafka: KafkaAccess, choice: Choice) -> list[Standing]:
     """The positions chosen, each held against its log. Raises TransientError when the broker is away."""
-    ends, found = EndOffsets(bootstrap), []
+    ends, found = EndOffsets(kafka), []
     try:
         for service in _services(choice):
             known = await _positions(connection, service, choice)
@@ -64,7 +65,7 @@ async def look(connection: Any, bootstrap: str, choice: Choice) -> list[Standing
             logs = await ends.logs(wanted) if wanted else {}
             for (topic, partition), position in known.items():
                 log = logs.get((topic, partition))
-                proposal = None if log is None else await _propose(bootstrap, topic, partition, position, log)
+                proposal = None if log is None else await _propose(kafka, topic, partition, position, log)
                 found.append(Standing(service, topic, partition, position, log, proposal))
     finally:
         await ends.close()
@@ -114,7 +115,9 @@ async def _positions(connection: Any, service: str, choice: Choice) -> dict[tupl
     }
 
 
-async def _propose(bootstrap: str, topic: str, partition: int, position: Position, log: LogState) -> Proposal | None:
+async def _propose(
+    kafka: KafkaAccess, topic: str, partition: int, position: Position, log: LogState
+) -> Proposal | None:
     inside = position.topic_id == log.topic_id and log.begin <= position.next < log.end
-    held = await read_held(bootstrap, topic, partition, position.next, log.end) if inside else None
+    held = await read_held(kafka, topic, partition, position.next, log.end) if inside else None
     return propose(position, log, held)

@@ -44,13 +44,15 @@ CONNECTIONS = 2
 @contextlib.asynccontextmanager
 async def open_simulation(
     dsn_of: Callable[[str], str],
+    password_file_of: Callable[[str], Path],
     jwks_file: Path,
     begins: Instant,
     *,
     settings: Mapping[str, Any] | None = None,
     postgres: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Simulation]:
-    """The six services on a database whose schemas are installed. `dsn_of` gives the address for a role.
+    """The six services on a database whose schemas are installed. `dsn_of` gives the address for a role, and
+    `password_file_of` the file with its password.
 
     `settings` go to every service that has such a field; `postgres` are parameters of every connection.
     """
@@ -58,10 +60,16 @@ async def open_simulation(
     async with contextlib.AsyncExitStack() as stack:
         simulated = {}
         for name, (kind, build) in COMPOSITIONS.items():
-            dsn = dsn_of(f"chfw_{schema_of(name)}")
+            role = f"chfw_{schema_of(name)}"
+            dsn, password_file = dsn_of(role), password_file_of(role)
             given = {field: value for field, value in (settings or {}).items() if field in kind.model_fields}
-            service = build(kind(database_dsn=dsn, kafka_bootstrap="none", jwks_file=jwks_file, **given))
-            database = await open_database(dsn, name, connections=CONNECTIONS, settings=dict(postgres or {}))
+            # There is no Kafka, so nobody signs in there: the user has no password to be read.
+            no_kafka = {"kafka_bootstrap": "none", "kafka_username": "none", "kafka_password_file": Path("none")}
+            shared = {"database_dsn": dsn, "database_password_file": password_file, "jwks_file": jwks_file}
+            service = build(kind(**shared, **no_kafka, **given))
+            database = await open_database(
+                dsn, name, password_file=password_file, connections=CONNECTIONS, settings=dict(postgres or {})
+            )
             stack.push_async_callback(database.close)
             simulated[name] = SimulatedService(service, database, broker, clock, jwks_file)
         yield Simulation([[simulated[name] for name in group] for group in SIDE_BY_SIDE], broker, clock)

@@ -5,6 +5,7 @@ from functools import partial
 
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.lines import in_line
 from chfw_common.runtime.service import Consume, Service, Source
 from chfw_common.topology import FIRMWARE_DISTRIBUTED, HUB_CANCEL, HUB_COMMAND, RELEASE_NOTIFIED, ROLLOUT_DECISION
 from chfw_device_sim.api.routes import routes
@@ -52,7 +53,10 @@ def build(settings: Settings, machine_now: Callable[[], Instant] = machine_now) 
         name="device-sim",
         consumes={
             RELEASE_NOTIFIED: Consume(partial(fence.handle_releases, network)),
-            ROLLOUT_DECISION: Consume(partial(fence.handle_decisions, network), source=Source.CONTROL),
+            ROLLOUT_DECISION: Consume(
+                in_line(partial(fence.handle_decisions, network), partial(fence.stand_still, network)),
+                source=Source.CONTROL,
+            ),
             FIRMWARE_DISTRIBUTED: Consume(partial(receive_distribution.handle, network)),
             HUB_COMMAND: Consume(partial(receive_command.handle, network)),
             HUB_CANCEL: Consume(partial(receive_command.handle, network), source=Source.CONTROL),

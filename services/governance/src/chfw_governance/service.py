@@ -1,5 +1,6 @@
 """Governance as data: what it consumes, its routes."""
 
+from chfw_common.runtime.lines import in_line
 from chfw_common.runtime.service import Consume, Service
 from chfw_common.topology import RELEASE_NOTIFIED, ROLLOUT_PROGRESSED
 from chfw_governance.api.decisions import deciding, reading
@@ -14,7 +15,7 @@ def build(settings: Settings) -> Service:
     return Service(
         name=NAME,
         consumes={
-            RELEASE_NOTIFIED: Consume(learn.handle_notice),
+            RELEASE_NOTIFIED: Consume(in_line(learn.handle_notice)),
             ROLLOUT_PROGRESSED: Consume(learn.handle_progress),
         },
         routes=[reading()],

@@ -1,5 +1,6 @@
 """The notifier as data: what it consumes, its routes."""
 
+from chfw_common.runtime.lines import in_line
 from chfw_common.runtime.service import Consume, Service, Source
 from chfw_common.topology import (
     HUB_PROGRESSED,
@@ -25,7 +26,7 @@ def build(settings: Settings) -> Service:
             REQUEST_PROGRESSED: Consume(tell.handle_request),
             SMI_UPDATED: Consume(tell.handle_smi),
             HUB_PROGRESSED: Consume(tell.handle_progress),
-            ROLLOUT_DECISION: Consume(tell.handle_decision, source=Source.CONTROL),
+            ROLLOUT_DECISION: Consume(in_line(tell.handle_decision), source=Source.CONTROL),
             ROLLOUT_PROGRESSED: Consume(tell.handle_totals),
         },
         routes=[releases.build_router(settings, exports), estate.build_router(exports), pilots.router, events.router],

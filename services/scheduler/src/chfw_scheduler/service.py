@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.jobs import jobs_tick
+from chfw_common.runtime.lines import in_line
 from chfw_common.runtime.service import Consume, Gauge, Service, Source, Tx
 from chfw_common.topology import (
     HUB_RESPONSE,
@@ -43,11 +44,11 @@ def build(settings: Settings) -> Service:
     return Service(
         name="scheduler",
         consumes={
-            RELEASE_NOTIFIED: Consume(announce.handle),
+            RELEASE_NOTIFIED: Consume(in_line(announce.handle, decide.stand_still)),
             INSTRUCTION_RECEIVED: Consume(merge.handle, Source.FAUST),
             HUB_RESPONSE: Consume(Respond(pacing).handle),
             SMI_UPDATED: Consume(Observe(pacing).handle),
-            ROLLOUT_DECISION: Consume(decide.handle, Source.CONTROL),
+            ROLLOUT_DECISION: Consume(in_line(decide.handle, decide.stand_still), Source.CONTROL),
             ROLLOUT_FENCED: Consume(decide.fenced, Source.CONTROL),
         },
         ticks=[

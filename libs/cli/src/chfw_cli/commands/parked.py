@@ -49,7 +49,7 @@ def _act(verb: str, choice: Choice, state: Path | None, *, dry_run: bool) -> Non
         found = await parked.find(connection, choice)
         done = found
         if not dry_run and verb == "retry":
-            done = await parked.retry(connection, stack.bootstrap, found)
+            done = await parked.retry(connection, stack.kafka, found)
         if not dry_run and verb == "drop":
             await parked.drop(connection, found)
         return found, done

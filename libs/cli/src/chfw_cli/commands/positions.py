@@ -16,6 +16,7 @@ from chfw_cli.local.services import DATABASE
 from chfw_common.runtime.accepting import Decision, PositionMovedError
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.topology import SERVICES
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ def accept(
 
 
 def _run(
-    work: Callable[[Any, str, positions.Choice, *Args], Awaitable[T]],
+    work: Callable[[Any, KafkaAccess, positions.Choice, *Args], Awaitable[T]],
     state: Path | None,
     choice: positions.Choice,
     *more: *Args,
@@ -84,7 +85,7 @@ def _run(
         stack = StackRecord.read(chosen_state(state))
         connection = await asyncpg.connect(stack.admin_dsn, database=DATABASE)
         try:
-            return await work(connection, stack.bootstrap, choice, *more)
+            return await work(connection, stack.kafka, choice, *more)
         finally:
             await connection.close()
 
@@ -96,16 +97,16 @@ def _run(
 
 
 async def _show(
-    connection: Any, bootstrap: str, choice: positions.Choice
+    connection: Any, kafka: KafkaAccess, choice: positions.Choice
 ) -> tuple[list[positions.Standing], list[positions.Decided]]:
-    return await positions.look(connection, bootstrap, choice), await positions.history(connection, choice)
+    return await positions.look(connection, kafka, choice), await positions.history(connection, choice)
 
 
 async def _accept(
-    connection: Any, bootstrap: str, choice: positions.Choice, decision: Decision | None
+    connection: Any, kafka: KafkaAccess, choice: positions.Choice, decision: Decision | None
 ) -> list[positions.Standing]:
     """The positions that were accepted; without a decision, those that would be."""
-    found = await positions.look(connection, bootstrap, choice)
+    found = await positions.look(connection, kafka, choice)
     stopped = [one for one in found if one.proposal is not None]
     if decision is not None:
         await positions.decide(connection, stopped, decision)

@@ -10,7 +10,9 @@ import typer
 
 from chfw_cli.commands.errors import TOLD
 from chfw_cli.commands.options import StateOption, chosen_state
+from chfw_cli.local.kafka import KafkaServer
 from chfw_cli.local.output import stderr_echo
+from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.probes import why_not_ready
 from chfw_cli.local.services import SERVICES, ClockName, operator_port
 from chfw_cli.local.stack import Stack
@@ -75,7 +77,8 @@ def _tell_up(stack: Stack, took: float) -> None:
     typer.echo(f"up in {took:.1f} s; Ctrl-C ends everything")
     typer.echo(f"  state     {stack.state.root}")
     typer.echo(f"  postgres  {stack.admin_dsn}")
-    typer.echo(f"  kafka     {stack.bootstrap}")
+    typer.echo(f"  kafka     {stack.kafka.bootstrap}")
+    typer.echo(f"  secrets   {stack.state.secrets}")
     for name, url in stack.urls.items():
         typer.echo(f"  {name:<11} {url}, for operators {stack.operator_urls[name]}")
     if stack.clock == "paced":
@@ -89,5 +92,5 @@ async def _tell_unready(stack: Stack) -> None:
             typer.echo(f"  not ready: {process.name}: {reason or 'see its log'}", err=True)
 
 
-async def _nothing(_dsn: str, _bootstrap: str, _state: StateDir) -> None:
+async def _nothing(_postgres: PostgresServer, _kafka: KafkaServer, _state: StateDir) -> None:
     return

@@ -8,6 +8,7 @@ import asyncpg
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import FINAL_STATES, HubState
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.topology import INSTRUCTION_RECEIVED, SERVICES, TOPICS, Topic, schema_of
 
@@ -58,9 +59,9 @@ async def count_open(connection: Any) -> int:
 class Backlog:
     """Looks from outside, at Postgres and at Kafka's end offsets."""
 
-    def __init__(self, dsn: str, bootstrap: str) -> None:
+    def __init__(self, dsn: str, kafka: KafkaAccess) -> None:
         self._dsn = dsn
-        self._ends = EndOffsets(bootstrap)
+        self._ends = EndOffsets(kafka)
         self._connection: Any = None
 
     async def connection(self) -> Any:

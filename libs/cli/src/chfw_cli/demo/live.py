@@ -22,6 +22,8 @@ from chfw_cli.demo.story import Story, write_story
 from chfw_cli.demo.tell import Say, seed, tell
 from chfw_cli.demo.verify import verify
 from chfw_cli.local.install import install
+from chfw_cli.local.kafka import KafkaServer
+from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.services import DATABASE
 from chfw_cli.local.stack import Prepare, Stack
 from chfw_cli.local.state import StateDir
@@ -61,9 +63,9 @@ async def demonstrate(
 def just_before(begins: Instant) -> Prepare:
     """Install everything, and set the paced clock to stand still an hour before an instant."""
 
-    async def prepare(admin_dsn: str, bootstrap: str, place: StateDir) -> None:
-        await install(admin_dsn, bootstrap, place)
-        admin = await asyncpg.connect(admin_dsn, database=DATABASE)
+    async def prepare(postgres: PostgresServer, kafka: KafkaServer, place: StateDir) -> None:
+        await install(postgres, kafka, place)
+        admin = await asyncpg.connect(postgres.dsn(DATABASE))
         try:
             await set_clock(admin, begins - timedelta(hours=1))
         finally:
@@ -86,7 +88,7 @@ async def _telling(stack: Stack, say: Say) -> AsyncIterator[Say]:
 async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say, setup: float) -> Report:
     begun = time.monotonic()
     dsn = stack.postgres.dsn(DATABASE)
-    backlog = Backlog(dsn, stack.bootstrap)
+    backlog = Backlog(dsn, stack.kafka_access)
     client = Client(over_network(stack.urls, stack.operator_urls), Issuer.open(stack.state.keys))
     monkey = Chaos(stack, dsn, story.begins)
     killing = asyncio.create_task(monkey.run()) if chaos else None

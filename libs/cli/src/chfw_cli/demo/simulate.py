@@ -1,6 +1,7 @@
 """The story on the local broker and the virtual clock: six months in minutes, the same every time for a seed."""
 
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,10 +88,11 @@ async def stage(
 ) -> AsyncIterator[Simulated]:
     """Set everything up for a story, on a database of its own that is made anew. `settings` are of Postgres."""
     async with PostgresServer(state.create(), profile=UNSAFE_FAST) as server:
-        await _fresh(server.dsn())
+        await _fresh(server)
         issuer = Issuer.open(state.keys)
         async with open_simulation(
-            lambda role: server.dsn(DATABASE, role),
+            functools.partial(server.address, DATABASE),
+            server.password_file,
             state.keys / "jwks.json",
             story.begins - timedelta(hours=1),
             settings=service_settings(story.estate.seed),
@@ -133,10 +135,10 @@ def _client(simulation: Simulation, issuer: Issuer) -> Client:
     return Client(services, issuer)
 
 
-async def _fresh(admin_dsn: str) -> None:
-    admin = await asyncpg.connect(admin_dsn)
+async def _fresh(server: PostgresServer) -> None:
+    admin = await asyncpg.connect(server.dsn())
     try:
         await admin.execute(f'drop database if exists "{DATABASE}" with (force)')
     finally:
         await admin.close()
-    await install_database(admin_dsn, DATABASE)
+    await install_database(server, DATABASE)

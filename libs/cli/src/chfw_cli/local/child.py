@@ -13,6 +13,16 @@ from chfw_cli.local.spec import Account, ProcessSpec
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _DRAIN_LIMIT = 0.5
+_INHERITED = frozenset(
+    {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+)
+"""What a program needs to be found and to read and write text. All else a child is told by its spec, or not at all: the
+environment of a shell holds tokens and passwords of other things."""
+
+
+def inherited() -> dict[str, str]:
+    """The part of this process's environment that a child gets."""
+    return {name: value for name, value in os.environ.items() if name in _INHERITED}
 
 
 class Child:
@@ -40,7 +50,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
-                env={**os.environ, **spec.env},
+                env={**inherited(), **spec.env},
                 cwd=spec.cwd,
                 start_new_session=True,
             )
@@ -95,6 +105,7 @@ async def run_to_end(argv: tuple[str, ...], *, account: Account | None = None, l
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env=inherited(),
         cwd=os.sep,
         start_new_session=True,
     )

@@ -5,11 +5,12 @@ import base64
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from chfw_cli.local.child import run_to_end
 from chfw_cli.local.java import Java
-from chfw_cli.local.kafka_config import logging_properties, server_properties
+from chfw_cli.local.kafka_config import format_arguments, logging_properties, server_properties
 from chfw_cli.local.state import write_text
 
 _HEAP = "512m"
@@ -21,22 +22,30 @@ class FormatError(Exception):
     """The broker's data directory could not be formatted; the text is what the tool wrote."""
 
 
-def write_broker_files(home: Path, *, port: int, controller_port: int) -> None:
-    """Write the settings of a broker that lives in `home`."""
-    properties = server_properties(port=port, controller_port=controller_port, data=home / "data")
+def write_broker_files(home: Path, *, port: int, controller_port: int, password: str) -> None:
+    """Write the settings of a broker that lives in `home`, for this user's eyes: the broker's password is in them."""
+    data = home / "data"
+    properties = server_properties(port=port, controller_port=controller_port, data=data, password=password)
     write_text(home / "server.properties", properties)
     write_text(home / "log4j2.properties", logging_properties())
 
 
-async def format_once(home: Path, java: Java, jars: tuple[Path, ...]) -> None:
-    """Give the data directory its cluster id, unless it has one. A format that was cut off is begun anew."""
+async def format_once(home: Path, java: Java, jars: tuple[Path, ...], passwords: Mapping[str, str]) -> None:
+    """Give the data directory its cluster id and its users (user -> password), unless it has them.
+
+    A format that was cut off is begun anew.
+    """
     data = home / "data"
     if (data / "meta.properties").exists():
         return
     await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
-    tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", _cluster_id())
-    argv = (*_java(home, java, jars, "-Xmx128m"), *tool, "-c", str(home / "server.properties"))
-    code, output = await run_to_end(argv)
+    data.mkdir(mode=0o700)
+    arguments = home / "format.args"
+    write_text(arguments, format_arguments(_cluster_id(), home / "server.properties", passwords))
+    try:
+        code, output = await run_to_end((*_java(home, java, jars, "-Xmx128m"), f"@{arguments}"))
+    finally:
+        arguments.unlink()
     if code:
         raise FormatError(f"formatting {data} failed ({code}): {output}")
 

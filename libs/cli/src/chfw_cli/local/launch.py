@@ -14,6 +14,8 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _CANNOT_START = 127
+_PRIVATE = 0o077
+"""What the program writes is for its own user."""
 
 
 def main(arguments: list[str]) -> None:
@@ -23,6 +25,7 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(int(group))
         os.setuid(int(user))
+    os.umask(_PRIVATE)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
         sys.exit(f"cannot ask for the parent-death signal: {os.strerror(ctypes.get_errno())}")

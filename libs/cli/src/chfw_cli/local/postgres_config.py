@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ _COMMON: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     # Loopback only: a socket's path may be at most 107 characters, which a state directory may exceed.
     "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
     "max_connections": "200",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
@@ -59,8 +61,21 @@ _COMMON: Mapping[str, str] = {
 }
 
 
-def postgresql_conf(profile: Profile, *, port: int, preload: tuple[str, ...]) -> str:
+_HBA = """\
+# Nobody without a password, and nobody but these: the superuser, and the roles of the services. No replication.
+host all {superuser} 127.0.0.1/32 scram-sha-256
+host all +chfw_services 127.0.0.1/32 scram-sha-256
+"""
+
+
+def pg_hba_conf(superuser: str) -> str:
+    """The whole text of pg_hba.conf."""
+    return _HBA.format(superuser=superuser)
+
+
+def postgresql_conf(profile: Profile, *, port: int, preload: tuple[str, ...], hba: Path) -> str:
     """The whole text of postgresql.conf."""
-    settings = {**_COMMON, **profile.settings, "port": str(port), "shared_preload_libraries": ",".join(preload)}
+    own = {"port": str(port), "shared_preload_libraries": ",".join(preload), "hba_file": str(hba)}
+    settings = {**_COMMON, **profile.settings, **own}
     lines = (f"{name} = '{value}'" for name, value in settings.items())
     return "\n".join((f"# Profile {profile.name}; written anew at every start.", *lines, ""))

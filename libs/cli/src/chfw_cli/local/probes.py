@@ -7,14 +7,16 @@ import asyncpg
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from chfw_common.runtime.kafka.access import KafkaAccess
+
 _LIMIT = 2.0
 
 
-async def kafka_ready(port: int) -> bool:
-    """Whether a broker on this port answers for itself in its metadata."""
+async def kafka_ready(port: int, access: KafkaAccess) -> bool:
+    """Whether a broker on this port answers that user for itself in its metadata."""
     if not await _listens(port):
         return False
-    client = AIOKafkaClient(bootstrap_servers=f"127.0.0.1:{port}", request_timeout_ms=int(_LIMIT * 1000))
+    client = AIOKafkaClient(**access.client(), request_timeout_ms=int(_LIMIT * 1000))
     try:
         async with asyncio.timeout(_LIMIT):
             await client.bootstrap()
@@ -25,13 +27,13 @@ async def kafka_ready(port: int) -> bool:
         await client.close()
 
 
-async def postgres_ready(port: int, user: str) -> bool:
-    """Whether a server on this port answers a query."""
+async def postgres_ready(port: int, dsn: str) -> bool:
+    """Whether a server on this port answers a query of the user of that address."""
     if not await _listens(port):
         return False
     try:
         async with asyncio.timeout(_LIMIT):
-            connection = await asyncpg.connect(host="127.0.0.1", port=port, user=user, database="postgres")
+            connection = await asyncpg.connect(dsn)
             try:
                 return bool(await connection.fetchval("select true"))
             finally:

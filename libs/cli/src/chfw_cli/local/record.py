@@ -4,11 +4,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Self
 
 from chfw_cli.local import proc
 from chfw_cli.local.state import StateDir, write_text
 from chfw_cli.local.supervisor import ProcessStatus
+from chfw_common.runtime.kafka.access import KafkaAccess
 
 SERVERS = ("postgres", "kafka")
 """The servers of every stack; its services have an address each."""
@@ -20,13 +22,16 @@ class NotUpError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackRecord:
-    """A stack that is up: who supervises it and where everything answers."""
+    """A stack that is up: who supervises it, where everything answers, and which files hold the administrator's
+    passwords. It holds none itself."""
 
     supervisor_pid: int
     supervisor_started: int
     command: tuple[str, ...]
     admin_dsn: str
     bootstrap: str
+    kafka_username: str
+    kafka_password_file: str
     clock: str
     urls: Mapping[str, str]
     """Where services answer Parties."""
@@ -35,7 +40,13 @@ class StackRecord:
 
     @classmethod
     def of_this_process(
-        cls, *, admin_dsn: str, bootstrap: str, clock: str, urls: Mapping[str, str], operator_urls: Mapping[str, str]
+        cls,
+        *,
+        admin_dsn: str,
+        kafka: KafkaAccess,
+        clock: str,
+        urls: Mapping[str, str],
+        operator_urls: Mapping[str, str],
     ) -> Self:
         """The record of a stack that the current process supervises."""
         pid = os.getpid()
@@ -45,7 +56,9 @@ class StackRecord:
             supervisor_started=found.started if found else 0,
             command=proc.command_line(pid),
             admin_dsn=admin_dsn,
-            bootstrap=bootstrap,
+            bootstrap=kafka.bootstrap,
+            kafka_username=kafka.username,
+            kafka_password_file=str(kafka.password_file),
             clock=clock,
             urls=urls,
             operator_urls=operator_urls,
@@ -62,6 +75,15 @@ class StackRecord:
         if not record.is_alive():
             raise NotUpError(f"nothing is up in {state.root}: the supervisor recorded there is gone")
         return record
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """How the administrator reaches Kafka."""
+        return KafkaAccess(
+            bootstrap=self.bootstrap,
+            username=self.kafka_username,
+            password_file=Path(self.kafka_password_file),
+        )
 
     @property
     def expected(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class ProcessSpec:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-    """Added to the environment of the supervisor."""
+    """Added to the few variables that every child gets (`child.inherited`)."""
     ready: Probe | None = None
     """None: ready as soon as it is started."""
     after: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,12 +15,21 @@ from chfw_cli.local.output import Echo, silent
 from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.postgres_config import DEMO, Profile
 from chfw_cli.local.record import NotUpError, StackRecord
-from chfw_cli.local.services import SERVICES, ClockName, Surroundings, operator_url, service_spec, service_url
+from chfw_cli.local.services import (
+    DATABASE,
+    SERVICES,
+    ClockName,
+    Surroundings,
+    operator_url,
+    service_spec,
+    service_url,
+)
 from chfw_cli.local.state import StateDir
 from chfw_cli.local.supervisor import STOP_LIMIT, ProcessStatus, Supervisor, together
+from chfw_common.runtime.kafka.access import KafkaAccess
 
-Prepare = Callable[[str, str, StateDir], Awaitable[None]]
-"""Called with the administrator's DSN, the bootstrap servers and the state directory, before any service starts."""
+Prepare = Callable[[PostgresServer, KafkaServer, StateDir], Awaitable[None]]
+"""Called with the servers and the state directory, before any service starts."""
 
 _REPORT_INTERVAL = 1.0
 
@@ -60,9 +70,9 @@ class Stack:
         return self.postgres.dsn()
 
     @property
-    def bootstrap(self) -> str:
-        """The `bootstrap_servers` of Kafka clients."""
-        return self.kafka.bootstrap
+    def kafka_access(self) -> KafkaAccess:
+        """How the administrator reaches Kafka."""
+        return self.kafka.access()
 
     async def start(self) -> None:
         """Return when everything is ready; a `patient` stack also when a service runs and is not ready in time, for a
@@ -72,11 +82,12 @@ class Stack:
         try:
             self._reporter = asyncio.create_task(self._report_for_ever(), name="report processes")
             await together(self._start_server(self.postgres), self._start_server(self.kafka))
-            await (self._prepare or _install(self.clock))(self.admin_dsn, self.bootstrap, self.state)
+            await (self._prepare or _install(self.clock))(self.postgres, self.kafka, self.state)
             given = Surroundings(
                 state=self.state,
-                postgres_port=self.postgres.port,
-                bootstrap=self.bootstrap,
+                address=functools.partial(self.postgres.address, DATABASE),
+                database_password_file=self.postgres.password_file,
+                kafka=self.kafka.access,
                 clock=self.clock,
                 extra_env=self._extra_env,
             )
@@ -138,7 +149,7 @@ class Stack:
             raise AlreadyUpError(f"already up in {self.state.root}, supervised by process {found.supervisor_pid}")
         StackRecord.of_this_process(
             admin_dsn=self.admin_dsn,
-            bootstrap=self.bootstrap,
+            kafka=self.kafka_access,
             clock=self.clock,
             urls=self.urls,
             operator_urls=self.operator_urls,

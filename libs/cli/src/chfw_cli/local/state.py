@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -13,9 +14,11 @@ from typing import Self
 
 from chfw_cli.local import ports
 
-_TRAVERSABLE = 0o755
 _PRIVATE = 0o700
-_READABLE = 0o644
+_PASSABLE = 0o711
+"""Others get to what they are told of inside, and see no names. Needed where Postgres runs as another user."""
+_OWN = 0o600
+SECRET_BYTES = 32
 
 
 class StateDirError(Exception):
@@ -38,21 +41,26 @@ class StateDir:
         return cls(Path(tempfile.gettempdir()).absolute() / f"chfw-{os.getuid()}-{checkout}")
 
     def create(self) -> Self:
-        """Make the directory, traversable by other users; one that exists keeps its mode.
+        """Make the directory: for this user only, or, for root, one that others may pass through but not list, because
+        Postgres does not run as root. One that exists keeps its mode.
 
         Raises StateDirError for one that belongs to someone else.
         """
         self.root.parent.mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(self.root):
-            _made(self.root, _TRAVERSABLE)
+            _made(self.root, _PASSABLE if os.geteuid() == 0 else _PRIVATE)
         found = self.root.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise StateDirError(f"{self.root} is not a directory of user {os.getuid()}: set CHFW_STATE to another")
         return self
 
     def directory(self, name: str) -> Path:
-        """A directory of ours that others may traverse; made when missing."""
-        return _made(self.root / name, _TRAVERSABLE)
+        """A directory for this user only; made when missing."""
+        return _made(self.root / name, _PRIVATE)
+
+    def passable_directory(self, name: str) -> Path:
+        """A directory that the user of the Postgres server may pass through, where that is another one."""
+        return _made(self.root / name, _PASSABLE if os.geteuid() == 0 else _PRIVATE)
 
     @property
     def logs(self) -> Path:
@@ -66,8 +74,27 @@ class StateDir:
 
     @property
     def keys(self) -> Path:
-        """Keys that sign tokens; for this user only."""
-        return _made(self.root / "keys", _PRIVATE)
+        """Keys that sign tokens."""
+        return self.directory("keys")
+
+    @property
+    def secrets(self) -> Path:
+        """Passwords, one in each file."""
+        return self.directory("secrets")
+
+    def require_secret(self, name: str, data: Path) -> None:
+        """Raise StateDirError for data of a server without the password that was made with it."""
+        if data.exists() and not (self.secrets / name).exists():
+            raise StateDirError(
+                f"{data} was made without passwords, or they are lost: remove {self.root} to begin anew"
+            )
+
+    def secret(self, name: str) -> Path:
+        """The file of the password of that name, which only this user may read. Made at random when it is missing."""
+        file = self.secrets / name
+        if not file.exists():
+            write_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n", mode=_OWN)
+        return file
 
     @property
     def stack_file(self) -> Path:
@@ -106,11 +133,11 @@ class StateDir:
         write_text(self._ports_file, json.dumps(known, indent=2) + "\n")
 
 
-def write_text(file: Path, text: str, *, mode: int = _READABLE, durable: bool = False) -> None:
+def write_text(file: Path, text: str, *, mode: int = _OWN, durable: bool = False) -> None:
     """Replace the file's content in one step: a reader sees the old text or the new, never a part.
 
-    Every user may read it unless told otherwise: the server reads its settings as another one. `durable`: the new text
-    is on the disk before it has the name, so a power cut leaves the old text or the new as well.
+    Only this user may read it unless told otherwise. `durable`: the new text is on the disk before it has the name, so
+    a power cut leaves the old text or the new as well.
     """
     _written(file, text, mode=mode, durable=durable).replace(file)
     if durable:

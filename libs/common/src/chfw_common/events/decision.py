@@ -37,3 +37,8 @@ class RolloutDecision(Event):
         if not 0 <= self.min_epoch <= self.epoch or self.epoch == 0:
             raise ValueError("epochs begin at 1, and no halt is later than the decision")
         return self
+
+    @property
+    def number(self) -> int:
+        """The place in the release's line of decisions."""
+        return self.epoch

@@ -60,3 +60,8 @@ class ReleaseNotified(Event):
     pilot_closes: UtcInstant
     automatic_date: UtcInstant
     waves: StatedWaves = ()
+
+    @property
+    def number(self) -> int:
+        """The place in the release's line of notices."""
+        return self.version

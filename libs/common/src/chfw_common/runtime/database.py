@@ -1,13 +1,15 @@
 """The service's own Postgres: one pool, transactions, JSON columns."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import asyncpg
 import orjson
 
+from chfw_common.runtime.passwords import read_secret
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import schema_of
 
@@ -72,11 +74,20 @@ class Database:
 
 
 async def open_database(
-    dsn: str, service: str, *, connections: int = 8, settings: Mapping[str, str] | None = None
+    dsn: str,
+    service: str,
+    *,
+    password_file: Path | None = None,
+    connections: int = 8,
+    settings: Mapping[str, str] | None = None,
 ) -> Database:
-    """Connect as a service. Raises OSError or a Postgres error when the server is not there yet."""
+    """Connect as a service. Raises OSError or a Postgres error when the server is not there yet.
+
+    The password file is read for each new connection. Without one, `dsn` names a file of its own (`passfile`).
+    """
     pool = await asyncpg.create_pool(
         dsn,
+        password=None if password_file is None else _password(password_file),
         min_size=1,
         max_size=connections,
         init=prepare,
@@ -92,3 +103,7 @@ async def open_database(
         },
     )
     return Database(pool)
+
+
+def _password(file: Path) -> Callable[[], str]:
+    return lambda: read_secret(file)

@@ -21,6 +21,7 @@ from faust.types import TP
 from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import PositionError, TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.header_names import read_any_header_name
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
@@ -51,7 +52,7 @@ class FaustSource:
         context: SourceContext,
         topic: Topic,
         *,
-        bootstrap: str,
+        access: KafkaAccess,
         group: str,
         instance: str,
         concurrency: int = 1,
@@ -59,7 +60,7 @@ class FaustSource:
     ) -> None:
         self._context = context
         self._topic = topic
-        self._bootstrap = bootstrap
+        self._access = access
         self._group = group
         self._lanes: dict[int, asyncio.Queue[Record]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
@@ -67,18 +68,18 @@ class FaustSource:
         self._waits, self._looked_at = Repeated(), stopwatch()
         self._waiting: set[int] = set()
         # The last two parameters exist for the control runs alone: each is shown to lose records or be refused.
-        self._app = self._make_app(bootstrap, instance, positions_from_group=positions_from_group)
-        channel = self._app.topic(
-            topic.name, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes
+        self._make = functools.partial(
+            self._make_app, instance, concurrency=concurrency, positions_from_group=positions_from_group
         )
-        self._app.agent(channel, concurrency=concurrency, name=f"{group}.source")(self._receive)
+        self._app: Any = None
 
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised, or what crashed Faust: the process is to end."""
         self._failed = asyncio.get_running_loop().create_future()
         read_any_header_name()
         # Faust gives up when nobody answers.
-        await topics_when_there(self._bootstrap, [self._topic], self._context.clock)
+        await topics_when_there(self._access, [self._topic], self._context.clock)
+        self._app = self._make()
         self._app.finalize()
         await self._app.start()
         try:
@@ -115,7 +116,7 @@ class FaustSource:
             stopping.cancel()
             log.warning("Faust did not stop in time", action="faust_hangs", group=self._group)
 
-    def _make_app(self, bootstrap: str, instance: str, *, positions_from_group: bool) -> faust.App:
+    def _make_app(self, instance: str, *, concurrency: int, positions_from_group: bool) -> faust.App:
         source = self
 
         class StoreConsumer(driver.Consumer):
@@ -131,9 +132,10 @@ class FaustSource:
             def _new_transport(self) -> Any:
                 return StoreTransport(self.conf.broker_consumer, self)
 
-        return SourceApp(
+        app = SourceApp(
             self._group,
-            broker=f"kafka://{bootstrap}",
+            broker=f"kafka://{self._access.bootstrap}",
+            broker_credentials=self._credentials(),
             store="memory://",
             autodiscover=False,
             web_enabled=False,
@@ -152,6 +154,20 @@ class FaustSource:
             stream_buffer_maxsize=1000,
             table_standby_replicas=0,
             loghandlers=[],
+        )
+        channel = app.topic(
+            self._topic.name, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes
+        )
+        app.agent(channel, concurrency=concurrency, name=f"{self._group}.source")(self._receive)
+        return app
+
+    def _credentials(self) -> faust.SASLCredentials:
+        client = self._access.client()
+        return faust.SASLCredentials(
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            mechanism=client["sasl_mechanism"],
+            ssl_context=client["ssl_context"],
         )
 
     async def _positions(self, consumer: Any) -> dict[TP, int]:
@@ -219,7 +235,7 @@ class FaustSource:
 
     async def _settle(self, partition: int, offer: list[Record]) -> None:
         backoff = Backoff(self._context.clock)
-        look = functools.partial(read_held, self._bootstrap, self._topic.name, partition)
+        look = functools.partial(read_held, self._access, self._topic.name, partition)
         while True:
             try:
                 await self._context.settle_past_controls(self._topic, partition, offer, look)

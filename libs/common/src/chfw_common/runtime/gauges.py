@@ -50,6 +50,9 @@ async def read_all(tx: Tx, service: Service, metrics: Metrics, now: Instant, ala
     parked = await tx.fetch("select topic, count(*) as n from parked_record group by topic order by topic")
     found = {row["topic"]: row["n"] for row in parked}
     metrics.read("chfw_parked_records", [((t.name,), found.get(t.name, 0)) for t in service.consumes])
+    broken = await tx.fetch("select topic, count(*) as n from out_of_line group by topic order by topic")
+    metrics.read("chfw_out_of_line", [((row["topic"],), row["n"]) for row in broken])
+    metrics.alarm("out_of_line", on=bool(broken))
     metrics.read("chfw_jobs_open", [((), await tx.fetchval("select count(*) from job where state = 'open'"))])
     raised = False
     for gauge in service.gauges:

@@ -6,13 +6,13 @@ where it was.
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import asyncpg
 import structlog
 
 from chfw_common.runtime import gauges
@@ -32,7 +32,13 @@ from chfw_common.runtime.kafka.source import GATHER, KafkaSource
 from chfw_common.runtime.logs import configure_logs
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.migrations import require_current
-from chfw_common.runtime.opening import current_when_there, open_when_there, pace_when_there, place_of
+from chfw_common.runtime.opening import (
+    PasswordRefusedError,
+    current_when_there,
+    open_when_there,
+    pace_when_there,
+    place_of,
+)
 from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.pieces import follow_wishes
 from chfw_common.runtime.process import run_process
@@ -102,9 +108,13 @@ class LiveService:
     async def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Database, Database, Clock]:
         settings = self._settings
         dsn, name, patience = settings.database_dsn, self._service.name, RealClock()
-        bulk = await open_when_there(dsn, name, settings.database_connections, patience, settings.postgres())
+        opening = functools.partial(
+            open_when_there, dsn, name, password_file=settings.database_password_file, clock=patience,
+            settings=settings.postgres(),
+        )  # fmt: skip
+        bulk = await opening(connections=settings.database_connections)
         stack.push_async_callback(bulk.close)
-        control = await open_when_there(dsn, name, CONTROL_CONNECTIONS, patience, settings.postgres())
+        control = await opening(connections=CONTROL_CONNECTIONS)
         stack.push_async_callback(control.close)
         await current_when_there(bulk, dsn, name, patience)
         # That of control: an orchestrator that asks must not wait behind the requests of Parties.
@@ -137,9 +147,7 @@ class LiveService:
 
     def _start_relay(self, lane: int, database: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         name = self._service.name
-        producer, apart = (
-            KafkaProducer(self._settings.kafka_bootstrap, f"chfw-{name}-{lane}{what}") for what in ("", "-held")
-        )
+        producer, apart = (KafkaProducer(self._settings.kafka(), f"chfw-{name}-{lane}{what}") for what in ("", "-held"))
         for each in (producer, apart):
             stack.push_async_callback(each.discard)
         relay = Relay(name, lane, database, producer, self._metrics)
@@ -155,19 +163,19 @@ class LiveService:
         core = ConsumeCore(service, database, self._metrics)
         context = SourceContext(core, database, self._metrics, clock, self._wake)
         self._contexts.append(context)
-        bootstrap, instance = settings.kafka_bootstrap, settings.instance
+        access, instance = settings.kafka(), settings.instance
         if kind is Source.FAUST:
             # Faust costs every process a second and 20 MB to import; one service needs it.
             from chfw_common.runtime.faust_source import FaustSource  # noqa: PLC0415
 
             for topic in topics:
                 group = f"chfw-{service.name}-{topic.name.replace('.', '-')}"
-                source = FaustSource(context, topic, bootstrap=bootstrap, group=group, instance=instance)
+                source = FaustSource(context, topic, access=access, group=group, instance=instance)
                 self._spawn(f"source {group}", source.run())
             return
         group = f"chfw-{service.name}-{kind.value}"
         gather = 0.0 if kind is Source.CONTROL else GATHER
-        reader = KafkaSource(context, topics, bootstrap=bootstrap, group=group, instance=instance, gather=gather)
+        reader = KafkaSource(context, topics, access=access, group=group, instance=instance, gather=gather)
         self._spawn(f"source {group}", reader.run())
 
     def _listener(self, door: Door, commands: Commands, verifier: TokenVerifier) -> Listener:
@@ -238,7 +246,7 @@ def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) 
         code = 1
         try:
             code = await LiveService(build(settings), settings).run()
-        except (SchemaOutOfDateError, asyncpg.InvalidPasswordError) as error:
+        except (SchemaOutOfDateError, PasswordRefusedError) as error:
             where = place_of(settings.database_dsn)
             log.critical("the service cannot run", action="process_ends", server=where, error=str(error))
         except Exception as error:

@@ -6,13 +6,23 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from chfw_common.topology import LANES, Topic
 
-ALARMS = ("position", "instruction_waits", "parked_event", "held_partition", "tick", "set_aside", "waiting")
+ALARMS = (
+    "position",
+    "instruction_waits",
+    "parked_event",
+    "held_partition",
+    "tick",
+    "set_aside",
+    "waiting",
+    "out_of_line",
+)
 """What `chfw_alarm` can be raised for.
 
 `position`: partitions that cannot be read on (`chfw_partition_stopped`). `instruction_waits`: an instruction has waited
 too long for the notice of its release (`chfw_instructions_waiting_seconds`). `parked_event`: an event that the broker
 refuses. `held_partition`: a partition that cannot be written. `tick`: a tick that fails. `set_aside`: work that failed
 again and again. `waiting`: a hub has waited beyond the limit of what it waits for (`chfw_rollout_oldest_wait_seconds`).
+`out_of_line`: a decision or a notice whose number is not the one that was due (`chfw_out_of_line`).
 """
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -21,6 +31,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chfw_parked_events": ("Events that the broker refuses and that wait for a person", ()),
     "chfw_held_partitions": ("Partitions that cannot be written, per lane", ("lane",)),
     "chfw_parked_records": ("Records that wait for a person", ("topic",)),
+    "chfw_out_of_line": ("Decisions and notices that came out of line and wait for a person", ("topic",)),
     "chfw_set_aside": ("Work that failed again and again and waits for a person, per tick", ("tick",)),
     "chfw_jobs_open": ("Jobs that are not done", ()),
     "chfw_instructions_waiting_seconds": (

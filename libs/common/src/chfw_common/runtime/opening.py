@@ -1,6 +1,7 @@
 """Servers that are missing when a process starts: it says what is missing and where, and waits until it is there."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +26,10 @@ _NOT_INSTALLED = (
 T = TypeVar("T")
 
 
+class PasswordRefusedError(Exception):
+    """Postgres does not take the password of the service's role: waiting does not mend that."""
+
+
 def place_of(dsn: str) -> str:
     """Where a Postgres is, as host:port/database: what may be logged of its address."""
     parts = urlsplit(dsn)
@@ -32,16 +37,22 @@ def place_of(dsn: str) -> str:
 
 
 async def open_when_there(
-    dsn: str, service: str, connections: int, clock: Clock, settings: Mapping[str, str]
+    dsn: str, service: str, *, password_file: Path, connections: int, clock: Clock, settings: Mapping[str, str]
 ) -> Database:
     """Connect, however long it takes until Postgres is there and knows the service's role and database.
 
-    Raises asyncpg.InvalidPasswordError: waiting does not mend a password.
+    Raises PasswordRefusedError. In a service that runs, a password refused is waited out like a server that is away:
+    while passwords are changed, file and role differ for a moment.
     """
 
     async def connect() -> Database:
         async with transient_as_error():
-            return await open_database(dsn, service, connections=connections, settings=settings)
+            try:
+                return await open_database(
+                    dsn, service, password_file=password_file, connections=connections, settings=settings
+                )
+            except asyncpg.InvalidPasswordError as error:
+                raise PasswordRefusedError(str(error)) from error
 
     return await _patiently(connect, place_of(dsn), clock)
 
@@ -73,8 +84,6 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], place: str, clock: Clo
             found = await attempt()
             waits.over(server=place)
             return found
-        except asyncpg.InvalidPasswordError:
-            raise
         except TransientError as error:
             waits.failed("Postgres is not there yet", action="database_waits", server=place, error=error)
         except (SchemaMissingError, *_NOT_INSTALLED) as error:

@@ -19,6 +19,8 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     asyncpg.exceptions.TransactionTimeoutError,
     asyncpg.TooManyConnectionsError,
+    # A new connection while the role's password is being changed; the file is read again for the next one.
+    asyncpg.InvalidPasswordError,
     asyncpg.CannotConnectNowError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,

@@ -1,6 +1,6 @@
 """A release as the scheduler acts on it: its image, its terms, the decision in force, the settings of time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import NamedTuple
@@ -48,9 +48,9 @@ def forwarded_by(stored_at: Instant, pacing: Pacing, max_skew: timedelta, forwar
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision of the highest epoch; before the first, a release is at epoch 0, held.
+    """The last decision in line; before the first, a release is at epoch 0, held.
 
-    `mode_since` is when the mode became what it is.
+    `mode_since` is when the mode became what it is. `min_epoch` is above `epoch` only while the release stands still.
     """
 
     epoch: int = 0
@@ -64,6 +64,12 @@ class Fit(NamedTuple):
 
     runs_new: bool
     misfit: Inapplicable | None
+
+
+def standing_still(decision: Decision) -> Decision:
+    """The decision known, while a record out of line waits for a person: whatever was sent under it is to be called
+    back, and nothing more is. The next decision in line has an epoch of its own."""
+    return replace(decision, min_epoch=decision.epoch + 1)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,8 @@ class Rollout:
     @property
     def may_claim(self) -> bool:
         """Whether anything may be distributed or armed. If the rest is overdue all is: no wave has a later D."""
-        lets_go = self.cpl_active and self.decision.mode in {Mode.PILOT, Mode.RUN}
+        stands_still = self.decision.epoch < self.decision.min_epoch
+        lets_go = self.cpl_active and not stands_still and self.decision.mode in {Mode.PILOT, Mode.RUN}
         return lets_go and not self.overdue(self.terms.automatic_date)
 
     def overdue(self, automatic_date: Instant) -> bool:

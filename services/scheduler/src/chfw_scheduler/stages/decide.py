@@ -1,15 +1,18 @@
 """A decision takes hold: stored under the exclusive lock, armed hubs called back, the edges' fences awaited."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.fenced import RolloutFenced
+from chfw_common.events.release import ReleaseNotified
 from chfw_common.events.rollout_progress import ProgressKind
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.jobs import start_job
+from chfw_common.runtime.lines import Break
 from chfw_common.runtime.service import (
     Batch,
     JobKind,
@@ -52,6 +55,24 @@ class Decide:
         for decision in sorted(batch.events, key=lambda d: (d.release_id, d.epoch)):
             outgoing += await self._store(tx, decision, now)
         return Outcome(outgoing)
+
+    async def stand_still(
+        self, tx: Tx, batch: Batch[RolloutDecision | ReleaseNotified], breaks: Sequence[Break], now: Now
+    ) -> list[Outgoing]:
+        """A decision or a notice is out of line: from the commit on nothing is claimed under the decision known, and
+        what was armed under it is called back. It may be a halt, or come after one that was lost.
+
+        It lasts as long as the record is parked (`read_rollouts`); the decision known stays as it is.
+        """
+        for release_id in sorted({event.release_id for event in batch.events}):
+            await releases.own_release(tx, release_id)
+        at = now()
+        for one in breaks:
+            rollout = await releases.read_rollout(tx, self.pacing, one.release_id)
+            if rollout is not None:
+                args = {"release_id": one.release_id, "epoch": rollout.decision.min_epoch}
+                await start_job(tx, CALL_BACK, f"{one.release_id}:{one.topic}:{one.partition}:{one.offset}", args, at)
+        return []
 
     async def _store(self, tx: Tx, decision: RolloutDecision, now: Now) -> list[Outgoing]:
         release_id = decision.release_id

@@ -16,7 +16,7 @@ from chfw_common.runtime.queries import load_queries
 from chfw_common.runtime.service import Tx
 from chfw_scheduler.domain.hear import Anomaly
 from chfw_scheduler.domain.merge import Answer, Terms
-from chfw_scheduler.domain.rollout import Decision, Pacing, Rollout
+from chfw_scheduler.domain.rollout import Decision, Pacing, Rollout, standing_still
 
 SQL = load_queries("chfw_scheduler.store", "releases.sql")
 
@@ -150,6 +150,7 @@ async def late_before(tx: Tx, release_id: ReleaseId, hubs: Sequence[HubId], answ
 def _rollout(row: Any, pacing: Pacing) -> Rollout:
     decided = row["epoch"] is not None
     automatic_date = row["automatic_date"] if decided else row["first_automatic_date"]
+    decision = Decision(row["epoch"], row["min_epoch"], Mode(row["mode"]), row["mode_since"]) if decided else Decision()
     terms = Terms(Rule(row["rule"]), automatic_date, row["lone_lead"], row["answer_min"], row["pilot_opens"])
     return Rollout(
         release_id=ReleaseId(row["release_id"]),
@@ -163,9 +164,7 @@ def _rollout(row: Any, pacing: Pacing) -> Rollout:
         ),
         image_hash=row["image_hash"],
         terms=terms,
-        decision=Decision(row["epoch"], row["min_epoch"], Mode(row["mode"]), row["mode_since"])
-        if decided
-        else Decision(),
+        decision=standing_still(decision) if row["stands_still"] else decision,
         pacing=pacing,
         cpl_active=row["cpl_state"] == "Active",
         cpl_active_since=row["cpl_active_since"],

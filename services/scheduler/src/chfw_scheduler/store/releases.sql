@@ -20,8 +20,9 @@ with alone as materialized (select pg_advisory_xact_lock($1))
 select release_id from release cross join alone order by release_id;
 
 -- name: read_rollouts
--- Releases with the decision in force; all of them, or those named.
-select r.*, d.epoch, d.min_epoch, d.mode, d.mode_since, d.automatic_date, d.waves
+-- Releases with the decision in force, and whether a record of theirs is out of line; all of them, or those named.
+select r.*, d.epoch, d.min_epoch, d.mode, d.mode_since, d.automatic_date, d.waves,
+       exists (select from out_of_line o where o.release_id = r.release_id) as stands_still
 from release r left join decision d using (release_id)
 where $1::text[] is null or release_id = any($1)
 order by release_id;

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.identity import topic_ids
 from chfw_common.runtime.positions import LogState
@@ -18,8 +19,8 @@ LIMIT = 10.0
 class EndOffsets:
     """Asks the broker; connects at the first question."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, access: KafkaAccess) -> None:
+        self._access = access
         self._consumer: AIOKafkaConsumer | None = None
 
     async def read(self, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
@@ -54,7 +55,7 @@ class EndOffsets:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=5_000)
+            consumer = AIOKafkaConsumer(**self._access.client(), request_timeout_ms=5_000)
             try:
                 await consumer.start()
             except BaseException:

@@ -13,6 +13,7 @@ from aiokafka.errors import CorruptRecordException, KafkaError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.header_names import AnyHeaderNames
 from chfw_common.runtime.positions import Held
@@ -22,9 +23,9 @@ MAX_BYTES = 2 * 1024 * 1024
 _READ_UNCOMMITTED = 0
 
 
-async def read_held(bootstrap: str, topic: str, partition: int, first: int, beyond: int) -> Held:
+async def read_held(access: KafkaAccess, topic: str, partition: int, first: int, beyond: int) -> Held:
     """What the log holds from `first` on; the search for a record ends at `beyond`. Raises TransientError."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    client = AIOKafkaClient(**access.client(), request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await client.bootstrap()
         await client.set_topics([topic])

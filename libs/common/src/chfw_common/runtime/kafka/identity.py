@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -109,6 +110,12 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
 
 
 async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> dict[str, tuple[str, int]]:
-    """Topic -> (id, partition count) as the cluster knows them now; topics that do not exist are left out."""
+    """Topic -> (id, partition count) as the cluster knows them now; topics that do not exist are left out.
+
+    Raises TopicAuthorizationFailedError where this user may not see one.
+    """
     response: Any = await client.send(client.get_random_node(), _MetadataRequest(topics))
+    refused = [entry[1] for entry in response.topics if entry[0] == TopicAuthorizationFailedError.errno]
+    if refused:
+        raise TopicAuthorizationFailedError(", ".join(sorted(refused)))
     return {entry[1]: (str(entry[2]), len(entry[4])) for entry in response.topics if entry[0] == 0}

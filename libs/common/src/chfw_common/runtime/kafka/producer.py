@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kept import Headers
 
@@ -16,8 +17,8 @@ REQUEST_TIMEOUT_MS = 15_000
 class KafkaProducer:
     """One aiokafka producer at a time; made on first use and after each discard."""
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, access: KafkaAccess, client_id: str) -> None:
+        self._access = access
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -59,7 +60,7 @@ class KafkaProducer:
 
     async def _start(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._access.client(),
             client_id=self._client_id,
             enable_idempotence=True,
             acks="all",

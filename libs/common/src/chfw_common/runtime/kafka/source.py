@@ -18,11 +18,13 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from chfw_common.runtime.backoff import FIRST, Backoff, longer
 from chfw_common.runtime.clock import stopwatch
 from chfw_common.runtime.errors import HoleError, PositionError, TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.header_names import read_any_header_name
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import require_topics, topics_when_there
 from chfw_common.runtime.kept import read_headers
+from chfw_common.runtime.passwords import SecretError
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.repeats import Repeated
 from chfw_common.runtime.service import Record
@@ -49,7 +51,7 @@ class KafkaSource:
         context: SourceContext,
         topics: Sequence[Topic],
         *,
-        bootstrap: str,
+        access: KafkaAccess,
         group: str,
         instance: str | None = None,
         max_records: int = 500,
@@ -57,7 +59,7 @@ class KafkaSource:
     ) -> None:
         self._context = context
         self._topics = {topic.name: topic for topic in topics}
-        self._bootstrap = bootstrap
+        self._access = access
         self._group = group
         self._instance = instance
         self._max_records = max_records
@@ -73,7 +75,7 @@ class KafkaSource:
     async def run(self) -> None:
         """Consume until cancelled. Raises what a handler raised unexpectedly: the process is to end."""
         read_any_header_name()
-        await topics_when_there(self._bootstrap, self._topics.values(), self._context.clock)
+        await topics_when_there(self._access, self._topics.values(), self._context.clock)
         backoff = Backoff(self._context.clock)
         while not await self._start():
             await backoff.wait()
@@ -85,8 +87,26 @@ class KafkaSource:
 
     async def _start(self) -> bool:
         """Join the group with a new consumer; False while the broker cannot be reached."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+        started, self._consumer = False, None
+        try:
+            self._consumer = self._made()
+            self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
+            await self._consumer.start()
+            started = True
+            self._fetches.over(group=self._group)
+        except (KafkaError, OSError, SecretError) as error:
+            server = self._access.bootstrap
+            self._fetches.failed(
+                "Kafka is not there yet", action="broker_waits", error=error, server=server, group=self._group
+            )
+        finally:
+            if not started and self._consumer is not None:
+                await ended(self._consumer.stop())
+        return started
+
+    def _made(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._access.client(),
             group_id=self._group,
             client_id=self._group,
             group_instance_id=f"{self._group}-{self._instance}" if self._instance is not None else None,
@@ -98,20 +118,6 @@ class KafkaSource:
             fetch_max_wait_ms=250,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
-        started = False
-        try:
-            self._consumer.subscribe(list(self._topics), listener=_Assigned(self))
-            await self._consumer.start()
-            started = True
-            self._fetches.over(group=self._group)
-        except (KafkaError, OSError) as error:
-            self._fetches.failed(
-                "Kafka is not there yet", action="broker_waits", error=error, server=self._bootstrap, group=self._group
-            )
-        finally:
-            if not started:
-                await ended(self._consumer.stop())
-        return started
 
     async def _round(self) -> None:
         if self._failed is not None:
@@ -146,7 +152,7 @@ class KafkaSource:
     async def _settle(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         topic = self._topics[tp.topic]
         offer = [Record(r.topic, r.partition, r.offset, r.key, r.value, read_headers(r.headers)) for r in records]
-        look = functools.partial(read_held, self._bootstrap, tp.topic, tp.partition)
+        look = functools.partial(read_held, self._access, tp.topic, tp.partition)
         try:
             settled = await self._context.settle_past_controls(topic, tp.partition, offer, look)
         except HoleError as hole:

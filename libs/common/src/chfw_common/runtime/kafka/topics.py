@@ -4,13 +4,15 @@ from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from chfw_common.runtime.backoff import Backoff
 from chfw_common.runtime.clock import Clock
 from chfw_common.runtime.errors import TransientError
+from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.closing import ended
 from chfw_common.runtime.kafka.identity import topic_ids
+from chfw_common.runtime.passwords import SecretError
 from chfw_common.runtime.repeats import Repeated
 from chfw_common.topology import TOPICS, Topic
 
@@ -28,9 +30,9 @@ class TopicMissingError(TransientError):
     """A topic has not been made yet."""
 
 
-async def create_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, replication: int = 1) -> None:
+async def create_topics(access: KafkaAccess, topics: Iterable[Topic] = TOPICS, replication: int = 1) -> None:
     """Create what is missing. Safe to repeat; an existing topic is left as it is."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access.client())
     await admin.start()
     try:
         wanted = [NewTopic(topic.name, topic.partitions, replication) for topic in topics]
@@ -43,7 +45,8 @@ async def create_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, replic
 
 
 async def require_topics(client: AIOKafkaClient, topics: Iterable[Topic]) -> dict[str, str]:
-    """Topic name -> topic id. Raises TopicMissingError, or TopicMismatchError for another partition count."""
+    """Topic name -> topic id. Raises TopicMissingError, TopicMismatchError for another partition count, and
+    TopicAuthorizationFailedError where this user may not see a topic."""
     wanted = list(topics)
     found = await topic_ids(client, [topic.name for topic in wanted])
     for topic in wanted:
@@ -55,23 +58,34 @@ async def require_topics(client: AIOKafkaClient, topics: Iterable[Topic]) -> dic
     return {name: identity for name, (identity, _) in found.items()}
 
 
-async def topics_when_there(bootstrap: str, topics: Iterable[Topic], clock: Clock) -> None:
+async def topics_when_there(access: KafkaAccess, topics: Iterable[Topic], clock: Clock) -> None:
     """Return once the broker answers and has the topics; until then say what is missing, and where.
 
     A consumer would not: without its topics it polls for ever and looks well. Raises TopicMismatchError.
     """
     wanted, backoff, waits = list(topics), Backoff(clock, FIRST), Repeated()
     while True:
-        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
-            await client.bootstrap()
-            await require_topics(client, wanted)
-            waits.over(server=bootstrap)
+            await _look(access, wanted)
+            waits.over(server=access.bootstrap)
             return
         except TopicMissingError as error:
-            waits.failed("Kafka is there, but a topic is not yet", action="topics_wait", server=bootstrap, error=error)
-        except (KafkaError, OSError) as error:
-            waits.failed("Kafka is not there yet", action="broker_waits", server=bootstrap, error=error)
-        finally:
-            await ended(client.close())
+            said, action = "Kafka is there, but a topic is not yet", "topics_wait"
+            waits.failed(said, action=action, server=access.bootstrap, error=error)
+        except TopicAuthorizationFailedError as error:
+            said, action = "Kafka is there, but does not let this user see a topic", "rights_wait"
+            waits.failed(said, action=action, server=access.bootstrap, user=access.username, error=error)
+        except (KafkaError, OSError, SecretError) as error:
+            waits.failed("Kafka is not there yet", action="broker_waits", server=access.bootstrap, error=error)
         await backoff.wait()
+
+
+async def _look(access: KafkaAccess, wanted: Iterable[Topic]) -> None:
+    """Raise what keeps this user from the topics. A wrong password looks like a broker that is away: aiokafka writes
+    a line of its own about it, and gives no reason."""
+    client = AIOKafkaClient(**access.client(), request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await client.bootstrap()
+        await require_topics(client, wanted)
+    finally:
+        await ended(client.close())

@@ -86,6 +86,37 @@ create table parked_record (
     unique (topic, partition, incarnation, "offset")
 );
 
+-- Facts of which each release has one line (decisions by epoch, notices by version): the numbers that were taken, each
+-- with a digest of what was said. One that is lost for good has been given up by a person, who said why.
+create table line_taken (
+    topic text not null,
+    release_id text not null,
+    number int not null check (number > 0),
+    digest bytea,
+    given_up_by text,
+    given_up_because text,
+    given_up_at timestamptz,
+    primary key (topic, release_id, number),
+    check ((digest is null) = (given_up_by is not null)),
+    check (num_nulls(given_up_by, given_up_because, given_up_at) in (0, 3))
+);
+
+-- Records that came out of line, each for as long as it is parked. `due` is the number that was expected.
+create table out_of_line (
+    topic text not null,
+    partition int not null,
+    incarnation int not null,
+    "offset" bigint not null,
+    release_id text not null,
+    number bigint not null,
+    due int not null,
+    primary key (topic, partition, incarnation, "offset"),
+    foreign key (topic, partition, incarnation, "offset")
+        references parked_record (topic, partition, incarnation, "offset")
+        on delete cascade deferrable initially deferred
+);
+create index out_of_line_release on out_of_line (release_id);
+
 -- Events of committed transactions that wait for the relay. Lane 0 is control traffic.
 create table outbox (
     id bigint generated always as identity primary key,
