@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chfw_common.events.base import Event
+from chfw_common.events.decision import RolloutDecision
+from chfw_common.events.release import ReleaseNotified
 from chfw_common.runtime import envelope
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database, open_database
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.service import Record
+from chfw_common.runtime.service import Record, Tx
 from chfw_common.topology import TOPICS, Key, Topic, partition_of_key
 from tests.service.documents.stand import composed
 from tests.support.databases import Databases
@@ -42,6 +45,18 @@ async def database(dsn: str, service: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
+async def next_in_line(tx: Tx, topic: Topic, event: Event) -> Event:
+    """The same with the number that is due, where a release has a line of such events; any other is parked."""
+    if not isinstance(event, RolloutDecision | ReleaseNotified):
+        return event
+    due = await tx.fetchval(
+        "select count(*) + 1 from line_taken where topic = $1 and release_id = $2", topic.name, event.release_id
+    )
+    if isinstance(event, ReleaseNotified):
+        return event.model_copy(update={"version": due})
+    return event.model_copy(update={"epoch": due, "min_epoch": min(event.min_epoch, due)})
+
+
 @pytest.mark.parametrize(("service", "topic"), CONSUMED, ids=[f"{service}-{topic.name}" for service, topic in CONSUMED])
 @inputs(quick=12, long=400)
 @given(data=st.data())
@@ -50,7 +65,7 @@ async def test_an_event_within_its_bounds_is_taken_in(
 ) -> None:
     built = composed(service)
     core = ConsumeCore(built, database, Metrics(service, built.consumes))
-    value = data.draw(events(topic)).model_dump_json().encode()
+    event = data.draw(events(topic))
     key = b"CH-9-2" if topic.key is Key.RELEASE else b"%016x" % data.draw(st.integers(1, 3))
     partition = partition_of_key(key, topic.partitions)
     async with database.transaction() as tx:
@@ -60,6 +75,7 @@ async def test_an_event_within_its_bounds_is_taken_in(
             topic.name,
             partition,
         )
+        value = (await next_in_line(tx, topic, event)).model_dump_json().encode()
     event_id = envelope.event_id("test", topic.name, key, due)
     headers = envelope.headers(event_id, topic.event.TYPE, topic.producer, NOW, machine_now())
     record = Record(topic.name, partition, due, key, value, tuple(headers))

@@ -57,8 +57,7 @@ def operator_port(service: str, state: StateDir) -> int:
 
 def service_spec(service: str, given: Surroundings, *, after: tuple[str, ...] = ("postgres", "kafka")) -> ProcessSpec:
     """How to run a service; it counts as ready when its `/readyz` answers operators 200."""
-    for_operators = operator_port(service, given.state)
-    module = module_of(service)
+    for_operators, module = operator_port(service, given.state), module_of(service)
     kafka = given.kafka(user_of(service))
     return ProcessSpec(
         name=service,

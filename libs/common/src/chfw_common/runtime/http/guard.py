@@ -51,8 +51,8 @@ class Admits:
 class Guard:
     """Admits a request to its route, or answers it without having read anything but its head.
 
-    What the request holds, its Party's place and its body first of all, is given back however it ends. `over_quota` hears
-    the code of each answer 429.
+    What the request holds, its Party's place and its body first of all, is given back however it ends. `over_quota`
+    hears the code of each answer 429.
     """
 
     def __init__(self, app: ASGIApp, admits: Admits, over_quota: Callable[[str], None]) -> None:
