@@ -7,7 +7,7 @@ from typing import NamedTuple
 from chfw_common.kernel.applicability import Inapplicable
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
+from chfw_common.kernel.rollout import ENDS, FINAL_STATES, HubState
 from chfw_scheduler.domain.facts import NEEDS_IMAGE, NOT_ARMED, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Fit, Pacing, Rollout
@@ -140,11 +140,13 @@ def _by_delivery(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
 
 
 def _has_begun(facts: Facts, agreed: Plan) -> bool:
-    """Somebody instructed, even if it was withdrawn or lapsed, or the image is on its way or there."""
+    """An instruction that counts waits for another, or the image is on its way or there.
+
+    What does not count (any more), as a withdrawal that meets nothing, is not seen: it would tell the other Party that
+    somebody has said something.
+    """
     delivery = facts.delivery
-    if agreed.basis is Basis.WAITING or delivery.at is not None or delivery.delivered_at is not None:
-        return True
-    return any(answer.kind is not AnswerKind.DECLINE for answer in facts.consent.answers)
+    return agreed.basis is Basis.WAITING or delivery.at is not None or delivery.delivered_at is not None
 
 
 def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
