@@ -16,6 +16,7 @@ class HubProgress(Part):
     it; no Party sees the whole of it.
     `too_late` names the Party whose answer met a hub that was armed already: nothing else is new then, and nobody but
     that Party may hear of it.
+    `news_for` names those for whom something has changed: nobody else is told. None: all whom the item names.
     """
 
     hubs: dict[HubRef, int]
@@ -29,6 +30,7 @@ class HubProgress(Part):
     answers: dict[PartyId, AnswerKind | None]
     lapsed: tuple[PartyId, ...] = ()
     too_late: tuple[PartyId, ...] = ()
+    news_for: tuple[PartyId, ...] | None = None
 
 
 class HubProgressed(Event):

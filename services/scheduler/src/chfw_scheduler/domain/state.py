@@ -171,10 +171,16 @@ def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
 def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     """Since when, or from when on, the hub may be handed the image or armed.
 
-    None: there is nothing to hand or arm, or it is overdue and waits for a new D.
+    None: there is nothing to hand or arm, or it is overdue and waits for a new D. Nothing begins while something is
+    withheld from the Parties: they would see it begin.
     """
     if rollout.overdue(agreed.terms.automatic_date):
         return None
+    ready, withheld = _ready_at(facts, rollout, state, agreed), facts.consent.withheld
+    return ready if ready is None or withheld is None else max(ready, withheld.until)
+
+
+def _ready_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     pacing, delivery, arming = rollout.pacing, facts.delivery, facts.arming
     if state is HubState.SCHEDULED:
         opened = _opened(rollout, agreed)
@@ -212,10 +218,12 @@ def _backoff(pacing: Pacing, tries: int) -> timedelta:
 
 
 def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
-    """When time next becomes a fact of this row, or a refused cancellation is due again; None when neither."""
-    due = _fact_at(facts, rollout, state, agreed)
+    """When time next becomes a fact of this row, a refused cancellation is due again, or what was withheld from the
+    Parties is told; None when none of them."""
     again_at = None if state is HubState.CONFIRMED else cancel_again_at(facts.arming, rollout.pacing)
-    return due if again_at is None else again_at if due is None else min(due, again_at)
+    withheld = facts.consent.withheld
+    dues = (_fact_at(facts, rollout, state, agreed), again_at, None if withheld is None else withheld.until)
+    return min((due for due in dues if due is not None), default=None)
 
 
 def cancel_again_at(arming: Arming, pacing: Pacing) -> Instant | None:
