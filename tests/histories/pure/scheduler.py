@@ -190,7 +190,9 @@ class Scheduler:
                 told.append(telling(facts, shown, agreed, 1))
         return progressed(rollout, told)
 
-    def _write_back(self, facts: Mapping[HubId, Facts], at: Instant, passed: Mapping[HubId, Shown] = _NONE) -> list[Outgoing]:
+    def _write_back(
+        self, facts: Mapping[HubId, Facts], at: Instant, passed: Mapping[HubId, Shown] = _NONE
+    ) -> list[Outgoing]:
         rollout = self.rollout()
         derived = derive(rollout, [(self.rows[hub], known) for hub, known in facts.items()], at, passed)
         for row, known, shown in derived.saved:

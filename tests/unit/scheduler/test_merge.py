@@ -198,9 +198,7 @@ def test_answer_by(time: Instant | None, received: Instant, expected: Instant) -
     assert (outcome.basis, outcome.answer_by) == (WAIT, expected)
 
 
-@given(
-    st.integers(0, 86_400_000_000 - 1), st.integers(0, 30 * 86_400_000_000), st.sampled_from([VOLUNTARY, MANDATORY])
-)
+@given(st.integers(0, 86_400_000_000 - 1), st.integers(0, 30 * 86_400_000_000), st.sampled_from([VOLUNTARY, MANDATORY]))
 def test_the_time_of_day_of_an_instruction_is_in_no_date(micros: int, ahead: int, terms: Terms) -> None:
     """Two instructions of one day and for one time give the same plan, but for the answers themselves; what is shown keeps
     the least time to answer and the lead."""

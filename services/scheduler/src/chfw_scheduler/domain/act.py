@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from chfw_common.kernel.applicability import Inapplicable
+from chfw_common.kernel.coarse import quarter_of
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
 from chfw_scheduler.domain.facts import Arming, Facts, Shown
@@ -113,7 +114,7 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
         epoch=rollout.decision.epoch,
         counter=counter,
         at=now,
-        planned_for=activate_at if planned is None else planned,
+        planned_for=quarter_of(activate_at) if planned is None else planned,
         fires_at=activate_at,
         tries=facts.arming.tries,
     )

@@ -55,9 +55,7 @@ def spoken(before: Facts, after: Facts) -> bool:
 def news(before: Word | None, after: Word) -> tuple[PartyId, ...]:
     """Who sees something else than before, sorted. Kept, since the hubs of a request share it."""
     parties = sorted({*(party for party, _ in after.answers), *after.lapsed})
-    return tuple(
-        party for party in parties if before is None or _seen_by(party, before) != _seen_by(party, after)
-    )
+    return tuple(party for party in parties if before is None or _seen_by(party, before) != _seen_by(party, after))
 
 
 def withhold(row: Row, facts: Facts, before: Word, after: Word, *, pacing: Pacing, at: Instant) -> Withheld | None:

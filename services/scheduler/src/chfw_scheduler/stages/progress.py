@@ -83,7 +83,7 @@ def derive(
         live = word(facts, shown, agreed)
         withheld = None if before is None else withhold(row, facts, before, live, pacing=rollout.pacing, at=at)
         if withheld != facts.consent.withheld:
-            facts = facts._replace(consent=facts.consent._replace(withheld=withheld))  # noqa: PLW2901
+            facts = facts._replace(consent=facts.consent._replace(withheld=withheld))
             shown = show(facts, rollout, agreed)
         saved.append((row, facts, shown))
         if withheld is None:
