@@ -29,7 +29,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RELEASE = "ch-2027-01"
 FIRST, FIRST_USER = PartyId("first"), UserId("90-B3-D5-1F-00-00-00-01")
 DCC, DCC_USER = PartyId("DCC"), UserId("90-B3-D5-1F-30-00-00-02")
-HUBS = tuple(HubId(0x00DB_1234_0000_0000 + n) for n in range(36))
+HUBS = tuple(HubId(0x00DB_1234_0000_0000 + n) for n in range(144))
 VISITS = (1, 5, 9, 13, 17, 21)
 """Hours of a day at which every world stands still, so that no world is looked at more often than another."""
 QUIET_UNTIL = 22 * DAY
@@ -98,6 +98,8 @@ AGREED = [n for n in range(len(HUBS)) if n % 3 == 0]
 """Their second Supplier instructs on day 2."""
 DECLINED = [n for n in range(len(HUBS)) if n % 6 == 1]
 """Their second Supplier declines on day 2, where nobody has instructed."""
+UNSAID = [n for n in range(len(HUBS)) if n % 12 == 5]
+"""Nobody says anything of these that has an effect."""
 REPLACED = [n for n in range(len(HUBS)) if n % 9 == 4]
 """Their second Supplier is replaced on day 3."""
 
@@ -216,16 +218,15 @@ async def _say(made: World, hood: Neighbourhood, day: int, hour: int) -> None:
 
 async def _neighbour_says(made: World, hood: Neighbourhood, number: int) -> None:
     one = hood.neighbours[number]
-    who = (one.party, one.user, Role.GAS_SUPPLIER)
     agreed, declined = hood.hubs_of(number, AGREED), hood.hubs_of(number, DECLINED)
     if one.noise:
-        await _in_batches(made, one, "noise-1", "decline", None, declined)
-        await _in_batches(made, one, "noise-2", "withdraw", None, declined)
+        unsaid = hood.hubs_of(number, UNSAID)
+        await _in_batches(made, one, "noise-1", "decline", None, unsaid)
+        await _in_batches(made, one, "noise-2", "withdraw", None, [*unsaid, *declined])
     await _in_batches(made, one, "agreed", "instruct", "2027-01-16T03:00:00Z", agreed)
     await _in_batches(made, one, "declined", "decline", None, declined)
     if one.repeats:
         await _in_batches(made, one, "again", "instruct", "2027-01-16T03:00:00Z", agreed)
-    assert who
 
 
 async def _in_batches(made: World, one: Neighbour, key: str, kind: str, at: str | None, hubs: Sequence[HubId]) -> None:
