@@ -1,13 +1,14 @@
 """One Party learns nothing of the other but what docs/isolation.md lists (I12).
 
-Two worlds that differ only in the second Suppliers give the first one the same bytes; and within a world nothing that it reads
-tells its hubs apart by second Supplier better than chance. Three planted faults must be found by the first, one by the second.
+Two worlds that differ only in the second Suppliers give the first one the same bytes; and within a world nothing that
+it reads tells its hubs apart by second Supplier better than chance. Three planted faults must be found by the first,
+one by the second.
 """
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import log
@@ -23,7 +24,7 @@ from chfw_common.kernel.ids import hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.roles import install_schemas
 from chfw_scheduler.domain import state as scheduler_state
-from chfw_scheduler.domain.merge import Terms
+from chfw_scheduler.domain.merge import Plan, Terms, plan
 from chfw_scheduler.stages import progress
 from tests.attack.worlds import (
     AGREED,
@@ -82,11 +83,13 @@ def test_worlds_that_differ_in_the_neighbours_give_the_same_bytes(play: Play, se
 
 
 @pytest.fixture
-def forgetful() -> Iterator[None]:
-    """Plans that were kept are forgotten, before and after."""
-    scheduler_state._plan.cache_clear()
-    yield
-    scheduler_state._plan.cache_clear()
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plan is kept beyond a test: one that was made under a planted fault would count in the next."""
+
+    def made_anew(answers: Any, responsible: Any, terms: Terms, answer_closed: Instant | None) -> Plan:
+        return plan(answers, responsible, terms=terms, answer_closed=answer_closed)
+
+    monkeypatch.setattr(scheduler_state, "_plan", made_anew)
 
 
 def _to_the_microsecond(self: Terms, stated: Instant | None, received_at: Instant) -> Instant:
@@ -172,10 +175,11 @@ DEALS, SIGMAS = 60, 6.0
 
 
 def tells_apart(seen: Seen, hood: Neighbourhood, *, pairs: bool = True) -> list[str]:
-    """Labels, alone and in pairs, that name the second Supplier better than chance among hubs of which as much is known.
+    """Labels, alone and in pairs, that name the second Supplier better than chance among hubs of which as much is
+    known.
 
-    Chance: the second Suppliers dealt anew among hubs of which the same is known by the day. A label that beats it by six
-    standard deviations tells them apart; of many thousand labels that do not, none does.
+    Chance: the second Suppliers dealt anew among hubs of which the same is known by the day. A label that beats it by
+    six standard deviations tells them apart; of many thousand labels that do not, none does.
     """
     dice, numbers = random.Random(7), range(len(HUBS))
     truth, alike = hood.second, [known(n) for n in numbers]

@@ -1,8 +1,8 @@
 """Two worlds that differ in the neighbours of one Supplier only, and everything that this Supplier can read in each.
 
-All services run on real Postgres, the local broker and the virtual clock. The first Supplier, `FIRST`, does the same in every
-world, and so does the DCC. Which Party is the other Supplier of a hub, at what time of day it says something, in how many
-requests, and what it says without effect, is what a world is made of.
+All services run on real Postgres, the local broker and the virtual clock. The first Supplier, `FIRST`, does the same in
+every world, and so does the DCC. Which Party is the other Supplier of a hub, at what time of day it says something, in
+how many requests, and what it says without effect, is what a world is made of.
 """
 
 import json
@@ -39,7 +39,7 @@ QUIET_UNTIL = 22 * DAY
 class Neighbour:
     """A second Supplier: its name, and how it goes about what all neighbours do.
 
-    `hour` is one of `VISITS`. It names its hubs in requests of at most `batch`, among `rejected` entries that are refused.
+    `hour` is one of `VISITS`. It names its hubs in requests of at most `batch`, with so many `rejected` entries.
     `repeats`: it sends each request once more. `noise`: it first says what has no effect.
     """
 

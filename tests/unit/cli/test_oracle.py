@@ -30,5 +30,5 @@ def test_on_every_day_of_four_years() -> None:
 @example(parse_instant("2027-03-29T12:00:00Z"))
 @example(parse_instant("2027-03-31T23:59:59.999999Z"))
 def test_the_oracle_has_the_same_quarters_of_an_hour(stated: Instant) -> None:
-    assert oracle._counted("instruct", stated) == quarter_from(stated)
-    assert oracle._counted("agree", stated) == stated
+    assert oracle.counted_time("instruct", stated) == quarter_from(stated)
+    assert oracle.counted_time("agree", stated) == stated

@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chfw_common.kernel.hubs import Responsibility
 from chfw_common.kernel.ids import PartyId, UserId
@@ -196,36 +194,6 @@ def test_answer_by(time: Instant | None, received: Instant, expected: Instant) -
     """answer_by = min(cut-off, max(T - lone_lead, receipt + answer_min)), by whole days; blank: the cut-off (R3-6)."""
     outcome = planned(instruct(GAS, time, at=received))
     assert (outcome.basis, outcome.answer_by) == (WAIT, expected)
-
-
-@given(st.integers(0, 86_400_000_000 - 1), st.integers(0, 30 * 86_400_000_000), st.sampled_from([VOLUNTARY, MANDATORY]))
-def test_the_time_of_day_of_an_instruction_is_in_no_date(micros: int, ahead: int, terms: Terms) -> None:
-    """Two instructions of one day and for one time give the same plan, but for the answers themselves; what is shown keeps
-    the least time to answer and the lead."""
-    day, stated = RECEIVED.replace(hour=0), RECEIVED + DAY + ahead * TICK
-    received = day + max(micros, 1) * TICK
-    found = planned(instruct(GAS, stated, at=received), terms=terms)
-    other = planned(instruct(GAS, stated, at=day + TICK), terms=terms)
-    assert found._replace(counting=()) == other._replace(counting=())
-    if found.answer_by is not None:
-        assert found.answer_by.time() == MIDNIGHT.time()
-        assert found.answer_by >= received + 3 * DAY
-        assert found.answer_by <= max(stated + QUARTER - 14 * DAY, received + 4 * DAY)
-
-
-@pytest.mark.parametrize(
-    ("stated", "counts"),
-    [("02:00:00", "02:00"), ("02:00:00.000001", "02:15"), ("02:07:30", "02:15"), ("02:15:00", "02:15")],
-)
-def test_a_stated_time_counts_from_the_next_quarter_of_an_hour(stated: str, counts: str) -> None:
-    """Never before it; the later of two stated times is still the later one, and who agreed keeps the time shown (R3-5)."""
-    time, counted = parse_instant(f"2027-01-20T{stated}Z"), parse_instant(f"2027-01-20T{counts}:00Z")
-    lone = planned(instruct(GAS, time))
-    assert (lone.proposed_at, lone.activate_at) == (counted, counted)
-    assert planned(instruct(GAS, time), instruct(ELEC, time - TICK)).activate_at == counted
-    assert planned(instruct(GAS, time), instruct(ELEC, EARLY)).activate_at == counted
-    agreed = Answer(ELEC, 1, AnswerKind.AGREE, Group.SAFE_LAUNCH, RECEIVED, time)
-    assert planned(agreed, by=ALONE).activate_at == time
 
 
 def test_wait_ends_with_the_answer_by_of_the_present_instruction() -> None:

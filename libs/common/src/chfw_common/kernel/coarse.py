@@ -33,7 +33,7 @@ def quarter_of(at: Instant) -> Instant:
 
 
 def quarter_from(at: Instant) -> Instant:
-    """The first quarter of an hour that is not before an instant. In the last one of the year 9999 the instant itself."""
+    """The first quarter of an hour that is not before an instant; in the last one of all the instant itself."""
     try:
         return ceil_to_grid(at, QUARTER_HOUR)
     except OverflowError:

@@ -48,7 +48,7 @@ _TIMELESS = frozenset({AnswerKind.DECLINE, AnswerKind.WITHDRAW})
 
 
 def counted_time(kind: AnswerKind, activate_at: Instant | None) -> Instant | None:
-    """A stated time as it counts and is shown: the first quarter of an hour that is not before it (R3-8: never earlier).
+    """A stated time as it counts and is shown: the first quarter of an hour that is not before it (R3-8).
 
     Who agrees repeats a time that was shown, so that is left as it is.
     """

@@ -1,4 +1,4 @@
-"""What a Party is told of its hubs in a quarter of an hour, put together: nothing in it shows what came from one cause."""
+"""What a Party is told of its hubs in a quarter of an hour, put together: nothing shows what came from one cause."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

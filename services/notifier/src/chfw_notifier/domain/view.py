@@ -97,9 +97,9 @@ def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
 def told_of(items: Iterable[Progress], news: Container[tuple[HubId, PartyId]]) -> dict[PartyId, list[Group]]:
     """What each Party is told of an event: its hubs, by what it may see of them. `news`: who learns that it lapsed.
 
-    A Party is told only what has changed in its own view. Hubs that look the same to a Party stand together in the order
-    of their ids, and so do these groups by their first hub: who else answers for a hub, and that it is another one than
-    for the next, leaves no trace.
+    A Party is told only what has changed in its own view. Hubs that look the same to a Party stand together in the
+    order of their ids, and so do these groups by their first hub: who else answers for a hub, and that it is another
+    one than for the next, leaves no trace.
     """
     seen: dict[PartyId, dict[View, list[HubId]]] = {}
     for item in items:
@@ -119,8 +119,8 @@ _NOT_BEGUN = frozenset({HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.S
 
 
 def for_supplier(totals: Mapping[str, Any]) -> dict[str, Any]:
-    """How a release stands, as Suppliers are told. Hubs with which nothing has begun are counted as eligible: for how many
-    of them somebody has said something is nobody else's business."""
+    """How a release stands, as Suppliers are told. Hubs with which nothing has begun are counted as eligible: for how
+    many of them somebody has said something is nobody else's business."""
     counted: Counter[str] = Counter()
     for state, hubs in totals["totals"].items():
         counted[HubState.ELIGIBLE.value if state in _NOT_BEGUN else state] += hubs

@@ -1,7 +1,7 @@
 """What was gathered for a Party becomes rows of its feed when a quarter of an hour, or a day, is over.
 
-A row for each event would show which hubs share a cause, and so which share a second Supplier; and how many hubs of others
-were in the same event, since that is cut by their number (docs/isolation.md).
+A row for each event would show which hubs share a cause, and so which share a second Supplier; and how many hubs of
+others were in the same event, since that is cut by their number (docs/isolation.md).
 """
 
 from collections.abc import Sequence

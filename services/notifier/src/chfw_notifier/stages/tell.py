@@ -1,7 +1,7 @@
 """Tell each Party its own part of what happened; repeats are absorbed where it is kept.
 
-What concerns a Party's own requests, and decisions, is told at once, a feed row each. What concerns hubs is gathered for a
-quarter of an hour, so that a row shows nothing of its cause (see `release`).
+What concerns a Party's own requests, and decisions, is told at once, a feed row each. What concerns hubs is gathered
+for a quarter of an hour, so that a row shows nothing of its cause (see `release`).
 """
 
 from collections.abc import Sequence
@@ -90,8 +90,8 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Ou
 async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Now) -> Outcome:
     """Tell every Party of the release how it stands as a whole (R2-5, R2-7).
 
-    Suppliers are told totals once a day: those of every hour would show when, and of how many hubs, another one has said
-    something. What follows a decision they are told at once, as everybody is.
+    Suppliers are told totals once a day: those of every hour would show when, and of how many hubs, another one has
+    said something. What follows a decision they are told at once, as everybody is.
     """
     await feeds.lock_fan_out(tx)
     at = now()

@@ -119,10 +119,11 @@ class ArmResult(StrEnum):
 class Arming(NamedTuple):
     """The last CS06 of the hub (known by its counter), its cancellation, and its outcome.
 
-    `planned_for` is the time that consent gave (for asap: the quarter of an hour of the time sent), `fires_at` the time in
-    the CS06, which is later when the planned time was too near. `tries` counts the commands that the hub refused or carried out and
-    failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an edge has refused it,
-    `cancel_refused_at` says when, `cancel_refusals` how often, and `cancel_for` is the mode it was sent under.
+    `planned_for` is the time that consent gave (for asap: the quarter of an hour of the time sent), `fires_at` the
+    time in the CS06, which is later when the planned time was too near. `tries` counts the commands that the hub
+    refused or carried out and failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an
+    edge has refused it, `cancel_refused_at` says when, `cancel_refusals` how often, and `cancel_for` is the mode it was
+    sent under.
     `outcome` is the activateImageResponseCode or OUTCOME_NOT_APPLIED.
     `doubted_at` is when the hub told an outcome that contradicts the version it says it runs; a read takes it away.
     """

@@ -212,7 +212,7 @@ def _proposed_at(instructions: Iterable[Answer], opens: Instant | None, automati
 
 
 def _stated(answer: Answer, activate_at: Instant) -> Instant:
-    """A stated time as it counts: from the next quarter of an hour on. One that was agreed to counts as it was shown."""
+    """A stated time as it counts: from the next quarter of an hour on. One that was agreed to counts as shown."""
     return activate_at if answer.kind is AnswerKind.AGREE else quarter_from(activate_at)
 
 

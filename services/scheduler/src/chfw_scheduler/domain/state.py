@@ -220,10 +220,12 @@ def _backoff(pacing: Pacing, tries: int) -> timedelta:
 def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     """When time next becomes a fact of this row, a refused cancellation is due again, or what was withheld from the
     Parties is told; None when none of them."""
+    due = _fact_at(facts, rollout, state, agreed)
     again_at = None if state is HubState.CONFIRMED else cancel_again_at(facts.arming, rollout.pacing)
+    if again_at is not None and (due is None or again_at < due):
+        due = again_at
     withheld = facts.consent.withheld
-    dues = (_fact_at(facts, rollout, state, agreed), again_at, None if withheld is None else withheld.until)
-    return min((due for due in dues if due is not None), default=None)
+    return due if withheld is None or (due is not None and due < withheld.until) else withheld.until
 
 
 def cancel_again_at(arming: Arming, pacing: Pacing) -> Instant | None:
