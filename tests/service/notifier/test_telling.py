@@ -349,3 +349,20 @@ async def test_suppliers_are_told_totals_once_a_day_and_not_who_has_said_somethi
     (told,) = [event for event in await feed(stand, "elec") if event["kind"] == "rollout_progressed"]
     assert told["data"]["totals"] == {"eligible": 9, "confirmed": 2}
     assert told["at"] == told["data"]["at"] == "2026-10-02T00:00:00Z"
+
+
+async def test_older_totals_are_not_told_after_newer_ones(stand: Stand) -> None:
+    """What follows a decision, or the end, is told at once; the totals of that day are then out of date."""
+    await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec"),)))
+    await announce(stand)
+    said = [
+        RolloutProgressed(release_id=RELEASE, kind=kind, epoch=0, at=NOW, totals={HubState.CONFIRMED: n}, at_risk=0)
+        for n, kind in enumerate((ProgressKind.TOTALS, ProgressKind.ALL_FINAL), start=1)
+    ]
+    for number, progress in enumerate(said, start=90):
+        async with stand.database.transaction() as tx:
+            batch = Batch(ROLLOUT_PROGRESSED.name, 0, (Received(number, UUID(int=number), NOW, progress),))
+            await stand.service.consumes[ROLLOUT_PROGRESSED].handler(tx, batch, still(NOW))
+    await gathered(stand, DAY)
+    told = [event["data"] for event in await feed(stand, "elec") if event["kind"] == "rollout_progressed"]
+    assert [(data["milestone"], data["totals"]) for data in told] == [("all_final", {"confirmed": 2})]

@@ -113,6 +113,10 @@ async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Now) -> Ou
         if progress.kind is ProgressKind.TOTALS:
             heard += [_at_midnight(row, at) for row in rows if row.party in suppliers]
             rows = [row for row in rows if row.party not in suppliers]
+        else:
+            # Its totals are newer than all that were to be told at midnight.
+            heard = [one for one in heard if one.release_id != progress.release_id]
+            await gathered.drop(tx, progress.release_id, enrol.PROGRESS)
         told += rows
     await feeds.append(tx, told)
     await gathered.gather(tx, heard)

@@ -78,6 +78,11 @@ async def take(tx: Tx, due: Due, limit: int) -> tuple[int, list[dict[str, Any]]]
     return (found[0][0] if found else 0), [orjson.loads(payload) for _, payload in found]
 
 
+async def drop(tx: Tx, release_id: ReleaseId, kind: str) -> None:
+    """Tell nobody any more what was gathered of a kind about a release."""
+    await tx.execute(SQL["drop"], release_id, kind)
+
+
 async def put_off(tx: Tx, work: Work, until: Instant) -> None:
     """Let what was gathered for a Party be due at another time."""
     await tx.execute(SQL["put_off"], work["party"], work["release_id"], work["kind"], until)

@@ -26,6 +26,10 @@ delete from gathered g using parts p
 where g.due = $1 and g.party = $2 and g.release_id = $3 and g.kind = $4 and g.part = p.part and p.before < $5
 returning g.id, g.payload
 
+-- name: drop
+-- What was gathered of a kind about a release is out of date.
+delete from gathered where release_id = $1 and kind = $2
+
 -- name: put_off
 -- Tell it at another time.
 update gathered set due = $4 where party = $1 and release_id = $2 and kind = $3
