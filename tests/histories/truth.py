@@ -1,7 +1,7 @@
 """The consent table once more, written from REQUIREMENTS and from nothing else (I19)."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 
@@ -39,9 +39,15 @@ def planned(words: Iterable[Word], holders: Iterable[Holder], dates: Dates, *, m
     yes = [word for word in said if word.kind in {"instruct", "agree"}]
     if not yes or (mandatory and len(yes) < len(since)):
         return dates.automatic
-    times = [word.activate_at for word in yes if word.activate_at is not None]
+    times = [_counted(word.kind, word.activate_at) for word in yes if word.activate_at is not None]
     if not times:
         return None
     opens = dates.pilot_opens if any(word.group == "pilot" for word in yes) else dates.opens
     latest = max(times) if opens is None else max(*times, opens)
     return min(latest, dates.automatic)
+
+
+def _counted(kind: str, stated: datetime) -> datetime:
+    """Who agrees repeats a time that was shown; any other time counts from the next quarter of an hour on."""
+    beyond = timedelta(minutes=stated.minute % 15, seconds=stated.second, microseconds=stated.microsecond)
+    return stated if kind == "agree" or not beyond else stated - beyond + timedelta(minutes=15)

@@ -41,7 +41,7 @@ from chfw_scheduler.settings import Settings
 from chfw_scheduler.stages.command import Commanded, commands
 from chfw_scheduler.stages.observe import inventory_of
 from chfw_scheduler.stages.observe import learn as learn_of_record
-from chfw_scheduler.stages.progress import derive, progressed, telling
+from chfw_scheduler.stages.progress import as_seen, derive, progressed, telling
 from chfw_scheduler.stages.report import kind_of
 from chfw_scheduler.stages.respond import arm_at_once, call_back_again
 from chfw_scheduler.stages.respond import learn as learn_of_answer
@@ -190,9 +190,11 @@ class Scheduler:
                 told.append(telling(facts, shown, agreed, 1))
         return progressed(rollout, told)
 
-    def _write_back(self, facts: Mapping[HubId, Facts], passed: Mapping[HubId, Shown] = _NONE) -> list[Outgoing]:
+    def _write_back(
+        self, facts: Mapping[HubId, Facts], at: Instant, passed: Mapping[HubId, Shown] = _NONE
+    ) -> list[Outgoing]:
         rollout = self.rollout()
-        derived = derive(rollout, [(self.rows[hub], known) for hub, known in facts.items()], passed)
+        derived = derive(rollout, [(self.rows[hub], known) for hub, known in facts.items()], at, passed)
         for row, known, shown in derived.saved:
             self.rows[known.hub] = Row(row.version + derived.steps, known, shown)
         return progressed(rollout, derived.told_before) + progressed(rollout, derived.told)
@@ -217,7 +219,7 @@ class Scheduler:
             if action is not None:
                 decided.append(Commanded(row.facts.part, row.facts.hub, action))
         given = self._number(facts, decided, now)
-        told = self._write_back(facts)
+        told = self._write_back(facts, now)
         return commands(self.rollout(), given, now) + told
 
     # Jobs
@@ -249,7 +251,7 @@ class Scheduler:
 
     # What is heard
 
-    def _merge(self, event: InstructionReceived, _: Instant) -> list[Outgoing]:
+    def _merge(self, event: InstructionReceived, now: Instant) -> list[Outgoing]:
         if self.notice is None:
             self._waiting.append(event)
             return []
@@ -267,10 +269,10 @@ class Scheduler:
                 if (hub, answer.party, answer.party_seq) not in self.late:
                     self.late.add((hub, answer.party, answer.party_seq))
                     assert row.shown is not None
-                    told.append(telling(row.facts, row.shown, consented(row.facts, rollout), row.version))
+                    told.append(as_seen(row, row.shown, rollout))
             else:
                 facts[hub], _anomaly = hear.party_says(row.facts, answer)
-        return [*outgoing, *progressed(rollout, told, too_late=answer.party), *self._write_back(facts)]
+        return [*outgoing, *progressed(rollout, told, too_late=answer.party), *self._write_back(facts, now)]
 
     def _is_too_late(self, row: Row, answer: Answer) -> bool:
         """Too late now, or when this answer or a newer one first came."""
@@ -293,7 +295,7 @@ class Scheduler:
         again = call_back_again(facts, rollout, now)
         delivered, armed = arm_at_once(facts, items, rollout, now)
         given = self._number(facts, again + armed, now)
-        told = self._write_back(facts, delivered)
+        told = self._write_back(facts, now, delivered)
         return commands(rollout, given, now) + told
 
     def _take_records(self, items: Sequence[SmiHub], now: Instant) -> list[Outgoing]:
@@ -308,7 +310,7 @@ class Scheduler:
             if item.hub in known:
                 known[item.hub], _ = learn_of_record(known[item.hub], item, rollout)
         given = self._number(known, call_back_again(known, rollout, now), now)
-        return outgoing + commands(rollout, given, now) + self._write_back(known)
+        return outgoing + commands(rollout, given, now) + self._write_back(known, now)
 
     def _enrol_strangers(self, items: Sequence[SmiHub]) -> list[Outgoing]:
         rollout = self.rollout()

@@ -87,6 +87,18 @@ async def test_a_request_is_told_of_when_it_is_accepted_and_when_it_is_judged_an
     assert len(await published(stand)) > 32
 
 
+async def test_a_stated_time_counts_and_is_shown_by_quarters_of_an_hour(stand: Stand) -> None:
+    """Never before it. What its Party reads is what the second Party may see of it: no finer."""
+    await stand.announce()
+    await stand.load_hubs([1])
+    answer = await post(stand, "k1", euis([1]), activate_at="2026-12-01T02:00:00.000001Z")
+    await stand.work()
+    found = await stand.client.get(answer.headers["location"], headers=bearer("elec"))
+    assert found.json()["activate_at"] == "2026-12-01T02:15:00Z"
+    told = [*await published(stand), *await published(stand, REQUEST_PROGRESSED)]
+    assert {event["activate_at"] for event in told} == {"2026-12-01T02:15:00Z"}
+
+
 async def test_results_are_paged_and_streamed_to_their_own_party_only(stand: Stand) -> None:
     await stand.announce()
     await stand.load_hubs(range(1, 6))

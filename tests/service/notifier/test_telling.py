@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,10 @@ from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.events.request import RequestProgressed
 from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
+from chfw_common.kernel.coarse import QUARTER_HOUR
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
-from chfw_common.kernel.ids import HubId, PartyId, UserId
+from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64
+from chfw_common.kernel.instants import format_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.kernel.rollout import AnswerKind, Group, HubState, Mode
 from chfw_common.kernel.waves import Wave
@@ -46,6 +49,12 @@ WAVE = {"name": "first", "opens": "2026-12-01T00:00:00Z", "automatic_date": "202
 async def announce(stand: Stand, key: str = "k1", **changes: Any) -> Any:
     headers = {**bearer("dcc", role="DCC"), "Idempotency-Key": f'"{key}"'}
     return await stand.client.post("/v1/releases", json={**BODY, **changes}, headers=headers)
+
+
+async def gathered(stand: Stand, span: timedelta = QUARTER_HOUR) -> None:
+    """Time goes on until what was gathered is told."""
+    stand.clock.at += span
+    await stand.work()
 
 
 async def feed(stand: Stand, party: str, role: str = "IS", limit: int = 2) -> list[dict[str, Any]]:
@@ -189,7 +198,9 @@ async def test_a_party_that_joins_while_a_release_is_announced_misses_nothing(st
 async def test_each_party_is_told_its_own_view_once(stand: Stand) -> None:
     event = progressed(item(1), item(2, answers={ELEC: None}), item(3, answers={GAS: None}, lapsed=(GONE,)))
     await stand.consume(HUB_PROGRESSED, event)
+    await gathered(stand)
     await stand.consume(HUB_PROGRESSED, event)
+    await gathered(stand)
     (elec,), (gas,), (gone,) = [await feed(stand, party) for party in (ELEC, GAS, GONE)]
     assert [[hub[-2:] for hub in view["hubs"]] for view in elec["data"]["progress"]] == [["01"], ["02"]]
     assert [view["second_has_instructed"] for view in gas["data"]["progress"]] == [True, False]
@@ -200,10 +211,12 @@ async def test_each_party_is_told_its_own_view_once(stand: Stand) -> None:
 
 async def test_a_former_supplier_is_not_told_of_every_later_step(stand: Stand) -> None:
     for version in (1, 2, 3):
-        changed = item(3, version, answers={GAS: None}, lapsed=(GONE,))
+        state = (HubState.SCHEDULED, HubState.DISTRIBUTING, HubState.DELIVERED)[version - 1]
+        changed = item(3, version, state=state, answers={GAS: None}, lapsed=(GONE,))
         async with stand.database.transaction() as tx:
             handler = stand.service.consumes[HUB_PROGRESSED].handler
-            await handler(tx, batch_of(version, progressed(changed)), still(NOW))
+            await handler(tx, batch_of(version, progressed(changed)), still(stand.clock.at))
+        await gathered(stand)
     assert len(await feed(stand, GONE)) == 1
     assert len(await feed(stand, GAS, "GS")) == 3
 
@@ -237,11 +250,12 @@ async def test_receipts_alerts_decisions_and_totals_reach_whom_they_concern(stan
         await stand.consume(ROLLOUT_DECISION, decision(1, Mode.PILOT), decision(2, Mode.PAUSE))
         await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.ALERT, "elec", "gas"),)))
         await stand.consume(ROLLOUT_PROGRESSED, totals)
+        await gathered(stand)
     common = ["rollout_decision", "rollout_decision"]
     assert kinds(await feed(stand, "elec")) == [
-        "release_notified", "instruction_received", *common, "smi_updated", "rollout_progressed",
+        "release_notified", "instruction_received", *common, "rollout_progressed", "smi_updated",
     ]  # fmt: skip
-    assert kinds(await feed(stand, "gas")) == ["release_notified", *common, "smi_updated", "rollout_progressed"]
+    assert kinds(await feed(stand, "gas")) == ["release_notified", *common, "rollout_progressed", "smi_updated"]
     assert kinds(await feed(stand, "dcc", "DCC")) == ["release_notified", *common, "rollout_progressed"]
     release = (await stand.client.get(f"/v1/releases/{RELEASE}", headers=bearer("elec"))).json()
     assert (release["mode"], release["epoch"]) == ("pause", 2)
@@ -266,13 +280,90 @@ async def test_the_count_at_risk_is_told_until_it_is_0(stand: Stand) -> None:
 
 
 async def test_feeds_have_no_gaps_whoever_writes_at_once(stand: Stand) -> None:
+    """What is gathered at once by several, and released while others gather, is told once."""
     events = [progressed(item(n)) for n in range(20)]
     await stand.consume(HUB_PROGRESSED, *events[:1])
 
     async def one(number: int) -> None:
         async with stand.database.transaction() as tx:
-            await stand.service.consumes[HUB_PROGRESSED].handler(tx, batch_of(number, events[number]), still(NOW))
+            at = NOW + number % 3 * QUARTER_HOUR
+            await stand.service.consumes[HUB_PROGRESSED].handler(tx, batch_of(number, events[number]), still(at))
 
-    await asyncio.gather(*(one(number) for number in (*range(20), *range(10))))
-    assert len(await feed(stand, ELEC, limit=7)) == 21
-    assert len(await feed(stand, GAS, "GS", limit=1_000)) == 21
+    stand.clock.at = NOW + 9 * QUARTER_HOUR
+    await asyncio.gather(*(one(number) for number in (*range(20), *range(10))), stand.work(), stand.work())
+    await stand.work()
+    for party, role in ((ELEC, "IS"), (GAS, "GS")):
+        told = await feed(stand, party, role, limit=7)
+        hubs = [hub for event in told for view in event["data"]["progress"] for hub in view["hubs"]]
+        assert sorted(set(hubs)) == [hub_eui64(HubId(n)) for n in range(20)]
+        assert len(hubs) <= 21, "hub 0 is told of by two events, each other one by one and its repeats"
+    assert await stand.fetch("select count(*) from gathered") == [(0,)]
+
+
+def rows(events: list[dict[str, Any]]) -> list[list[tuple[str, list[str]]]]:
+    """What the rows of a feed tell of hubs: the states and the ends of the ids."""
+    told = [event["data"]["progress"] for event in events if event["kind"] == "hub_progressed"]
+    return [[(view["state"], [hub[-2:] for hub in view["hubs"]]) for view in views] for views in told]
+
+
+async def test_rows_show_nothing_of_their_causes(stand: Stand) -> None:
+    """Events of one quarter of an hour are one row, sorted by hub, with its end as their time; stages stay in order."""
+    both: dict[PartyId, AnswerKind | None] = {ELEC: AnswerKind.INSTRUCT, GAS: AnswerKind.INSTRUCT}
+    stand.clock.at = NOW + timedelta(seconds=7)
+    await stand.consume(HUB_PROGRESSED, progressed(item(5)), progressed(item(2)), progressed(item(9)))
+    stand.clock.at = NOW + timedelta(minutes=14)
+    later = (item(n, 2, state=HubState.SCHEDULED, answers=both) for n in (9, 2))
+    async with stand.database.transaction() as tx:
+        handler = stand.service.consumes[HUB_PROGRESSED].handler
+        for number, scheduled in enumerate(later, start=50):
+            await handler(tx, batch_of(number, progressed(scheduled)), still(stand.clock.at))
+    assert await feed(stand, ELEC) == []
+    await gathered(stand)
+    told = await feed(stand, ELEC)
+    assert rows(told) == [[("awaiting_consent", ["02", "05", "09"])], [("scheduled", ["02", "09"])]]
+    assert {event["at"] for event in told} == {format_instant(NOW + QUARTER_HOUR)}
+
+
+async def test_only_those_are_told_whose_view_has_changed(stand: Stand) -> None:
+    """That the other Party has declined, or repeated itself, makes no row."""
+    declined = item(1, answers={ELEC: None, GAS: AnswerKind.DECLINE}, news_for=(GAS,))
+    await stand.consume(HUB_PROGRESSED, progressed(declined))
+    await gathered(stand)
+    assert await feed(stand, ELEC) == []
+    assert [event["kind"] for event in await feed(stand, GAS, "GS")] == ["hub_progressed"]
+
+
+async def test_suppliers_are_told_totals_once_a_day_and_not_who_has_said_something(stand: Stand) -> None:
+    await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec"),)))
+    await announce(stand)
+    for hour in range(3):
+        stand.clock.at = NOW + timedelta(hours=hour)
+        counted = {HubState.ELIGIBLE: 9 - hour, HubState.AWAITING_CONSENT: hour, HubState.CONFIRMED: hour}
+        totals = RolloutProgressed(
+            release_id=RELEASE, kind=ProgressKind.TOTALS, epoch=0, at=stand.clock.at, totals=counted, at_risk=0
+        )
+        async with stand.database.transaction() as tx:
+            batch = Batch(ROLLOUT_PROGRESSED.name, 0, (Received(hour, UUID(int=hour + 90), NOW, totals),))
+            await stand.service.consumes[ROLLOUT_PROGRESSED].handler(tx, batch, still(stand.clock.at))
+    assert kinds(await feed(stand, "dcc", "DCC")).count("rollout_progressed") == 3
+    await gathered(stand, DAY)
+    (told,) = [event for event in await feed(stand, "elec") if event["kind"] == "rollout_progressed"]
+    assert told["data"]["totals"] == {"eligible": 9, "confirmed": 2}
+    assert told["at"] == told["data"]["at"] == "2026-10-02T00:00:00Z"
+
+
+async def test_older_totals_are_not_told_after_newer_ones(stand: Stand) -> None:
+    """What follows a decision, or the end, is told at once; the totals of that day are then out of date."""
+    await stand.consume(SMI_UPDATED, SmiUpdated(items=(smi_hub(1, CauseKind.LOAD, "elec"),)))
+    await announce(stand)
+    said = [
+        RolloutProgressed(release_id=RELEASE, kind=kind, epoch=0, at=NOW, totals={HubState.CONFIRMED: n}, at_risk=0)
+        for n, kind in enumerate((ProgressKind.TOTALS, ProgressKind.ALL_FINAL), start=1)
+    ]
+    for number, progress in enumerate(said, start=90):
+        async with stand.database.transaction() as tx:
+            batch = Batch(ROLLOUT_PROGRESSED.name, 0, (Received(number, UUID(int=number), NOW, progress),))
+            await stand.service.consumes[ROLLOUT_PROGRESSED].handler(tx, batch, still(NOW))
+    await gathered(stand, DAY)
+    told = [event["data"] for event in await feed(stand, "elec") if event["kind"] == "rollout_progressed"]
+    assert [(data["milestone"], data["totals"]) for data in told] == [("all_final", {"confirmed": 2})]

@@ -15,6 +15,7 @@ from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.progressed import HubProgress, HubProgressed
 from chfw_common.events.response import HubResponse, ResponseItem, ResponseKind
 from chfw_common.events.smi import CauseKind, Responsible, SmiCause, SmiHub, SmiUpdated
+from chfw_common.kernel.coarse import day_after
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, UserId
 from chfw_common.kernel.instants import Instant, parse_instant
@@ -207,6 +208,11 @@ class Stand:
             ran += 1
             assert ran < 1000, "the tick runs hot"
         return ran
+
+    async def day_ends(self) -> None:
+        """Midnight comes, and what was withheld from the Parties is told."""
+        self.now = day_after(self.now)
+        await self.tick("watch")
 
     async def settle(self) -> None:
         """Call every tick until none has anything to do."""

@@ -6,6 +6,7 @@ import pytest
 
 from chfw_common.events.instruction import InstructionReceived
 from chfw_common.events.response import ResponseKind
+from chfw_common.kernel.coarse import day_of
 from chfw_common.kernel.hubs import DeviceStatus
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.rollout import AnswerKind, HubState, Mode
@@ -27,14 +28,17 @@ async def test_two_parties_meet_in_either_order(stand: Stand, order: tuple[str, 
     await stand.enrolled(hubs, parties=("elec", "gas"))
     times = {"elec": T, "gas": T + 3 * DAY}
     await stand.instruct(instruction(order[0], hubs, at=times[order[0]]))
+    await stand.day_ends()
     waiting = await stand.told()
     assert {item.state for item in waiting.values()} == {HubState.AWAITING_CONSENT}
-    assert {item.answer_by for item in waiting.values()} == {times[order[0]] - 14 * DAY}
-    await stand.instruct(instruction(order[1], hubs[:2], at=times[order[1]]))
+    assert {item.answer_by for item in waiting.values()} == {day_of(times[order[0]] - 14 * DAY)}
+    second = instruction(order[1], hubs[:2], at=times[order[1]])
+    await stand.instruct(second.model_copy(update={"received_at": stand.now + HOUR}))
+    await stand.day_ends()
     agreed = await stand.told()
     assert set(agreed) == set(hubs[:2])
     for hub, item in agreed.items():
-        assert (item.state, item.activate_at, item.hubs[hub]) == (HubState.SCHEDULED, T + 3 * DAY, 3)
+        assert (item.state, item.activate_at, item.hubs[hub]) == (HubState.SCHEDULED, T + 3 * DAY, 5)
         assert item.answers == {"elec": AnswerKind.INSTRUCT, "gas": AnswerKind.INSTRUCT}
 
 
@@ -152,17 +156,19 @@ async def test_a_change_of_supplier_asks_anew_and_tells_whose_word_lapsed(stand:
     await stand.told()
     await stand.smi_says(record(hub, 2, parties=("next",), since=NOW + DAY))
     item = (await stand.told())[hub]
-    assert (item.state, item.answers, item.lapsed) == (HubState.AWAITING_CONSENT, {"next": None}, ("elec",))
+    assert (item.state, item.answers, item.lapsed) == (HubState.ELIGIBLE, {"next": None}, ("elec",))
     await stand.smi_says(record(hub, 3, parties=()))
-    item = (await stand.told())[hub]
-    assert (item.state, item.answers) == (HubState.AWAITING_CONSENT, {})
+    assert await stand.told() == {}, "nobody answers for it, and who did knows"
+    assert await stand.fetch("select state, import_party from ledger") == [("eligible", None)]
 
 
 async def test_a_change_of_supplier_is_told_even_when_it_moves_nothing(stand: Stand) -> None:
     (hub,) = hubs_of(3, 1)
     await stand.enrolled([hub])
     await stand.smi_says(record(hub, 2, parties=("elec", "gas")))
-    assert (await stand.told())[hub].answers == {"elec": None, "gas": None}
+    await stand.day_ends()
+    item = (await stand.told())[hub]
+    assert (item.answers, item.news_for) == ({"elec": None, "gas": None}, ("elec", "gas"))
 
 
 async def test_a_change_of_supplier_leaves_an_armed_hub_alone(stand: Stand) -> None:

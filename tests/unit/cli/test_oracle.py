@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chfw_cli.demo import oracle
+from chfw_common.kernel.coarse import quarter_from
 from chfw_common.kernel.instants import Instant, parse_instant
 from chfw_common.kernel.months import cut_off
 
@@ -23,3 +24,11 @@ def test_the_oracle_has_the_same_cut_off(automatic_date: Instant) -> None:
 def test_on_every_day_of_four_years() -> None:
     days = [parse_instant("2026-01-01T06:00:00Z") + timedelta(days=n) for n in range(4 * 365 + 1)]
     assert [oracle.cut_off(day) for day in days] == [cut_off(day) for day in days]
+
+
+@given(within)
+@example(parse_instant("2027-03-29T12:00:00Z"))
+@example(parse_instant("2027-03-31T23:59:59.999999Z"))
+def test_the_oracle_has_the_same_quarters_of_an_hour(stated: Instant) -> None:
+    assert oracle.counted_time("instruct", stated) == quarter_from(stated)
+    assert oracle.counted_time("agree", stated) == stated

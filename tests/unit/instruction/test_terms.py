@@ -9,7 +9,7 @@ from chfw_common.kernel.applicability import Image
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.kernel.instants import parse_instant
 from chfw_common.kernel.rollout import AnswerKind, Mode, Rule
-from chfw_instruction.domain.terms import Terms, WholeRefusal, refuse_whole
+from chfw_instruction.domain.terms import Terms, WholeRefusal, counted_time, refuse_whole
 
 NOW = parse_instant("2026-10-01T09:00:00Z")
 DAY = timedelta(days=1)
@@ -55,3 +55,16 @@ BLANK: dict[str, object] = {"activate_at": None}
 )
 def test_each_reason(terms: Terms | None, changes: dict[str, object], expected: WholeRefusal | None) -> None:
     assert refuse_whole(terms, **{**ASKED, **changes}) is expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stated", "counts"),
+    [("09:00:00", "09:00:00"), ("09:00:00.000001", "09:15:00"), ("09:14:59", "09:15:00"), ("23:59:59", "00:00:00")],
+)
+def test_a_time_counts_from_the_next_quarter_of_an_hour(stated: str, counts: str) -> None:
+    """Never before the stated time; who agrees repeats a time as it was shown."""
+    at = parse_instant(f"2026-10-01T{stated}Z")
+    expected = parse_instant(f"2026-10-0{2 if counts < stated else 1}T{counts}Z")
+    assert counted_time(AnswerKind.INSTRUCT, at) == expected
+    assert counted_time(AnswerKind.AGREE, at) == at
+    assert counted_time(AnswerKind.INSTRUCT, None) is None

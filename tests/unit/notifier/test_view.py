@@ -111,3 +111,10 @@ def test_only_the_party_whose_answer_came_too_late_hears_of_it() -> None:
     assert parties_of([late]) == [ELEC]
     assert set(views_of(late)) == {ELEC}
     assert views_of(late)[ELEC] == {**views_of(ITEM)[ELEC], "reason": "too_late"}
+
+
+def test_only_those_hear_of_an_item_whose_view_has_changed() -> None:
+    changed = ITEM.model_copy(update={"news_for": (GAS,)})
+    assert parties_of([changed]) == [GAS]
+    assert list(told_of([changed], ())) == [GAS]
+    assert list(told_of([ITEM], ())) == [ELEC, GAS]

@@ -222,7 +222,7 @@ def test_silence_then_reads_a_day_apart_then_unreachable(given: Facts) -> None:
 def test_waits_end_only_when_they_are_over(rollout: Rollout) -> None:
     """A microsecond after answer_by, and when the lead of D begins."""
     lone = facts(consent={"answers": (said(ELEC),)})
-    by = T - 14 * DAY
+    by = (T - 14 * DAY).replace(hour=0)
     assert pass_time(lone, S.AWAITING_CONSENT, rollout, by)[0] is lone
     after, action = pass_time(lone, S.AWAITING_CONSENT, rollout, by + TICK)
     assert action is None

@@ -20,6 +20,7 @@ RECEIVED = parse_instant("2026-11-01T09:00:00Z")
 JOINED = parse_instant("2024-01-01T00:00:00Z")
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
+QUARTER = timedelta(minutes=15)
 
 ELEC, GAS, NEXT = PartyId("elec"), PartyId("gas"), PartyId("next")
 VOLUNTARY = Terms(rule=Rule.VOLUNTARY, automatic_date=D, lone_lead=14 * DAY, answer_min=3 * DAY)
@@ -163,13 +164,20 @@ def test_cut_off_is_one_calendar_month_before_d() -> None:
     assert VOLUNTARY.cut_off == CUT_OFF
 
 
+LEAST = parse_instant("2026-11-05T00:00:00Z")
+"""The first midnight that gives the second Party three days after `RECEIVED`."""
+MIDNIGHT = parse_instant("2027-01-20T00:00:00Z")
 ANSWER_BY: list[tuple[str, Instant | None, Instant, Instant]] = [
-    ("lead wins", LATE, RECEIVED, LATE - 14 * DAY),
-    ("lead and minimum meet", RECEIVED + 17 * DAY, RECEIVED, RECEIVED + 3 * DAY),
-    ("lead wins by a microsecond", RECEIVED + 17 * DAY + TICK, RECEIVED, RECEIVED + 3 * DAY + TICK),
-    ("minimum wins by a microsecond", RECEIVED + 17 * DAY - TICK, RECEIVED, RECEIVED + 3 * DAY),
-    ("minimum wins over a time before it", RECEIVED + DAY, RECEIVED, RECEIVED + 3 * DAY),
-    ("lead meets the cut-off", CUT_OFF + 14 * DAY, RECEIVED, CUT_OFF),
+    ("lead wins: the midnight before it", LATE, RECEIVED, MIDNIGHT - 14 * DAY),
+    ("lead at midnight", MIDNIGHT, RECEIVED, MIDNIGHT - 14 * DAY),
+    ("lead just before midnight", MIDNIGHT - QUARTER, RECEIVED, MIDNIGHT - 15 * DAY),
+    ("lead and minimum meet", LEAST + 14 * DAY, RECEIVED, LEAST),
+    ("lead wins by a day", LEAST + 15 * DAY, RECEIVED, LEAST + DAY),
+    ("minimum wins by a quarter of an hour", LEAST + 15 * DAY - QUARTER, RECEIVED, LEAST),
+    ("minimum wins over a time before it", RECEIVED + DAY, RECEIVED, LEAST),
+    ("received at midnight", RECEIVED + DAY, LEAST, LEAST + 3 * DAY),
+    ("received just after midnight", RECEIVED + DAY, LEAST + TICK, LEAST + 4 * DAY),
+    ("lead on the day of the cut-off", CUT_OFF + 14 * DAY - QUARTER, RECEIVED, CUT_OFF - DAY + TICK),
     ("cut-off wins over the lead", CUT_OFF + 14 * DAY + TICK, RECEIVED, CUT_OFF),
     ("cut-off wins over the minimum", CUT_OFF + DAY, CUT_OFF - DAY, CUT_OFF),
     ("minimum meets the cut-off", CUT_OFF, CUT_OFF - 3 * DAY, CUT_OFF),
@@ -183,7 +191,7 @@ ANSWER_BY: list[tuple[str, Instant | None, Instant, Instant]] = [
     ("time", "received", "expected"), [row[1:] for row in ANSWER_BY], ids=[row[0] for row in ANSWER_BY]
 )
 def test_answer_by(time: Instant | None, received: Instant, expected: Instant) -> None:
-    """answer_by = min(cut-off, max(T - lone_lead, receipt + answer_min)); blank: the cut-off (R3-6)."""
+    """answer_by = min(cut-off, max(T - lone_lead, receipt + answer_min)), by whole days; blank: the cut-off (R3-6)."""
     outcome = planned(instruct(GAS, time, at=received))
     assert (outcome.basis, outcome.answer_by) == (WAIT, expected)
 
@@ -191,7 +199,7 @@ def test_answer_by(time: Instant | None, received: Instant, expected: Instant) -
 def test_wait_ends_with_the_answer_by_of_the_present_instruction() -> None:
     """A tick's finding closes that answer_by and earlier ones, no later one."""
     lone = instruct(ELEC, LATE)
-    by = LATE - 14 * DAY
+    by = MIDNIGHT - 14 * DAY
     assert planned(lone, closed=by - TICK).basis is WAIT
     assert planned(lone, closed=by).basis is STATED
     assert planned(lone, closed=by).answer_by is None
@@ -238,7 +246,7 @@ def test_date_delayed_gives_back_the_stated_time_and_reopens() -> None:
     later = VOLUNTARY._replace(automatic_date=parse_instant("2027-05-31T12:00:00Z"))
     outcome = planned(beyond, terms=later, closed=CUT_OFF)
     assert (outcome.basis, outcome.activate_at) == (WAIT, D + DAY)
-    assert outcome.answer_by == D + DAY - 14 * DAY
+    assert outcome.answer_by == (D + DAY - 14 * DAY).replace(hour=0)
 
 
 def test_agreement_is_not_moved_by_the_other() -> None:

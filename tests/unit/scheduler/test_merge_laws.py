@@ -61,7 +61,9 @@ def by_the_table(one: str, two: str, rule: str, d: Instant, month_before_d: Inst
     deadline = month_before_d
     if time is not None:
         time = min(time, d)
-        wish, least = time - 14 * DAY, RECEIVED + 3 * DAY
+        # Whole days: the midnight before the wish, the midnight after the least.
+        wish = (time - 14 * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+        least = parse_instant("2026-11-05T00:00:00Z")
         deadline = max(least, wish)
         deadline = min(deadline, month_before_d)
     if closed < deadline:
@@ -112,6 +114,7 @@ DEADLINES = {
     *DATES.values(),
     *(d - 14 * DAY for d in DATES),
 }
+DEADLINES |= {at.replace(hour=0, minute=0) + n * DAY for at in DEADLINES for n in (0, 1)}
 CLOSED = sorted({START - 365 * DAY, D} | {at + step for at in DEADLINES for step in (-TICK, 0 * TICK, TICK)})
 PERIODS = {"since long": START, "since receipt": RECEIVED, "since after": RECEIVED + TICK}
 

@@ -80,7 +80,7 @@ STANDINGS: list[tuple[str, Facts, HubState, str | None]] = [
     ("nobody answered", BLANK, S.ELIGIBLE, None),
     ("a decline is no instruction", facts(consent={"answers": (said(ELEC, "decline"),)}), S.ELIGIBLE, None),
     ("one of two", facts(consent={"answers": (said(ELEC),)}), S.AWAITING_CONSENT, None),
-    ("withdrawn", facts(consent={"answers": (said(ELEC, "withdraw"),)}), S.AWAITING_CONSENT, None),
+    ("withdrawn", facts(consent={"answers": (said(ELEC, "withdraw"),)}), S.ELIGIBLE, None),
     ("withdrawn, the image stays", facts(delivery=THERE), S.AWAITING_CONSENT, None),
     ("withdrawn while it travels", facts(delivery=SENT), S.AWAITING_CONSENT, None),
     ("both", row(), S.SCHEDULED, None),
@@ -251,7 +251,7 @@ def test_nothing_is_armed_while_the_second_party_is_waited_for() -> None:
     ("given", "rollout", "expected"),
     [
         (BLANK, ROLLOUT, D - 28 * DAY),
-        (facts(consent={"answers": (said(ELEC),)}), ROLLOUT, T - 14 * DAY + TICK),
+        (facts(consent={"answers": (said(ELEC),)}), ROLLOUT, (T - 14 * DAY).replace(hour=0) + TICK),
         (facts(consent={"answers": (said(ELEC),)}), MANDATORY, D - 28 * DAY),
         (row(), ROLLOUT, None),
         (row(delivery=SENT), ROLLOUT, T + 5 * DAY),

@@ -12,7 +12,7 @@ from chfw_common.topology import (
 from chfw_notifier.api import estate, events, pilots, releases
 from chfw_notifier.api.exports import Exports
 from chfw_notifier.settings import Settings
-from chfw_notifier.stages import tell
+from chfw_notifier.stages import release, tell
 
 NAME = "notifier"
 
@@ -29,5 +29,6 @@ def build(settings: Settings) -> Service:
             ROLLOUT_DECISION: Consume(in_line(tell.handle_decision), source=Source.CONTROL),
             ROLLOUT_PROGRESSED: Consume(tell.handle_totals),
         },
+        ticks=[release.TICK],
         routes=[releases.build_router(settings, exports), estate.build_router(exports), pilots.router, events.router],
     )

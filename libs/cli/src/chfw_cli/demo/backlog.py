@@ -45,6 +45,7 @@ select exists (select 1 from scheduler.ledger l join scheduler.decision d using 
     or exists (select 1 from device_sim.device where deliver_at <= $1)
     or exists (select 1 from device_sim.device where activate_at <= $1)
     or exists (select 1 from device_sim.later where due_at <= $1)
+    or exists (select 1 from notifier.gathered where due <= $1)
 """
 _OPEN = "select count(*) from scheduler.ledger where state <> all($1)"
 ENDED = sorted(FINAL_STATES | {HubState.UNREACHABLE})

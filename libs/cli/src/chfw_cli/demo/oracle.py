@@ -212,15 +212,22 @@ def _verdict(image: Image, box: Box | None, request: Asked, shown: Collection[da
     return refused or "accepted"
 
 
+def counted_time(kind: str, stated: datetime) -> datetime:
+    """The first quarter of an hour that is not before a stated time; one that was agreed to is as it was shown."""
+    beyond = timedelta(minutes=stated.minute % 15, seconds=stated.second, microseconds=stated.microsecond)
+    return stated if kind == "agree" or not beyond else stated - beyond + timedelta(minutes=15)
+
+
 def _by_date(image: Image, box: Box, request: Asked) -> str | None:
     wave = wave_of(image, box)
     date = wave.automatic_date if wave else image.automatic_date
     opens = image.pilot_opens if request.group == "pilot" else wave.opens if wave else None
     if request.received_at > cut_off(date):
         return "after_cut_off"
-    if request.activate_at is not None and request.activate_at >= date:
+    at = None if request.activate_at is None else counted_time(request.kind, request.activate_at)
+    if at is not None and at >= date:
         return "time_not_before_date"
-    too_soon = opens is not None and request.activate_at is not None and request.activate_at < opens
+    too_soon = opens is not None and at is not None and at < opens
     return "before_group_opens" if too_soon else None
 
 
@@ -244,7 +251,7 @@ def _plan(image: Image, box: Box, said: dict[str, Asked]) -> Expected:
     name, opens, date = (wave.name, wave.opens, wave.automatic_date) if wave else (None, None, image.automatic_date)
     if not yes:
         return Expected(date, None, False, name, opens)
-    times = [word.activate_at for word in yes if word.activate_at is not None]
+    times = [counted_time(word.kind, word.activate_at) for word in yes if word.activate_at is not None]
     pilot = any(word.group == "pilot" for word in yes)
     latest = max(times) if times else None
     return Expected(latest, latest, pilot, name, image.pilot_opens if pilot else opens)

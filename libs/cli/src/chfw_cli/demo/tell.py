@@ -61,6 +61,8 @@ async def tell(client: Client, story: Story, timeline: Timeline, say: Say) -> To
     while await timeline.open_hubs() and ends < story.begins + LONGEST:
         ends += DAY
         await timeline.until(ends)
+    # What happened last is told at the end of its quarter of an hour, totals at the end of their day.
+    await timeline.until(ends + DAY)
     told.after = await timeline.effort()
     return told
 

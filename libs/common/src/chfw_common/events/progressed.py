@@ -15,6 +15,7 @@ class HubProgress(Part):
     it; no Party sees the whole of it.
     `too_late` names the Party whose answer met a hub that was armed already: nothing else is new then, and nobody but
     that Party may hear of it.
+    `news_for` names those for whom something has changed: nobody else is told. None: all whom the item names.
     """
 
     hubs: dict[HubRef, Counter]
@@ -28,6 +29,7 @@ class HubProgress(Part):
     answers: dict[PartyRef, AnswerKind | None]
     lapsed: tuple[PartyRef, ...] = ()
     too_late: tuple[PartyRef, ...] = ()
+    news_for: tuple[PartyRef, ...] | None = None
 
 
 class HubProgressed(Event):

@@ -64,8 +64,15 @@ def format_instant(value: Instant) -> str:
     return require_utc(value).isoformat().replace("+00:00", "Z")
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def ceil_to_grid(value: Instant, grid: timedelta) -> Instant:
     """The first instant of the grid (counted from the Unix epoch) that is not before the value."""
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    steps = -((epoch - value) // grid)
-    return epoch + steps * grid
+    steps = -((_EPOCH - value) // grid)
+    return _EPOCH + steps * grid
+
+
+def floor_to_grid(value: Instant, grid: timedelta) -> Instant:
+    """The last instant of the grid (counted from the Unix epoch) that is not after the value."""
+    return _EPOCH + (value - _EPOCH) // grid * grid

@@ -1,4 +1,4 @@
-"""Readers of `scheduler_published.ledger`: where each hub stands in each release."""
+"""Readers of `scheduler_published.seen`: where each hub stands in each release, as its Parties see it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from chfw_common.kernel.instants import Instant
 _PROPOSED = """
 select asked.hub from unnest($4::smallint[], $5::bigint[]) asked(part, hub)
 cross join lateral (
-    select from scheduler_published.ledger l
+    select from scheduler_published.seen l
     where l.release_id = $1 and l.part = asked.part and l.hub = asked.hub
       and $2 in (l.import_party, l.gas_party) and l.proposed_at = $3 offset 0
 ) found

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chfw_common.kernel.applicability import Image
+from chfw_common.kernel.coarse import quarter_from
 from chfw_common.kernel.ids import PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import AnswerKind, Mode, Rule
@@ -49,6 +50,14 @@ class WholeRefusal(StrEnum):
 
 
 _TIMELESS = frozenset({AnswerKind.DECLINE, AnswerKind.WITHDRAW})
+
+
+def counted_time(kind: AnswerKind, activate_at: Instant | None) -> Instant | None:
+    """A stated time as it counts and is shown: the first quarter of an hour that is not before it (R3-8).
+
+    Who agrees repeats a time that was shown, so that is left as it is.
+    """
+    return activate_at if activate_at is None or kind is AnswerKind.AGREE else quarter_from(activate_at)
 
 
 def refuse_whole(

@@ -18,7 +18,7 @@ from chfw_common.runtime.jobs import start_job
 from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_instruction.domain.entries import Chunk
 from chfw_instruction.domain.quota import Quota, Spent, Used, spent, until_free
-from chfw_instruction.domain.terms import WholeRefusal, refuse_whole
+from chfw_instruction.domain.terms import WholeRefusal, counted_time, refuse_whole
 from chfw_instruction.stages.progress import received
 from chfw_instruction.store import releases, requests
 from chfw_instruction.store.requests import Moment
@@ -139,7 +139,7 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         party_seq=last_seq + 1,
         kind=submission.kind,
         group=submission.group,
-        activate_at=submission.activate_at,
+        activate_at=counted_time(submission.kind, submission.activate_at),
         received_at=at,
         entries=submission.entries,
         header=submission.header,

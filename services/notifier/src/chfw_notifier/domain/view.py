@@ -3,15 +3,19 @@
 Every view is built from nothing, field by field, so that whatever else a fact carries cannot slip through.
 """
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from chfw_common.kernel.ids import HubId, PartyId, hub_eui64
+from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, HubState
 
+View: TypeAlias = tuple[tuple[str, Any], ...]
+"""What a Party may see of hubs: names and values."""
+Group: TypeAlias = tuple[View, list[HubId]]
+"""Hubs that look the same to a Party."""
 TOO_LATE = "too_late"
 """The reason shown to a Party whose answer met a hub that was armed already."""
 
@@ -41,11 +45,20 @@ class Progress(Protocol):
     def lapsed(self) -> Sequence[PartyId]: ...
     @property
     def too_late(self) -> Sequence[PartyId]: ...
+    @property
+    def news_for(self) -> Sequence[PartyId] | None: ...
 
 
 def parties_of(items: Iterable[Progress]) -> list[PartyId]:
     """Everybody who is told something, sorted."""
-    return sorted({party for item in items for party in (item.too_late or (*item.answers, *item.lapsed))})
+    return sorted({party for item in items for party in _told(item)})
+
+
+def _told(item: Progress) -> Sequence[PartyId]:
+    """Who hears of an item: the Party that was too late alone, or else those whose view of the hubs has changed."""
+    if item.too_late:
+        return item.too_late
+    return (*item.answers, *item.lapsed) if item.news_for is None else item.news_for
 
 
 def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
@@ -81,25 +94,37 @@ def views_of(progress: Progress) -> dict[PartyId, dict[str, Any]]:
     return views
 
 
-def told_of(items: Iterable[Progress], news: Container[tuple[HubId, PartyId]]) -> dict[PartyId, list[dict[str, Any]]]:
+def told_of(items: Iterable[Progress], news: Container[tuple[HubId, PartyId]]) -> dict[PartyId, list[Group]]:
     """What each Party is told of an event: its hubs, by what it may see of them. `news`: who learns that it lapsed.
 
-    Hubs that look the same to a Party stand together in the order of their ids, and so do these groups by their first
-    hub: who else answers for a hub, and that it is another one than for the next, leaves no trace.
+    A Party is told only what has changed in its own view. Hubs that look the same to a Party stand together in the
+    order of their ids, and so do these groups by their first hub: who else answers for a hub, and that it is another
+    one than for the next, leaves no trace.
     """
-    seen: dict[PartyId, dict[tuple[tuple[str, Any], ...], list[HubId]]] = {}
+    seen: dict[PartyId, dict[View, list[HubId]]] = {}
     for item in items:
+        told = _told(item)
         for party, view in views_of(item).items():
-            hubs = list(item.hubs) if party in item.answers else [hub for hub in item.hubs if (hub, party) in news]
-            if hubs:
-                seen.setdefault(party, {}).setdefault(tuple(view.items()), []).extend(hubs)
+            if party in told:
+                hubs = list(item.hubs) if party in item.answers else [hub for hub in item.hubs if (hub, party) in news]
+                if hubs:
+                    seen.setdefault(party, {}).setdefault(tuple(view.items()), []).extend(hubs)
     return {
-        party: [
-            {"hubs": [hub_eui64(hub) for hub in hubs], **dict(view)}
-            for hubs, view in sorted(((sorted(hubs), view) for view, hubs in views.items()), key=itemgetter(0))
-        ]
+        party: sorted(((view, sorted(hubs)) for view, hubs in views.items()), key=lambda group: group[1][0])
         for party, views in sorted(seen.items())
     }
+
+
+_NOT_BEGUN = frozenset({HubState.ELIGIBLE, HubState.AWAITING_CONSENT, HubState.SCHEDULED})
+
+
+def for_supplier(totals: Mapping[str, Any]) -> dict[str, Any]:
+    """How a release stands, as Suppliers are told. Hubs with which nothing has begun are counted as eligible: for how
+    many of them somebody has said something is nobody else's business."""
+    counted: Counter[str] = Counter()
+    for state, hubs in totals["totals"].items():
+        counted[HubState.ELIGIBLE.value if state in _NOT_BEGUN else state] += hubs
+    return {**totals, "totals": dict(sorted(counted.items()))}
 
 
 def _instructs(answer: AnswerKind | None) -> bool:

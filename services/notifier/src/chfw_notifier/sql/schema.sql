@@ -52,6 +52,26 @@ create table feed (
     constraint feed_told_once unique (party, event_id)
 );
 
+-- What Parties are to be told when a quarter of an hour, or a day, is over: then it becomes rows of their feeds, which show
+-- nothing of its causes. An empty release: it concerns none. `hubs` counts those in the payload. The payload is told from
+-- the order of `id` in a partition.
+create table gathered (
+    id bigint generated always as identity primary key,
+    due timestamptz not null,
+    party text not null,
+    release_id text not null,
+    kind text not null,
+    part smallint not null,
+    hubs int not null check (hubs > 0),
+    payload json not null
+);
+create index gathered_due on gathered (due, party, release_id, kind, part);
+
+-- Events that were gathered: a repeat has the same id and is absorbed.
+create table heard_event (
+    event_id uuid primary key
+);
+
 -- Which former Suppliers know that their instruction lapsed: few, and told once, not at every later step of the hub.
 create table lapse_told (
     release_id text not null,

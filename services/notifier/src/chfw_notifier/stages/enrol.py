@@ -1,6 +1,7 @@
 """Know the Parties: whoever an event or a token names is told what is under way from then on."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from chfw_common.kernel.ids import PartyId
@@ -10,6 +11,7 @@ from chfw_common.runtime import envelope
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_common.topology import RELEASE_NOTIFIED
+from chfw_notifier.domain.view import for_supplier
 from chfw_notifier.stages.render import notice_document
 from chfw_notifier.store import feeds, releases
 from chfw_notifier.store.releases import Release
@@ -47,7 +49,7 @@ async def ensure(tx: Tx, roles: Mapping[PartyId, str], now: Instant) -> None:
     added = await feeds.add_parties(tx, {party: roles[party] for party in missing})
     for release in await releases.find_open(tx) if added else []:
         await tell_notice(tx, release, added, now)
-        await _tell_where_it_stands(tx, release, added, now)
+        await _tell_where_it_stands(tx, release, {party: roles[party] for party in added}, now)
 
 
 async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Instant) -> None:
@@ -61,16 +63,20 @@ async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Ins
     )
 
 
-async def _tell_where_it_stands(tx: Tx, release: Release, parties: list[PartyId], now: Instant) -> None:
+async def _tell_where_it_stands(tx: Tx, release: Release, roles: Mapping[PartyId, str], now: Instant) -> None:
     words = ((DECISION, release.decided), (PROGRESS, release.progressed))
     release_id = release.notice.release_id
     told = [
-        feeds.Told(party, word.event_id, kind, release_id, now, word.payload)
+        feeds.Told(party, word.event_id, kind, release_id, now, _payload(kind, word, role))
         for kind, word in words
         if word is not None
-        for party in parties
+        for party, role in roles.items()
     ]
     await feeds.append(tx, told)
+
+
+def _payload(kind: str, word: releases.Word, role: str) -> dict[str, Any]:
+    return for_supplier(word.payload) if kind == PROGRESS and role == SUPPLIER else word.payload
 
 
 async def command(tx: Tx, caller: Caller, now: Now) -> Answered[None]:

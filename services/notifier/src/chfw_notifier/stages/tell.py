@@ -1,26 +1,35 @@
-"""Tell each Party its own part of what happened. One feed row per Party and event; repeats are absorbed there."""
+"""Tell each Party its own part of what happened; repeats are absorbed where it is kept.
+
+What concerns a Party's own requests, and decisions, is told at once, a feed row each. What concerns hubs is gathered
+for a quarter of an hour, so that a row shows nothing of its cause (see `release`).
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from chfw_common.events.decision import RolloutDecision
 from chfw_common.events.progressed import HubProgressed
 from chfw_common.events.request import RequestProgressed
-from chfw_common.events.rollout_progress import RolloutProgressed
+from chfw_common.events.rollout_progress import ProgressKind, RolloutProgressed
 from chfw_common.events.smi import CauseKind, SmiHub, SmiUpdated
+from chfw_common.kernel.coarse import QUARTER_HOUR, day_after, quarter_of
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.months import cut_off
 from chfw_common.runtime.http.waves import show_waves
 from chfw_common.runtime.service import Batch, Now, Outcome, Received, Tx
-from chfw_notifier.domain.view import parties_of, told_of
+from chfw_notifier.domain.view import for_supplier, parties_of, told_of
 from chfw_notifier.stages import enrol
-from chfw_notifier.store import feeds, releases
+from chfw_notifier.store import feeds, gathered, releases
 from chfw_notifier.store.feeds import Told
+from chfw_notifier.store.gathered import Heard
 from chfw_notifier.store.releases import Word
 
 _FORWARDED = frozenset({CauseKind.ALERT, CauseKind.READ})
+PROGRESS, HUBS = "hub_progressed", "smi_updated"
+"""What is told of hubs: how they stand in a release, and what the inventory heard of them."""
 
 
 async def handle_request(tx: Tx, batch: Batch[RequestProgressed], now: Now) -> Outcome:
@@ -37,12 +46,12 @@ async def handle_progress(tx: Tx, batch: Batch[HubProgressed], now: Now) -> Outc
     The busiest handler of all: when every Party is known and nobody's instruction has lapsed, it takes two statements.
     """
     named = parties_of(item for event in batch.events for item in event.items)
-    await _lock(tx, named, now())
-    at = now()
-    told: list[Told] = []
+    await enrol.ensure(tx, dict.fromkeys(named, enrol.SUPPLIER), now())
+    due = _next_quarter(now())
+    heard: list[Heard] = []
     for message in batch.messages:
-        told += _progress(message, await _news_of_lapses(tx, message.event), at)
-    await feeds.append_locked(tx, told)
+        heard += _progress(message, await _news_of_lapses(tx, message.event), batch.partition, due)
+    await gathered.gather(tx, heard)
     return Outcome()
 
 
@@ -50,8 +59,8 @@ async def handle_smi(tx: Tx, batch: Batch[SmiUpdated], now: Now) -> Outcome:
     """Know the Parties the inventory names; forward alerts and read versions to them (R4-6, A-7, A-8)."""
     named = {one.party for event in batch.events for item in event.items for one in item.responsible}
     await enrol.ensure(tx, dict.fromkeys(sorted(named), enrol.SUPPLIER), now())
-    at = now()
-    await feeds.append(tx, [row for message in batch.messages for row in _forwarded(message, at)])
+    due = _next_quarter(now())
+    await gathered.gather(tx, [one for message in batch.messages for one in _forwarded(message, batch.partition, due)])
     return Outcome()
 
 
@@ -79,10 +88,15 @@ async def handle_decision(tx: Tx, batch: Batch[RolloutDecision], now: Now) -> Ou
 
 
 async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Now) -> Outcome:
-    """Tell every Party of the release how it stands as a whole (R2-5, R2-7)."""
+    """Tell every Party of the release how it stands as a whole (R2-5, R2-7).
+
+    Suppliers are told totals once a day: those of every hour would show when, and of how many hubs, another one has
+    said something. What follows a decision they are told at once, as everybody is.
+    """
     await feeds.lock_fan_out(tx)
     at = now()
     told: list[Told] = []
+    heard: list[Heard] = []
     for message in batch.messages:
         progress = message.event
         payload: dict[str, Any] = {
@@ -93,9 +107,30 @@ async def handle_totals(tx: Tx, batch: Batch[RolloutProgressed], now: Now) -> Ou
             "at_risk": progress.at_risk,
         }
         await releases.keep_progress(tx, progress.release_id, progress.at, Word(message.event_id, payload))
-        told += await _everybody(tx, message.event_id, enrol.PROGRESS, progress.release_id, at, payload)
+        rows = await _everybody(tx, message.event_id, enrol.PROGRESS, progress.release_id, at, payload)
+        suppliers = await feeds.suppliers_among(tx, [row.party for row in rows])
+        rows = [replace(row, payload=for_supplier(payload)) if row.party in suppliers else row for row in rows]
+        if progress.kind is ProgressKind.TOTALS:
+            heard += [_at_midnight(row, at) for row in rows if row.party in suppliers]
+            rows = [row for row in rows if row.party not in suppliers]
+        else:
+            # Its totals are newer than all that were to be told at midnight.
+            heard = [one for one in heard if one.release_id != progress.release_id]
+            await gathered.drop(tx, progress.release_id, enrol.PROGRESS)
+        told += rows
     await feeds.append(tx, told)
+    await gathered.gather(tx, heard)
     return Outcome()
+
+
+def _at_midnight(row: Told, at: Instant) -> Heard:
+    due = day_after(at)
+    payload = {**row.payload, "at": format_instant(due)}
+    return Heard(row.party, row.event_id, row.kind, row.release_id, 0, due, payload, 1)
+
+
+def _next_quarter(at: Instant) -> Instant:
+    return quarter_of(at) + QUARTER_HOUR
 
 
 async def _everybody(
@@ -136,24 +171,27 @@ async def _news_of_lapses(tx: Tx, event: HubProgressed) -> set[tuple[HubId, Part
     return await feeds.tell_lapses(tx, event.release_id, gone)
 
 
-def _progress(message: Received[HubProgressed], news: set[tuple[HubId, PartyId]], now: Instant) -> list[Told]:
+def _progress(
+    message: Received[HubProgressed], news: set[tuple[HubId, PartyId]], part: int, due: Instant
+) -> list[Heard]:
     event = message.event
-    told = told_of(event.items, news)
-    data = {party: {"firmware": event.firmware, "progress": views} for party, views in told.items()}
-    return [Told(party, message.event_id, "hub_progressed", event.release_id, now, data[party]) for party in data]
+    heard = []
+    for party, groups in told_of(event.items, news).items():
+        payload = {"firmware": event.firmware, "progress": [(dict(view), hubs) for view, hubs in groups]}
+        count = sum(len(hubs) for _, hubs in groups)
+        heard.append(Heard(party, message.event_id, PROGRESS, event.release_id, part, due, payload, count))
+    return heard
 
 
-def _forwarded(message: Received[SmiUpdated], now: Instant) -> list[Told]:
-    views: dict[PartyId, list[dict[str, object]]] = {}
-    about: dict[PartyId, set[ReleaseId | None]] = {}
+def _forwarded(message: Received[SmiUpdated], part: int, due: Instant) -> list[Heard]:
+    views: dict[tuple[PartyId, ReleaseId | None], list[dict[str, object]]] = {}
     for item in message.event.items:
         if item.cause.kind in _FORWARDED:
             for party in sorted({one.party for one in item.responsible}):
-                views.setdefault(party, []).append(_smi_view(item))
-                about.setdefault(party, set()).add(item.cause.release_id)
+                views.setdefault((party, item.cause.release_id), []).append(_smi_view(item))
     return [
-        Told(party, message.event_id, "smi_updated", _only(about[party]), now, {"hubs": hubs})
-        for party, hubs in sorted(views.items())
+        Heard(party, message.event_id, HUBS, release_id, part, due, {"hubs": hubs}, len(hubs))
+        for (party, release_id), hubs in views.items()
     ]
 
 
@@ -164,9 +202,5 @@ def _smi_view(item: SmiHub) -> dict[str, object]:
         "cause": item.cause.kind.value,
         "release_id": item.cause.release_id,
         "outcome": item.cause.outcome,
-        "at": format_instant(item.cause.at),
+        "at": format_instant(quarter_of(item.cause.at)),
     }
-
-
-def _only(found: set[ReleaseId | None]) -> ReleaseId | None:
-    return next(iter(found)) if len(found) == 1 else None

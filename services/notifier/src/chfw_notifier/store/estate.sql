@@ -5,8 +5,8 @@
 select h.hub as position, eui64(h.hub) as hub,
        concat_ws(' ', case when h.import_party = $1 then 'IS' end, case when h.gas_party = $1 then 'GS' end) as roles,
        coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
-       coalesce(h.import_party <> $1 and l.import_party = h.import_party and l.import_instructed, false)
-           or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
+       coalesce(h.import_party <> $1 and l.import_instructed, false)
+           or coalesce(h.gas_party <> $1 and l.gas_instructed, false)
            as second_has_instructed,
        l.release_id, l.mode as release_mode, l.state, rfc3339(l.activate_at) as activate_at,
        rfc3339(l.answer_by) as answer_by,
@@ -24,7 +24,7 @@ left join lateral (
            case when goes_on(r.mode, stand.state, stand.fires_at) then stand.activate_at end as activate_at,
            case when r.mode not in ('stop', 'revoked') then stand.answer_by end as answer_by
     from release r
-    join scheduler_published.ledger stand
+    join scheduler_published.seen stand
         on stand.release_id = r.release_id and stand.part = h.part and stand.hub = h.hub
     where $1 in (stand.import_party, stand.gas_party)
     order by r.mode in ('stop', 'revoked'),
@@ -39,8 +39,8 @@ order by h.hub
 select h.hub as position, eui64(h.hub) as hub,
        concat_ws(' ', case when h.import_party = $1 then 'IS' end, case when h.gas_party = $1 then 'GS' end) as roles,
        coalesce(h.import_party <> $1, false) or coalesce(h.gas_party <> $1, false) as second_supplier,
-       coalesce(h.import_party <> $1 and l.import_party = h.import_party and l.import_instructed, false)
-           or coalesce(h.gas_party <> $1 and l.gas_party = h.gas_party and l.gas_instructed, false)
+       coalesce(h.import_party <> $1 and l.import_instructed, false)
+           or coalesce(h.gas_party <> $1 and l.gas_instructed, false)
            as second_has_instructed,
        l.release_id, r.mode as release_mode, l.state,
        rfc3339(case when goes_on(r.mode, l.state, l.fires_at) then l.activate_at end) as activate_at,
@@ -57,7 +57,7 @@ from (
     order by hub limit $3
 ) own
 join smi_published.hub h using (hub)
-join scheduler_published.ledger l on l.release_id = $4 and l.part = h.part and l.hub = h.hub
+join scheduler_published.seen l on l.release_id = $4 and l.part = h.part and l.hub = h.hub
 join release r on r.release_id = l.release_id
 order by h.hub
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 
+from chfw_common.kernel.coarse import quarter_of
 from chfw_common.kernel.ids import HubId, PartyId, ReleaseId
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.advisory import lock_key
@@ -52,6 +53,11 @@ async def all_parties(tx: Tx) -> list[PartyId]:
     return [row["party"] for row in await tx.fetch(SQL["all_parties"])]
 
 
+async def suppliers_among(tx: Tx, parties: Sequence[PartyId]) -> set[PartyId]:
+    """Which of these Parties are Suppliers."""
+    return {row["party"] for row in await tx.fetch(SQL["suppliers_among"], parties)}
+
+
 async def lock_parties(tx: Tx, parties: Sequence[PartyId]) -> bool:
     """Lock the feeds of these Parties; False, with nothing locked, when one of them is unknown."""
     return len(await tx.fetch(SQL["lock_parties"], parties)) == len(parties)
@@ -67,7 +73,8 @@ async def append(tx: Tx, told: Sequence[Told]) -> None:
 
 
 async def append_locked(tx: Tx, told: Sequence[Told]) -> None:
-    """As `append`, where the Parties' feeds are locked already."""
+    """As `append`, where the Parties' feeds are locked already. The time of a row is the quarter of an hour it is in: a
+    finer one would show how busy the system is with others."""
     once = list({(one.party, one.event_id): one for one in reversed(told)}.values())[::-1]
     if once:
         await tx.execute(
@@ -76,7 +83,7 @@ async def append_locked(tx: Tx, told: Sequence[Told]) -> None:
             [one.event_id for one in once],
             [one.kind for one in once],
             [one.release_id for one in once],
-            [one.at for one in once],
+            [quarter_of(one.at) for one in once],
             [orjson.dumps(one.payload).decode() for one in once],
         )
 

@@ -16,6 +16,10 @@ on conflict do nothing returning party
 -- Everybody.
 select party from party order by party
 
+-- name: suppliers_among
+-- Which of these Parties are Suppliers.
+select party from party where party = any($1::text[]) and role = 'supplier' order by party
+
 -- name: lock_parties
 -- The feeds of these Parties, locked until the transaction ends, so that numbers become visible in their order. Locks
 -- nothing and gives no rows when one of them is unknown: to join, a Party needs the fan-out lock, which comes before.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from chfw_common.kernel.applicability import Inapplicable
+from chfw_common.kernel.coarse import quarter_of
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.rollout import ENDS, HubState
 from chfw_scheduler.domain.facts import Arming, Facts, Shown
@@ -113,7 +114,7 @@ def _arm(facts: Facts, rollout: Rollout, now: Instant) -> tuple[Facts, Action]:
         epoch=rollout.decision.epoch,
         counter=counter,
         at=now,
-        planned_for=activate_at if planned is None else planned,
+        planned_for=quarter_of(activate_at) if planned is None else planned,
         fires_at=activate_at,
         tries=facts.arming.tries,
     )
@@ -177,8 +178,13 @@ def pass_time(facts: Facts, state: HubState, rollout: Rollout, now: Instant) -> 
 
 
 def _close_waits(facts: Facts, rollout: Rollout, now: Instant) -> Facts:
+    """Waits that are over, and what was withheld for a day that is. A release that has ended waits for nobody."""
     known, agreed = facts.consent, consented(facts, rollout)
     consent, answer_by, date = known, agreed.answer_by, agreed.terms.automatic_date
+    if known.withheld is not None and now >= known.withheld.until:
+        consent = consent._replace(withheld=None)
+    if rollout.ended:
+        return facts._replace(consent=consent)
     if answer_by is not None and now > answer_by:
         consent = consent._replace(answer_closed=max(answer_by, known.answer_closed or answer_by))
     if now >= date - rollout.pacing.automatic_lead:

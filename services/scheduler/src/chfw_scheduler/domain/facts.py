@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from chfw_common.kernel.hubs import DeviceStatus, DeviceType, HubRecord, Make, Responsibility
-from chfw_common.kernel.ids import HubId
+from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import HubState, Mode
+from chfw_common.kernel.rollout import AnswerKind, HubState, Mode
 from chfw_scheduler.domain.merge import Answer
 
 
@@ -34,12 +34,46 @@ def recorded(hub: HubRecord) -> Inventory:
     return Inventory(hub.smi_version, hub.firmware, hub.status, hub.region, hub.responsible, hub.make)
 
 
+class Word(NamedTuple):
+    """What is told of a hub, but for the hub and its version: all that any Party may see of it (see `telling`).
+
+    `answers` is what each responsible Party has answered, in the order of their ids; `lapsed` are the Parties whose
+    instruction does not count (any more).
+    """
+
+    state: HubState
+    reason: str | None
+    activate_at: Instant | None
+    answer_by: Instant | None
+    proposed_at: Instant | None
+    pilot: bool
+    wave: str | None
+    answers: tuple[tuple[PartyId, AnswerKind | None], ...]
+    lapsed: tuple[PartyId, ...]
+
+
+class Withheld(NamedTuple):
+    """What the Parties still see of a hub, though it stands otherwise, and until when.
+
+    `import_instructed` and `gas_instructed`: whether the Parties in these roles had instructed then.
+    """
+
+    word: Word
+    import_instructed: bool
+    gas_instructed: bool
+    until: Instant
+
+
 class Consent(NamedTuple):
-    """The newest answer of each Party, the waits a tick found over, and the D whose distribution has opened."""
+    """The newest answer of each Party, the waits a tick found over, and the D whose distribution has opened.
+
+    `withheld` is what the Parties see instead of how the hub stands until the day is over; None: they see all.
+    """
 
     answers: tuple[Answer, ...] = ()
     answer_closed: Instant | None = None
     automatic_due: Instant | None = None
+    withheld: Withheld | None = None
 
 
 class Delivery(NamedTuple):
@@ -85,10 +119,11 @@ class ArmResult(StrEnum):
 class Arming(NamedTuple):
     """The last CS06 of the hub (known by its counter), its cancellation, and its outcome.
 
-    `planned_for` is the time that consent gave (for asap: the time sent), `fires_at` the time in the CS06, which is
-    later when the planned time was too near. `tries` counts the commands that the hub refused or carried out and
-    failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an edge has refused it,
-    `cancel_refused_at` says when, `cancel_refusals` how often, and `cancel_for` is the mode it was sent under.
+    `planned_for` is the time that consent gave (for asap: the quarter of an hour of the time sent), `fires_at` the
+    time in the CS06, which is later when the planned time was too near. `tries` counts the commands that the hub
+    refused or carried out and failed. `cancel_counter` is that of the last cancellation, `cancel_at` is None once an
+    edge has refused it, `cancel_refused_at` says when, `cancel_refusals` how often, and `cancel_for` is the mode it was
+    sent under.
     `outcome` is the activateImageResponseCode or OUTCOME_NOT_APPLIED.
     `doubted_at` is when the hub told an outcome that contradicts the version it says it runs; a read takes it away.
     """

@@ -15,6 +15,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from chfw_common.kernel.coarse import day_from, day_of, quarter_from
 from chfw_common.kernel.hubs import Responsibility
 from chfw_common.kernel.ids import PartyId
 from chfw_common.kernel.instants import Instant, shifted
@@ -82,11 +83,14 @@ class Terms(NamedTuple):
         """Until when a lone instruction waits for the second Party (R3-6, voluntary rule).
 
         The second Party gets until `lone_lead` before the stated time, at least `answer_min`, never more than
-        the cut-off allows. Without a stated time nothing presses before the cut-off.
+        the cut-off allows. Without a stated time nothing presses before the cut-off. It is a midnight (UTC) unless it
+        is the cut-off: the lead is rounded up and so is the least time to answer, since a finer instant would tell
+        when the first Party instructed.
         """
         if stated is None:
             return self.cut_off
-        return min(self.cut_off, max(shifted(stated, -self.lone_lead), shifted(received_at, self.answer_min)))
+        earliest = max(day_of(shifted(stated, -self.lone_lead)), day_from(shifted(received_at, self.answer_min)))
+        return min(self.cut_off, earliest)
 
 
 class Basis(StrEnum):
@@ -202,10 +206,15 @@ def _settles(answer: Answer, rule: Rule) -> bool:
 def _proposed_at(instructions: Iterable[Answer], opens: Instant | None, automatic_date: Instant) -> Instant | None:
     """The latest stated time (R3-5). One that a D brought forward has overtaken becomes D; one before the opening,
     which may have moved since, becomes the opening."""
-    stated = [answer.activate_at for answer in instructions if answer.activate_at is not None]
+    stated = [_stated(answer, answer.activate_at) for answer in instructions if answer.activate_at is not None]
     if not stated:
         return None
     return min(max(stated) if opens is None else max(*stated, opens), automatic_date)
+
+
+def _stated(answer: Answer, activate_at: Instant) -> Instant:
+    """A stated time as it counts: from the next quarter of an hour on. One that was agreed to counts as shown."""
+    return activate_at if answer.kind is AnswerKind.AGREE else quarter_from(activate_at)
 
 
 def _responsible_since(responsible: Iterable[Responsibility]) -> dict[PartyId, Instant]:

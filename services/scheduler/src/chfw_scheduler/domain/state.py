@@ -7,7 +7,7 @@ from typing import NamedTuple
 from chfw_common.kernel.applicability import Inapplicable
 from chfw_common.kernel.hubs import DeviceStatus, Responsibility
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import ENDS, FINAL_STATES, AnswerKind, HubState
+from chfw_common.kernel.rollout import ENDS, FINAL_STATES, HubState
 from chfw_scheduler.domain.facts import NEEDS_IMAGE, NOT_ARMED, OUTCOME_NOT_APPLIED, Arming, ArmResult, Facts, Shown
 from chfw_scheduler.domain.merge import Answer, Basis, Plan, Terms, plan
 from chfw_scheduler.domain.rollout import Fit, Pacing, Rollout
@@ -140,11 +140,13 @@ def _by_delivery(facts: Facts, rollout: Rollout, agreed: Plan) -> Standing:
 
 
 def _has_begun(facts: Facts, agreed: Plan) -> bool:
-    """Somebody instructed, even if it was withdrawn or lapsed, or the image is on its way or there."""
+    """An instruction that counts waits for another, or the image is on its way or there.
+
+    What does not count (any more), as a withdrawal that meets nothing, is not seen: it would tell the other Party that
+    somebody has said something.
+    """
     delivery = facts.delivery
-    if agreed.basis is Basis.WAITING or delivery.at is not None or delivery.delivered_at is not None:
-        return True
-    return any(answer.kind is not AnswerKind.DECLINE for answer in facts.consent.answers)
+    return agreed.basis is Basis.WAITING or delivery.at is not None or delivery.delivered_at is not None
 
 
 def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
@@ -169,10 +171,16 @@ def show(facts: Facts, rollout: Rollout, agreed: Plan | None = None) -> Shown:
 def claim_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     """Since when, or from when on, the hub may be handed the image or armed.
 
-    None: there is nothing to hand or arm, or it is overdue and waits for a new D.
+    None: there is nothing to hand or arm, or it is overdue and waits for a new D. Nothing begins while something is
+    withheld from the Parties: they would see it begin.
     """
     if rollout.overdue(agreed.terms.automatic_date):
         return None
+    ready, withheld = _ready_at(facts, rollout, state, agreed), facts.consent.withheld
+    return ready if ready is None or withheld is None else max(ready, withheld.until)
+
+
+def _ready_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
     pacing, delivery, arming = rollout.pacing, facts.delivery, facts.arming
     if state is HubState.SCHEDULED:
         opened = _opened(rollout, agreed)
@@ -210,10 +218,14 @@ def _backoff(pacing: Pacing, tries: int) -> timedelta:
 
 
 def check_at(facts: Facts, rollout: Rollout, state: HubState, agreed: Plan) -> Instant | None:
-    """When time next becomes a fact of this row, or a refused cancellation is due again; None when neither."""
+    """When time next becomes a fact of this row, a refused cancellation is due again, or what was withheld from the
+    Parties is told; None when none of them."""
     due = _fact_at(facts, rollout, state, agreed)
     again_at = None if state is HubState.CONFIRMED else cancel_again_at(facts.arming, rollout.pacing)
-    return due if again_at is None else again_at if due is None else min(due, again_at)
+    if again_at is not None and (due is None or again_at < due):
+        due = again_at
+    withheld = facts.consent.withheld
+    return due if withheld is None or (due is not None and due < withheld.until) else withheld.until
 
 
 def cancel_again_at(arming: Arming, pacing: Pacing) -> Instant | None:

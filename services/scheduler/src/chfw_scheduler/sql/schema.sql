@@ -84,6 +84,9 @@ create table ledger (
     answers json not null,
     answer_closed timestamptz,
     automatic_due timestamptz,
+    -- what the Parties still see of the hub until the day is over; null: they see how it stands
+    withheld json,
+    withheld_until timestamptz,
     -- delivery
     dist_epoch int not null,
     dist_at timestamptz,
@@ -213,7 +216,7 @@ create table anomaly (
 
 create view scheduler_published.ledger as
 select release_id, hub, part, state, import_party, gas_party, activate_at, arm_fires_at as fires_at, answer_by,
-       proposed_at, pilot, wave,
+       proposed_at, pilot, wave, withheld,
        -- Whether the Party that holds the role now has instructed since it answers for the hub (R3-4).
        answers::text <> '[]' and exists (
            select from json_array_elements(answers) a
@@ -226,3 +229,20 @@ select release_id, hub, part, state, import_party, gas_party, activate_at, arm_f
                >= case when gas_party = import_party then least(import_since, gas_since) else gas_since end
        ) as gas_instructed
 from ledger;
+
+-- How hubs stand as their Parties see them: what another Party may have caused shows when its day is over. `fires_at` is
+-- that of a command, and under a command nothing is withheld. The condition looks at a column that is nearly always null,
+-- so the text is rarely read.
+create view scheduler_published.seen as
+select l.release_id, l.hub, l.part, l.import_party, l.gas_party, l.fires_at,
+       case when w.kept is null then l.state else w.kept->>'state' end as state,
+       case when w.kept is null then l.activate_at else (w.kept->>'activate_at')::timestamptz end as activate_at,
+       case when w.kept is null then l.answer_by else (w.kept->>'answer_by')::timestamptz end as answer_by,
+       case when w.kept is null then l.proposed_at else (w.kept->>'proposed_at')::timestamptz end as proposed_at,
+       case when w.kept is null then l.pilot else (w.kept->>'pilot')::boolean end as pilot,
+       case when w.kept is null then l.wave else w.kept->>'wave' end as wave,
+       case when w.kept is null then l.import_instructed else (w.kept->>'import_instructed')::boolean end
+           as import_instructed,
+       case when w.kept is null then l.gas_instructed else (w.kept->>'gas_instructed')::boolean end as gas_instructed
+from scheduler_published.ledger l
+cross join lateral (select l.withheld as kept) w;

@@ -60,7 +60,7 @@ async def carry_out(
         if action is not None:
             decided.append(Commanded(facts.part, facts.hub, action))
     decided = await give_counters(tx, changed, decided, now)
-    told = await write_back(tx, rollout, [(row, changed[row.facts.hub]) for row in rows])
+    told = await write_back(tx, rollout, [(row, changed[row.facts.hub]) for row in rows], now)
     return commands(rollout, decided, now) + told
 
 

@@ -10,13 +10,12 @@ from chfw_common.published import smi
 from chfw_common.runtime.clock import machine_now
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.service import Batch, JobKind, JobStep, Now, Outcome, Outgoing, Tx
-from chfw_scheduler.domain.facts import UNRECORDED, Facts, Row, Shown, recorded
+from chfw_scheduler.domain.facts import UNRECORDED, Facts, Row, recorded
 from chfw_scheduler.domain.hear import Anomaly, is_news, party_says, takes_no_answer
 from chfw_scheduler.domain.merge import Answer
 from chfw_scheduler.domain.rollout import Pacing, Rollout
-from chfw_scheduler.domain.state import consented
 from chfw_scheduler.stages.announce import MERGE_WAITING, open_rows
-from chfw_scheduler.stages.progress import Telling, progressed, telling, write_back
+from chfw_scheduler.stages.progress import as_seen, progressed, write_back
 from chfw_scheduler.store import enrolment, ledger, releases, waiting
 
 
@@ -96,15 +95,11 @@ class Merge:
                     facts[hub], anomaly = party_says(facts[hub], answer)
                     anomalies.append((hub, anomaly))
             new = await releases.note_late_answers(tx, release_id, late, answer, event.request_id, at)
-            told = [_as_it_was(rows[hub], shown, rollout) for hub in new if (shown := rows[hub].shown)]
+            told = [as_seen(rows[hub], shown, rollout) for hub in new if (shown := rows[hub].shown)]
             outgoing += progressed(rollout, told, too_late=answer.party)
         await releases.note_anomalies(tx, release_id, anomalies, at)
-        outgoing += await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
+        outgoing += await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], at)
         return outgoing
-
-
-def _as_it_was(row: Row, shown: Shown, rollout: Rollout) -> Telling:
-    return telling(row.facts, shown, consented(row.facts, rollout), row.version)
 
 
 def _answer(event: InstructionReceived) -> Answer:

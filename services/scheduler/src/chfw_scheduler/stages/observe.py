@@ -71,7 +71,7 @@ class Observe:
             at = now()
             again = await give_counters(tx, facts, call_back_again(facts, rollout, at), at, wait=False)
             sent = commands(rollout, again, at)
-        return sent + await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()])
+        return sent + await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], at)
 
 
 async def _as_they_are(tx: Tx, strangers: Sequence[Facts]) -> list[Facts]:

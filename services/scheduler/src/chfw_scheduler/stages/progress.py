@@ -3,47 +3,32 @@
 import functools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from chfw_common.events.progressed import HubProgress, HubProgressed
-from chfw_common.kernel.hubs import Responsibility
 from chfw_common.kernel.ids import HubId, PartyId
 from chfw_common.kernel.instants import Instant
-from chfw_common.kernel.rollout import AnswerKind, HubState
 from chfw_common.runtime.service import Outgoing, Tx, hub_events
 from chfw_common.topology import HUB_PROGRESSED
-from chfw_scheduler.domain.facts import Facts, Row, Shown
-from chfw_scheduler.domain.merge import Answer, Plan
+from chfw_scheduler.domain.facts import Facts, Row, Shown, Word
+from chfw_scheduler.domain.merge import Plan
 from chfw_scheduler.domain.rollout import Rollout
 from chfw_scheduler.domain.state import consented, show
+from chfw_scheduler.domain.telling import VISIBLE, news, seen, withhold, word
 from chfw_scheduler.store import ledger
 
 _NONE: Mapping[HubId, Shown] = MappingProxyType({})
-_VISIBLE: Final = 7
-"""So many fields of what is shown are for others to see; behind them stands when to look again."""
-
-
-class _Word(NamedTuple):
-    """What is told of a hub, but for the hub and its version: hubs of an event with the same word share an item."""
-
-    state: HubState
-    reason: str | None
-    activate_at: Instant | None
-    answer_by: Instant | None
-    proposed_at: Instant | None
-    pilot: bool
-    wave: str | None
-    answers: tuple[tuple[PartyId, AnswerKind | None], ...]
-    lapsed: tuple[PartyId, ...]
+_Parties = tuple[PartyId, ...]
 
 
 class Telling(NamedTuple):
-    """A hub, what is told of it, and the version of its row."""
+    """A hub, what is told of it, and the version of its row. `news_for`: who hears it, None being all whom it names."""
 
     part: int
     hub: HubId
     version: int
-    word: _Word
+    word: Word
+    news_for: _Parties | None = None
 
 
 class Derived(NamedTuple):
@@ -57,23 +42,27 @@ class Derived(NamedTuple):
 
 
 async def write_back(
-    tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]], passed: Mapping[HubId, Shown] = _NONE
+    tx: Tx, rollout: Rollout, changed: Sequence[tuple[Row, Facts]], at: Instant, passed: Mapping[HubId, Shown] = _NONE
 ) -> list[Outgoing]:
     """Derive, save and tell rows (see `derive`).
 
     The rows were locked before the rollout was read, or the release is shared: otherwise a decision could pass by
     between the two, and its job would not see these rows again.
     """
-    derived = derive(rollout, changed, passed)
+    derived = derive(rollout, changed, at, passed)
     if derived.saved:
         await ledger.save(tx, rollout.release_id, derived.saved, steps=derived.steps)
     return progressed(rollout, derived.told_before) + progressed(rollout, derived.told)
 
 
-def derive(rollout: Rollout, changed: Sequence[tuple[Row, Facts]], passed: Mapping[HubId, Shown] = _NONE) -> Derived:
+def derive(
+    rollout: Rollout, changed: Sequence[tuple[Row, Facts]], at: Instant, passed: Mapping[HubId, Shown] = _NONE
+) -> Derived:
     """What rows come to. A row whose facts and outcome are as they were is left alone.
 
     `passed` is how hubs stood in between, where a visit took them further than one stage: it is told first (R4-0).
+    A Party is told only what changes in its own view, and what another Party may have caused when the day of `at` is
+    over (see `withhold`).
     """
     saved, told, told_before = [], [], []
     steps = 2 if passed else 1
@@ -82,19 +71,50 @@ def derive(rollout: Rollout, changed: Sequence[tuple[Row, Facts]], passed: Mappi
         shown = show(facts, rollout, agreed)
         if facts == row.facts and shown == row.shown:
             continue
+        known, between = row.shown, passed.get(facts.hub)
+        if known is not None and _by_itself(row.facts, facts):
+            if shown[:VISIBLE] != known[:VISIBLE]:
+                told.append(telling(facts, shown, agreed, row.version + steps))
+            if between is not None and between[:VISIBLE] != known[:VISIBLE]:
+                told_before.append(telling(facts, between, agreed, row.version + 1))
+            saved.append((row, facts, shown))
+            continue
+        before = None if known is None else seen(row.facts, known, consented(row.facts, rollout))
+        live = word(facts, shown, agreed)
+        withheld = None if before is None else withhold(row, facts, before, live, pacing=rollout.pacing, at=at)
+        if withheld != facts.consent.withheld:
+            facts = facts._replace(consent=facts.consent._replace(withheld=withheld))
+            shown = show(facts, rollout, agreed)
         saved.append((row, facts, shown))
-        if _visible(row.shown) != _visible(shown) or _parties(facts) != _parties(row.facts):
-            told.append(telling(facts, shown, agreed, row.version + steps))
-        between = passed.get(facts.hub)
-        if between is not None and _visible(between) != _visible(row.shown):
-            told_before.append(telling(facts, between, agreed, row.version + 1))
+        if withheld is None:
+            if between is not None:
+                passing = word(facts, between, agreed)
+                told_before += _news(facts, row.version + 1, before, passing)
+                before = passing
+            told += _news(facts, row.version + steps, before, live)
     return Derived(saved, steps, told_before, told)
 
 
+def _by_itself(before: Facts, after: Facts) -> bool:
+    """Whether the hub, its image or a decision has moved it, and nothing is withheld: then all Parties see the same of
+    it. Groups that are as they were are the same objects, but for one that was written anew."""
+    same = before.consent is after.consent or before.consent == after.consent
+    return same and after.consent.withheld is None and before.inventory.responsible == after.inventory.responsible
+
+
+def _news(facts: Facts, version: int, before: Word | None, after: Word) -> list[Telling]:
+    parties = news(before, after)
+    return [Telling(facts.part, facts.hub, version, after, parties)] if parties else []
+
+
 def telling(facts: Facts, shown: Shown, agreed: Plan, version: int) -> Telling:
-    """What is told of a row in this state."""
-    word = _Word(*shown[:_VISIBLE], _said(facts.inventory.responsible, agreed.counting), agreed.lapsed)
-    return Telling(facts.part, facts.hub, version, word)
+    """What is told of a row in this state to all whom it concerns."""
+    return Telling(facts.part, facts.hub, version, word(facts, shown, agreed))
+
+
+def as_seen(row: Row, shown: Shown, rollout: Rollout) -> Telling:
+    """What is told of a row that has not changed: as its Parties see it at present."""
+    return Telling(row.facts.part, row.facts.hub, row.version, seen(row.facts, shown, consented(row.facts, rollout)))
 
 
 def progressed(rollout: Rollout, told: Sequence[Telling], too_late: PartyId | None = None) -> list[Outgoing]:
@@ -104,14 +124,14 @@ def progressed(rollout: Rollout, told: Sequence[Telling], too_late: PartyId | No
 
 
 def _event(rollout: Rollout, too_late: PartyId | None, told: tuple[Telling, ...]) -> HubProgressed:
-    alike: dict[_Word, dict[HubId, int]] = {}
+    alike: dict[tuple[Word, _Parties | None], dict[HubId, int]] = {}
     for one in told:
-        alike.setdefault(one.word, {})[one.hub] = one.version
-    items = tuple(_item(word, hubs, too_late) for word, hubs in alike.items())
+        alike.setdefault((one.word, one.news_for), {})[one.hub] = one.version
+    items = tuple(_item(*about, hubs, too_late) for about, hubs in alike.items())
     return HubProgressed(release_id=rollout.release_id, firmware=rollout.image.firmware, items=items)
 
 
-def _item(word: _Word, hubs: dict[HubId, int], too_late: PartyId | None) -> HubProgress:
+def _item(word: Word, news_for: _Parties | None, hubs: dict[HubId, int], too_late: PartyId | None) -> HubProgress:
     return HubProgress(
         hubs=hubs,
         state=word.state,
@@ -123,23 +143,6 @@ def _item(word: _Word, hubs: dict[HubId, int], too_late: PartyId | None) -> HubP
         wave=word.wave,
         answers=dict(word.answers),
         lapsed=word.lapsed,
+        news_for=news_for,
         too_late=() if too_late is None else (too_late,),
     )
-
-
-@functools.lru_cache(maxsize=8_192)
-def _said(
-    responsible: tuple[Responsibility, ...], counting: tuple[Answer, ...]
-) -> tuple[tuple[PartyId, AnswerKind | None], ...]:
-    """What each responsible Party has answered. Kept, since the hubs of a request share it."""
-    said: dict[PartyId, AnswerKind | None] = dict.fromkeys(sorted({one.party for one in responsible}))
-    return tuple((said | {answer.party: answer.kind for answer in counting}).items())
-
-
-def _visible(shown: Shown | None) -> tuple[object, ...] | None:
-    return None if shown is None else shown[:_VISIBLE]
-
-
-def _parties(facts: Facts) -> tuple[object, ...]:
-    """Who answers for the hub and who has answered what: told even when it moves nothing."""
-    return (facts.consent.answers, facts.inventory.responsible)

@@ -66,7 +66,7 @@ class Respond:
         again = call_back_again(facts, rollout, at)
         delivered, armed = arm_at_once(facts, items, rollout, at)
         decided = await give_counters(tx, facts, again + armed, at, wait=first)
-        outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], delivered)
+        outgoing = await write_back(tx, rollout, [(row, facts[hub]) for hub, row in rows.items()], at, delivered)
         return commands(rollout, decided, at) + outgoing
 
 

@@ -23,6 +23,8 @@ from chfw_scheduler.domain.facts import (
     Row,
     Shown,
     Silence,
+    Withheld,
+    Word,
 )
 from chfw_scheduler.domain.merge import Answer
 
@@ -52,7 +54,8 @@ GROUPS: dict[str, list[Piece]] = {
         "inventory": "smi_version:bigint | smi_firmware:text smi_status:text smi_region:text | smi_make:json"
         " | import_party:text import_user:text import_since:timestamptz"
         " gas_party:text gas_user:text gas_since:timestamptz",
-        "consent": "answers:json | answer_closed:timestamptz automatic_due:timestamptz",
+        "consent": "answers:json | answer_closed:timestamptz automatic_due:timestamptz"
+        " | withheld:json withheld_until:timestamptz",
         "delivery": "dist_epoch:int dist_at:timestamptz dist_tries:smallint | delivered_at:timestamptz"
         " | dist_failed_at:timestamptz dist_refused_at:timestamptz dist_reason:text",
         "arming": "arm_epoch:int arm_counter:bigint arm_at:timestamptz | arm_planned_for:timestamptz"
@@ -135,6 +138,31 @@ def _make_in(text: str) -> Make:
     return Make(DeviceType(device_type), *others)
 
 
+_INSTANTS = ("activate_at", "answer_by", "proposed_at")
+
+
+@lru_cache(maxsize=_KEPT)
+def _withheld_out(withheld: Withheld | None) -> tuple[str | None, Instant | None]:
+    if withheld is None:
+        return None, None
+    said: dict[str, Any] = withheld.word._asdict()
+    said |= {name: None if said[name] is None else format_instant(said[name]) for name in _INSTANTS}
+    said |= {"import_instructed": withheld.import_instructed, "gas_instructed": withheld.gas_instructed}
+    return orjson.dumps(said).decode(), withheld.until
+
+
+@lru_cache(maxsize=_KEPT)
+def _withheld_in(text: str | None, until: Instant) -> Withheld | None:
+    if text is None:
+        return None
+    said: dict[str, Any] = orjson.loads(text)
+    by_role = (said.pop("import_instructed"), said.pop("gas_instructed"))
+    said |= {name: None if said[name] is None else parse_instant(said[name]) for name in _INSTANTS}
+    answers = tuple((PartyId(party), None if kind is None else AnswerKind(kind)) for party, kind in said["answers"])
+    state, lapsed = HubState(said["state"]), tuple(map(PartyId, said["lapsed"]))
+    return Withheld(Word(**{**said, "state": state, "answers": answers, "lapsed": lapsed}), *by_role, until)
+
+
 def _inventory_values(inventory: Inventory) -> tuple[Any, ...]:
     slots: dict[Role, Responsibility] = {one.role: one for one in inventory.responsible}
     flat: list[Any] = [inventory.version, inventory.firmware, inventory.status, inventory.region]
@@ -147,7 +175,7 @@ def _inventory_values(inventory: Inventory) -> tuple[Any, ...]:
 
 VALUES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "inventory": _inventory_values,
-    "consent": lambda consent: (_answers_out(consent.answers), *consent[1:]),
+    "consent": lambda consent: (_answers_out(consent.answers), *consent[1:3], *_withheld_out(consent.withheld)),
     "delivery": tuple,
     "arming": tuple,
     "silence": tuple,
@@ -173,7 +201,7 @@ def rows_of(records: Sequence[Any]) -> list[Row]:
 
 def _row(values: tuple[Any, ...]) -> Row:
     _, part, hub, version, smi_version, smi_firmware, smi_status, smi_region, make = values[:9]
-    answers, answer_closed, automatic_due = values[_CONSENT]
+    answers, answer_closed, automatic_due, withheld, until = values[_CONSENT]
     delivery, arming, silence = values[_DELIVERY], values[_ARMING], values[_SILENCE]
     facts = Facts(
         HubId(hub),
@@ -186,7 +214,7 @@ def _row(values: tuple[Any, ...]) -> Row:
             _responsible(*values[_RESPONSIBLE]),
             _make_in(make),
         ),
-        Consent(_answers_in(answers), answer_closed, automatic_due),
+        Consent(_answers_in(answers), answer_closed, automatic_due, _withheld_in(withheld, until)),
         _NO_DELIVERY if delivery == _NO_DELIVERY else Delivery._make(delivery),
         NOT_ARMED if arming == NOT_ARMED else _arming(arming),
         _NO_SILENCE if silence == _NO_SILENCE else Silence._make(silence),
