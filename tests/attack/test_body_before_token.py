@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,13 +15,17 @@ from starlette.types import Message
 from chfw_cli.tokens import AUDIENCE, Issuer
 from chfw_common.kernel.ids import PartyId, UserId
 from chfw_common.kernel.roles import Role
+from chfw_common.runtime.clock import RealClock
+from chfw_common.runtime.database import open_database
 from chfw_common.runtime.http.app import Door, create_app
 from chfw_common.runtime.http.callers import TokenVerifier, caller
+from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.guard import UnguardedRouteError
 from chfw_common.runtime.http.json_route import JsonRoute, UnstatedLimitError
 from chfw_common.runtime.http.keys import KeyFile
 from chfw_common.runtime.http.shapes import Shape
 from chfw_common.runtime.metrics import Metrics
+from chfw_common.runtime.outbox import Wake
 from chfw_common.runtime.service import Service
 from chfw_common.runtime.settings import LOCAL_ISSUER
 from tests.service.documents.stand import composed
@@ -46,11 +50,11 @@ async def _ready() -> None:
     return None
 
 
-def door_of(service: Service, door: Door, keys: Path) -> FastAPI:
-    """One application of a service, with real tokens; nothing is behind its routes."""
-    nobody: Any = None
+def door_of(service: Service, door: Door, keys: Path, commands: Commands | None = None) -> FastAPI:
+    """One application of a service, with real tokens; nothing is behind its routes unless something is given."""
+    behind: Any = commands
     verifier = TokenVerifier(KeyFile(keys / "jwks.json"), issuer=LOCAL_ISSUER, audience=AUDIENCE)
-    return create_app(service, nobody, verifier, Metrics(service.name, ()), _ready, door=door, admission=None)
+    return create_app(service, behind, verifier, Metrics(service.name, ()), _ready, door=door, admission=None)
 
 
 @dataclass
@@ -152,11 +156,19 @@ def test_no_json_route_is_declared_without_the_size_of_its_body() -> None:
         async def taking(body: _Body) -> None: ...
 
 
+@pytest.fixture
+async def quotas(chfw_dsn: str) -> AsyncIterator[Commands]:
+    """What intake asks before it reads a body: whether the Party may send a request at all."""
+    database = await open_database(chfw_dsn, "instruction")
+    yield Commands(database, RealClock(), Wake())
+    await database.close()
+
+
 @pytest.mark.parametrize("name", USES)
-async def test_one_byte_more_than_a_route_states_is_refused(name: str, keys: Path) -> None:
+async def test_one_byte_more_than_a_route_states_is_refused(name: str, keys: Path, quotas: Commands) -> None:
     issuer, service = Issuer.open(keys), composed(name)
     for door, route in routes_of(service):
-        app = door_of(service, door, keys)
+        app = door_of(service, door, keys, quotas if name == "instruction" else None)
         method, _, path = route.partition(" ")
         operation = app.openapi()["paths"][path][method.lower()]
         size = operation.get("x-body-limit")
