@@ -176,6 +176,9 @@ async def test_one_byte_more_than_a_route_states_is_refused(name: str, keys: Pat
         if size is None:
             continue
         assert str(size >> 10) in operation["requestBody"]["description"]
+        if name == "instruction":
+            # It looks at the Party's quota first, in Postgres: tests/service/instruction/test_forms.py has its bodies.
+            continue
         path = path.format(release_id="CH9-9-2")
         token = issuer.token(PARTY, UserId("elec-is"), USES[name][route].role)
         sender = Sender()
