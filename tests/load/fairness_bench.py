@@ -118,7 +118,14 @@ class Flood:
         headers = {**self._headers, "Idempotency-Key": f'"flood-{number}"'}
         first = True
         while True:
-            answer = await self._client.post(PATH, content=self._bodies[number % len(self._bodies)], headers=headers)
+            try:
+                body = self._bodies[number % len(self._bodies)]
+                answer = await self._client.post(PATH, content=body, headers=headers)
+            except httpx2.TransportError as error:
+                # The listener bounds the connections of an address, and takes no more.
+                self.codes[type(error).__name__] += 1
+                await asyncio.sleep(1)
+                continue
             if first:
                 self.first[answer.status_code] += 1
                 first = False
@@ -191,9 +198,9 @@ class Other:
                 self.merged.append(time.monotonic() - self.waiting.pop(HubId(row["hub"])))
             await asyncio.sleep(LOOK_EVERY)
 
-    async def seconds_of_the_service(self) -> dict[str, float]:
+    async def seconds_of_the_service(self, operators: str) -> dict[str, float]:
         """How long a step of the judge, and a batch of records, took intake on average."""
-        text = (await self._client.get("/metrics")).text
+        text = (await self._client.get(f"{operators}/metrics")).text
         found: dict[str, list[float]] = {}
         for line in text.splitlines():
             name, _, value = line.rpartition(" ")
@@ -273,7 +280,7 @@ async def _flood(stack: Stack, story: Story, issuer: Issuer, arguments: argparse
         flooding = asyncio.get_running_loop().run_in_executor(pool, flood, plan)
         await other.send_for(arguments.seconds)
         flooded = await flooding
-    ended, seconds = time.monotonic(), await other.seconds_of_the_service()
+    ended, seconds = time.monotonic(), await other.seconds_of_the_service(stack.operator_urls["instruction"])
     cpu = {name: round(used - before[name], 1) for name, used in cpu_seconds(stack).items()}
     say(f"{len(other.waiting)} of {other.sent} are not merged when the flood ends")
     while other.waiting and not watching.done() and time.monotonic() - ended < MERGE_LIMIT:  # noqa: ASYNC110
