@@ -6,8 +6,9 @@ others were in the same event, since that is cut by their number (docs/isolation
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from chfw_common.kernel.ids import HubId, hub_eui64
+from chfw_common.kernel.ids import HubId, ReleaseId, hub_eui64
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime import envelope
 from chfw_common.runtime.service import Now, Outgoing, Pieces, Taken, Tick, Tx, due_tick
@@ -17,42 +18,42 @@ from chfw_notifier.domain.view import Group, View
 from chfw_notifier.stages.tell import HUBS, PROGRESS
 from chfw_notifier.store import feeds, gathered
 from chfw_notifier.store.feeds import Told
-from chfw_notifier.store.gathered import Due
 
 AT_ONCE = 20_000
-"""Hubs that one call tells of, and those of a partition beyond."""
+"""Hubs that one call tells of, and those of a Party or a partition beyond."""
 
 
-async def take(tx: Tx, now: Now, limit: int) -> Taken | None:  # noqa: ARG001 - one Party, release and kind at a time
-    """What is due first, of one Party, release and kind."""
-    found = await gathered.earliest(tx)
-    if found is None or found.due > now():
+async def take(tx: Tx, now: Now, limit: int) -> Taken | None:
+    """What is due first, of all Parties: a quarter of an hour ends for all at once."""
+    due = await gathered.earliest(tx)
+    if due is None or due > now():
         return None
-    due = found
-    await feeds.lock_parties(tx, [due.party])
+    about = await gathered.lock_due(tx, due, hubs=AT_ONCE, limit=limit)
 
     async def act() -> Sequence[Outgoing]:
-        first, payloads = await gathered.take(tx, due, AT_ONCE)
-        rows = _rows(due, payloads)
-        told = [
-            Told(due.party, _event_id(due, first, n), due.kind, due.release_id, due.due, row)
-            for n, row in enumerate(rows)
-        ]
-        await feeds.append_locked(tx, told)
+        found = await gathered.take(tx, due, about, hubs=AT_ONCE)
+        await feeds.append_locked(tx, [told for one in found for told in _told(one, due)])
         return ()
 
-    return Taken([due.work], act, more=True)
+    return Taken([one._asdict() for one in about], act, more=True)
 
 
-def _event_id(due: Due, first: int, n: int) -> Any:
+def _told(taken: gathered.Taken, due: Instant) -> list[Told]:
+    party, release_id, kind = taken.about
+    about = ReleaseId(release_id) if release_id else None
+    rows = _rows(kind, taken.payloads)
+    return [Told(party, _event_id(taken, n), kind, about, due, row) for n, row in enumerate(rows)]
+
+
+def _event_id(taken: gathered.Taken, n: int) -> UUID:
     """No event of its own: the number of the first of what was gathered tells it from all others."""
-    return envelope.event_id(f"gathered|{first}", HUB_PROGRESSED.name, due.party.encode(), n)
+    return envelope.event_id(f"gathered|{taken.first}", HUB_PROGRESSED.name, taken.about.party.encode(), n)
 
 
-def _rows(due: Due, payloads: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    if due.kind == HUBS:
+def _rows(kind: str, payloads: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    if kind == HUBS:
         return [{"hubs": hubs} for hubs in in_order(hub for payload in payloads for hub in payload["hubs"])]
-    if due.kind == PROGRESS:
+    if kind == PROGRESS:
         rows = rows_of(_groups(payload["progress"]) for payload in payloads)
         return [{"firmware": payloads[-1]["firmware"], "progress": [_shown(group) for group in row]} for row in rows]
     # Totals: the last ones say all.
@@ -70,8 +71,7 @@ def _shown(group: Group) -> dict[str, Any]:
 
 async def next_due(tx: Tx, now: Instant) -> Instant | None:  # noqa: ARG001 - the shape of a tick
     """When there is next something to tell."""
-    found = await gathered.earliest(tx)
-    return None if found is None else found.due
+    return await gathered.earliest(tx)
 
 
-TICK: Tick = due_tick("tell", Pieces(take, gathered.put_off), next_due, limit=1)
+TICK: Tick = due_tick("tell", Pieces(take, gathered.put_off), next_due)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -32,19 +32,21 @@ class Heard:
     hubs: int
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Whom what is due next concerns."""
+class About(NamedTuple):
+    """Whom and what something that was gathered concerns. An empty release: none."""
 
-    due: Instant
     party: PartyId
-    release_id: ReleaseId | None
+    release_id: str
     kind: str
 
-    @property
-    def work(self) -> Work:
-        """What it is found by."""
-        return {"party": self.party, "release_id": self.release_id or _NO_RELEASE, "kind": self.kind}
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was gathered, in the order in which it was heard, and the number of the first of it."""
+
+    about: About
+    first: int
+    payloads: Sequence[dict[str, Any]]
 
 
 async def gather(tx: Tx, heard: Sequence[Heard]) -> None:
@@ -60,22 +62,28 @@ async def gather(tx: Tx, heard: Sequence[Heard]) -> None:
         await tx.execute(SQL["gather"], *columns(rows))
 
 
-async def earliest(tx: Tx) -> Due | None:
-    """What is due first, if anything is gathered."""
-    row = await tx.fetchrow(SQL["earliest"])
-    if row is None:
-        return None
-    return Due(row["due"], row["party"], ReleaseId(row["release_id"]) if row["release_id"] else None, row["kind"])
+async def earliest(tx: Tx) -> Instant | None:
+    """When something is due first, if anything is gathered."""
+    at: Instant | None = await tx.fetchval(SQL["earliest"])
+    return at
 
 
-async def take(tx: Tx, due: Due, limit: int) -> tuple[int, list[dict[str, Any]]]:
-    """What was gathered, in the order in which it was heard, about `limit` hubs; and the number of the first of it.
+async def lock_due(tx: Tx, due: Instant, *, hubs: int, limit: int) -> list[About]:
+    """Whom and what is due at an instant, about so many hubs, at most `limit`; the feeds of the Parties are locked."""
+    await tx.execute(SQL["lock_due"], due)
+    return [About(*row) for row in await tx.fetch(SQL["due"], due, hubs, limit)]
 
-    The Party's feed is locked, so it is told in order.
-    """
-    rows = await tx.fetch(SQL["take"], due.due, due.party, due.release_id or _NO_RELEASE, due.kind, limit)
-    found = sorted((row["id"], row["payload"]) for row in rows)
-    return (found[0][0] if found else 0), [orjson.loads(payload) for _, payload in found]
+
+async def take(tx: Tx, due: Instant, about: Sequence[About], *, hubs: int) -> list[Taken]:
+    """What was gathered about each, about so many hubs of it."""
+    rows = await tx.fetch(SQL["take"], due, *columns(about), hubs)
+    found: dict[About, list[tuple[int, str]]] = {}
+    for row in rows:
+        found.setdefault(About(row["party"], row["release_id"], row["kind"]), []).append((row["id"], row["payload"]))
+    return [
+        Taken(one, min(heard)[0], [orjson.loads(payload) for _, payload in sorted(heard)])
+        for one, heard in sorted(found.items())
+    ]
 
 
 async def drop(tx: Tx, release_id: ReleaseId, kind: str) -> None:
