@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,11 @@ from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.quotas import Admission, RequestQuota
 from chfw_instruction.service import build
 from chfw_instruction.settings import Settings
-from tests.service.instruction.conftest import install
 from tests.support.databases import Databases
 from tests.support.release import NOW, RELEASE, euis
 from tests.support.routes import PLENTY
 from tests.support.serving import Stand, bearer, standing
+from tests.support.settings import nowhere
 
 URL = f"/v1/releases/{RELEASE}/instructions"
 OURS, THEIRS = "elec", "other"
@@ -30,9 +29,9 @@ def intake(databases: Databases, quota: RequestQuota = PLENTY, **settings: Any) 
     """Intake with a quota."""
     return standing(
         databases,
-        "intake",
-        install,
-        lambda dsn: build(Settings(database_dsn=dsn, kafka_bootstrap="none:0", jwks_file=Path("none"), **settings)),
+        "chfw",
+        databases.install,
+        lambda dsn: build(Settings(**nowhere(dsn), **settings)),
         quota=quota,
     )
 

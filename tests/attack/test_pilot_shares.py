@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +12,12 @@ from chfw_instruction import service as intake
 from chfw_instruction.settings import Settings as IntakeSettings
 from chfw_notifier import service as notifier
 from chfw_notifier.settings import Settings as NotifierSettings
-from tests.service.notifier.conftest import install
 from tests.service.notifier.estates import Estate, fill
 from tests.service.notifier.test_telling import announce
 from tests.support.databases import Databases
 from tests.support.release import RELEASE, euis
 from tests.support.serving import Stand, bearer, serving
+from tests.support.settings import nowhere
 
 URL = f"/v1/releases/{RELEASE}"
 CAP = 12
@@ -43,8 +42,8 @@ async def run(notices: Stand, requests: Stand) -> None:
 @contextlib.asynccontextmanager
 async def begun(databases: Databases) -> AsyncIterator[World]:
     """A world of notifier and intake on one database, in which the release was announced."""
-    dsn = databases.clone("telling", install)
-    told: dict[str, Any] = {"database_dsn": dsn, "kafka_bootstrap": "none:0", "jwks_file": Path("none")}
+    dsn = databases.clone("chfw", databases.install)
+    told = nowhere(dsn)
     async with contextlib.AsyncExitStack() as stack:
         notices = await stack.enter_async_context(serving(notifier.build(NotifierSettings(**told)), dsn))
         requests = await stack.enter_async_context(serving(intake.build(IntakeSettings(**told)), dsn))

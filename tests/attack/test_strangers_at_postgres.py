@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from chfw_cli.local.postgres import ROLES
+from chfw_common.runtime.access import role_of
 from chfw_common.runtime.database import open_database
 from chfw_common.runtime.passwords import read_secret
-from chfw_common.runtime.roles import role_of
 from chfw_common.topology import SERVICES, schema_of
 from tests.support.databases import Databases, as_role
 from tests.support.servers import RunningPostgres

@@ -17,6 +17,7 @@ from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.errors import TransientError
 from chfw_common.runtime.http.callers import Caller
+from chfw_common.runtime.http.commands import write_effects
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.metrics import Metrics
 from chfw_common.runtime.outbox import write_outbox
@@ -46,7 +47,7 @@ class Savepoints(Database):
     """A service's database inside the history's transaction."""
 
     def __init__(self, tx: Tx, service: str) -> None:
-        super().__init__(None)
+        super().__init__(None, service)
         self._tx = tx
         self._path = f"set local search_path to {schema_of(service)}"
 
@@ -190,7 +191,7 @@ class StagesWorld(World):
     ) -> Any:
         async with self._databases[service].transaction() as tx:
             answered = await command(tx, body, self.clock)
-            await write_outbox(tx, answered.outgoing, answered.cause, self.now)
+            await write_effects(tx, answered, self.now)
         await self._drain(service)
         return answered.answer
 

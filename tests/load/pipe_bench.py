@@ -107,7 +107,7 @@ async def produce(access: KafkaAccess, hubs: int) -> int:
 async def measure(kind: str, number: int, access: KafkaAccess, database: Database, records: int) -> float:
     """Seconds from the first offer to the last commit."""
     async with database.transaction() as tx:
-        await tx.execute("truncate consumer_offset, consumed_range, heard")
+        await tx.execute("truncate consumer_offset, consumed_range, parked_offset, heard")
     service = Service(NAME, {HUB_RESPONSE: Consume(handle)})
     metrics = Metrics(NAME, service.consumes)
     context = Timed(ConsumeCore(service, database, metrics), database, metrics, RealClock(), Wake())

@@ -66,7 +66,7 @@ async def fill(dsn: str, hubs: int) -> None:
     await admin.execute(inserted, stand.now)
     await admin.execute(_COUNT)
     await admin.execute("vacuum analyze ledger")
-    wrong = await counts.audit(admin)
+    wrong = await counts.miscounts(admin)
     await admin.close()
     if wrong:
         raise RuntimeError(f"the counts are wrong: {wrong[:3]}")

@@ -166,7 +166,7 @@ def test_nothing_is_handed_over_or_armed_after_a_stop(stopped: Played) -> None:
         assert max(row[claimed] for row in stopped.ledger if row[claimed] is not None) <= at, claimed
     assert stopped.decisions[-1]["state"] == "effective"
     assert stopped.verdict.anomalies == stopped.verdict.parked == 0
-    assert stopped.verdict.audit_findings == stopped.verdict.verdict_mismatches == ()
+    assert stopped.verdict.evidence_findings == stopped.verdict.verdict_mismatches == ()
 
 
 def test_no_hub_acts_after_its_cpl_entry_was_withdrawn(unlisted: Played) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from chfw_cli.local.install import role_passwords
+from chfw_common.runtime.access import grant_access, make_roles
 from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.roles import install_schemas
 from chfw_common.runtime.service import Tx
@@ -107,7 +108,9 @@ async def undone(admin_dsn: str, service: str) -> AsyncIterator[Tx]:
     transaction = connection.transaction()
     await transaction.start()
     try:
+        await make_roles(connection)
         await migrate(connection, service)
+        await grant_access(connection, service)
         yield connection
     finally:
         await transaction.rollback()

@@ -32,14 +32,16 @@ CALLERS = {
 class OneTransaction(Database):
     """Every command in a savepoint of the test's transaction."""
 
-    def __init__(self, tx: Tx) -> None:
-        super().__init__(None)
+    def __init__(self, tx: Tx, service: str) -> None:
+        super().__init__(None, service)
         self._tx = tx
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         async with self._tx.transaction():
             yield self._tx
+            # A transaction of its own would forget for whom it acted.
+            await self._tx.execute("set local role none")
 
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator[Tx]:
@@ -69,7 +71,7 @@ class Still:
 @contextlib.asynccontextmanager
 async def client_of(service: Service, tx: Tx) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the service's routes."""
-    database, metrics = OneTransaction(tx), Metrics(service.name, service.consumes)
+    database, metrics = OneTransaction(tx, service.name), Metrics(service.name, service.consumes)
     run = Commands(database, Still(), Wake())
 
     async def ready() -> str | None:

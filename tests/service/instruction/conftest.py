@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chfw_common.runtime.migrations import migrate
-from chfw_common.runtime.service import Service, Tx
+from chfw_common.runtime.service import Service
 from chfw_instruction.service import build
 from chfw_instruction.settings import Settings
 from tests.support.databases import Databases
@@ -13,16 +12,10 @@ from tests.support.serving import Stand, standing
 from tests.support.settings import nowhere
 
 
-async def install(tx: Tx, _database: str) -> None:
-    """The schemas of intake, and of the inventory and the ledger it looks things up in."""
-    for service in ("smi", "scheduler", "instruction"):
-        await migrate(tx, service)
-
-
 @pytest.fixture
 async def stand(databases: Databases) -> AsyncIterator[Stand]:
     """Intake that knows nothing yet."""
-    async with standing(databases, "intake", install, _build) as ready:
+    async with standing(databases, "chfw", databases.install, _build) as ready:
         yield ready
 
 

@@ -16,7 +16,6 @@ from chfw_instruction import service as intake
 from chfw_instruction.settings import Settings as IntakeSettings
 from chfw_notifier import service as notifier
 from chfw_notifier.settings import Settings as NotifierSettings
-from tests.service.notifier.conftest import install
 from tests.service.notifier.estates import Estate, fill
 from tests.service.notifier.test_telling import announce
 from tests.support.databases import Databases
@@ -41,7 +40,7 @@ class Pipe(NamedTuple):
 @pytest.fixture
 async def pipe(databases: Databases) -> AsyncIterator[Pipe]:
     """Both, and three releases: this one, another that goes on, and one that is stopped."""
-    dsn = databases.clone("telling", install)
+    dsn = databases.clone("chfw", databases.install)
     common = nowhere(dsn)
     async with (
         serving(notifier.build(NotifierSettings(**common)), dsn) as first,

@@ -253,7 +253,7 @@ class Stand:
     async def miscounts(self) -> list[counts.Miscount]:
         """Counts that are not the number of rows."""
         async with self.database.looking() as connection:
-            return await counts.audit(connection)
+            return await counts.miscounts(connection)
 
     async def load_hubs(self, hubs: Iterable[HubId], *, parties: tuple[str, str | None] = ("elec", "gas")) -> None:
         """Put commissioned hubs of the model into the inventory."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from chfw_common.runtime.audit import audit
+from chfw_common.runtime.contiguity import check_contiguity
 from chfw_common.runtime.positions import LogState
 from chfw_common.runtime.service import Record
 from tests.support.waiting import eventually, running
@@ -19,7 +19,7 @@ pytest_plugins = ["tests.support.servers", "tests.support.databases", "tests.sup
 async def everything_once(stand: "Stand", numbers: Sequence[int]) -> None:
     assert await stand.tally() == dict.fromkeys(numbers, 1)
     async with stand.database.transaction() as tx:
-        assert await audit(tx, "toy", stand.topic.name) == []
+        assert await check_contiguity(tx, "toy", stand.topic.name) == []
 
 
 async def test_order_is_kept_per_partition(stand: "Stand") -> None:

@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from chfw_common.runtime.accepting import Decision, accept, propose
-from chfw_common.runtime.audit import Finding, audit
 from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.contiguity import Finding, check_contiguity
 from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.kafka.topics import TopicMismatchError
@@ -72,7 +72,7 @@ async def test_an_aborted_transaction_leaves_no_hole_either(stand: "Stand", kafk
 
 async def findings(stand: "Stand", topic: Topic | None = None) -> list[Finding]:
     async with stand.database.transaction() as tx:
-        return await audit(tx, "toy", (topic or stand.topic).name)
+        return await check_contiguity(tx, "toy", (topic or stand.topic).name)
 
 
 async def test_a_hole_in_the_log_itself_stops_that_partition_alone_until_a_person_decides(

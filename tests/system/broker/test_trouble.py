@@ -46,7 +46,10 @@ BAD: dict[str, tuple[bytes | None, dict[str, bytes | None]]] = {
 }
 
 
-SETTLED = "select sum(applied)::int, sum(parked)::int from consumed_range"
+SETTLED = """
+with parked as (select count(*)::int as n from parked_offset)
+select (select sum(beyond - first)::int from consumed_range) - n, n from parked
+"""
 """What the ranges say of all records: so many were applied, so many parked."""
 
 

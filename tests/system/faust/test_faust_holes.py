@@ -6,8 +6,8 @@ import pytest
 
 from chfw_common.runtime import faust_source
 from chfw_common.runtime.accepting import Decision, accept, propose
-from chfw_common.runtime.audit import audit
 from chfw_common.runtime.clock import machine_now
+from chfw_common.runtime.contiguity import check_contiguity
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.faust_source import FaustSource, PositionDecidedError
 from chfw_common.runtime.kafka.access import KafkaAccess
@@ -50,7 +50,7 @@ async def test_markers_of_transactions_are_no_hole(kafka_stand: Stand, kafka_ser
     assert (context.stopped, stand.alarmed) == (frozenset(), False)
     assert await stand.taken(0) == [0, 1, 2, 7, 8]
     async with stand.database.transaction() as tx:
-        assert await audit(tx, "toy", topic.name) == []
+        assert await check_contiguity(tx, "toy", topic.name) == []
 
 
 async def test_a_hole_of_the_log_stops_that_partition_alone_until_a_person_decides(
@@ -67,7 +67,7 @@ async def test_a_hole_of_the_log_stops_that_partition_alone_until_a_person_decid
     await stand.broker.close()
     assert (await stand.taken(0))[-1] == 3
     async with stand.database.transaction() as tx:
-        assert await audit(tx, "toy", topic.name) == []
+        assert await check_contiguity(tx, "toy", topic.name) == []
 
 
 async def stops_until_decided(stand: Stand, kafka: "RunningKafka") -> None:

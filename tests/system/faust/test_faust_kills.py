@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from chfw_common.runtime import offsets
-from chfw_common.runtime.audit import Finding, audit
 from chfw_common.runtime.clock import stopwatch
+from chfw_common.runtime.contiguity import Finding, check_contiguity
 from chfw_common.runtime.database import Database
 from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.topics import create_topics
@@ -104,7 +104,7 @@ class Run:
     async def findings(self) -> list[Finding]:
         """The contiguity audit."""
         async with self.database.transaction() as tx:
-            return await audit(tx, "toy", self.topic.name)
+            return await check_contiguity(tx, "toy", self.topic.name)
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_cli.chosen import FITS, Choice, rows_chosen
+from chfw_cli.operator import write_down
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Change
 from chfw_common.topology import schema_of
 
 _FIND = f"""
@@ -43,3 +45,9 @@ async def retry(connection: Any, work: Sequence[SetAside]) -> None:
     async with connection.transaction():
         for piece in work:
             await connection.execute(_RETRY.format(schema=schema_of(piece.service)), piece.id)
+        await write_down(connection, [(piece.service, _change(piece)) for piece in work])
+
+
+def _change(piece: SetAside) -> Change:
+    before = {"work": piece.work, "error": piece.error, "retry": piece.retry}
+    return Change("aside retry", f"{piece.tick}:{piece.id}", before, {"retry": True})

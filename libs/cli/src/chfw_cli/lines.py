@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chfw_cli.chosen import FITS, Choice, rows_chosen
+from chfw_cli.operator import write_down
 from chfw_common.runtime.accepting import Decision
+from chfw_common.runtime.service import Change
 from chfw_common.topology import schema_of
 
 MOST = 1_000
@@ -78,3 +80,9 @@ async def give_up(connection: Any, records: Sequence[OutOfLine], decision: Decis
                 decision.reason,
                 decision.at,
             )
+        await write_down(connection, [(record.service, _change(record, decision)) for record in records])
+
+
+def _change(record: OutOfLine, decision: Decision) -> Change:
+    after = {"given_up": list(record.missing), "reason": decision.reason, "decided_by": decision.decided_by}
+    return Change("lines give-up", f"{record.topic} {record.release_id}", {"number": record.number}, after)

@@ -2,7 +2,7 @@
 
 import typer
 
-from chfw_cli.commands import aside, lines, parked, positions, unsent
+from chfw_cli.commands import aside, audit, lines, parked, positions, unsent
 from chfw_cli.commands.demo import demo
 from chfw_cli.commands.doctor import doctor
 from chfw_cli.commands.down import down
@@ -36,6 +36,7 @@ app.add_typer(positions.app, name="positions")
 app.add_typer(unsent.app, name="unsent")
 app.add_typer(aside.app, name="aside")
 app.add_typer(lines.app, name="lines")
+app.add_typer(audit.app, name="audit")
 
 if __name__ == "__main__":
     app()

@@ -5,16 +5,19 @@ Several services may have parked one record. It is one record all the same: all 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from chfw_cli.chosen import FITS, Choice, rows_chosen
+from chfw_cli.operator import write_down
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.columns import columns
 from chfw_common.runtime.kafka.access import KafkaAccess
 from chfw_common.runtime.kafka.producer import KafkaProducer
 from chfw_common.runtime.kept import Headers, is_utf8, kept_headers
+from chfw_common.runtime.service import Change
 from chfw_common.topology import SERVICES, schema_of
 
 _CHOSEN = f"""
@@ -106,6 +109,8 @@ async def drop(connection: Any, records: Sequence[ParkedRecord]) -> None:
     async with connection.transaction():
         for record in records:
             await _forget(connection, (copy for copy in record.copies if copy.chosen))
+        gone = ((record, copy) for record in records for copy in record.copies if copy.chosen)
+        await write_down(connection, [(copy.service, _change("drop", record, copy, None)) for record, copy in gone])
 
 
 async def _publish(connection: Any, producer: KafkaProducer, record: ParkedRecord) -> bool:
@@ -115,7 +120,15 @@ async def _publish(connection: Any, producer: KafkaProducer, record: ParkedRecor
             return False
         sent = await producer.send(record.topic, record.partition, record.key, record.value, list(record.headers))
         await sent
+        again = {"published": True}
+        await write_down(connection, [(copy.service, _change("retry", record, copy, again)) for copy in record.copies])
     return True
+
+
+def _change(verb: str, record: ParkedRecord, copy: Copy, after: dict[str, Any] | None) -> Change:
+    value = sha256(record.value or b"").hexdigest()
+    before = {"kind": copy.kind, "error": copy.error, "value": value}
+    return Change(f"parked {verb}", f"{record.topic}/{record.partition}@{record.offset}", before, after)
 
 
 async def _forget(connection: Any, copies: Iterable[Copy]) -> int:

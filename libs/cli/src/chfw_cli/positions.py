@@ -1,9 +1,10 @@
 """Positions of the services against the logs they count on: look, and decide about those that cannot be read on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from chfw_cli.operator import write_down
 from chfw_common.kernel.instants import Instant
 from chfw_common.runtime.accepting import Decision, Proposal, accept, propose
 from chfw_common.runtime.kafka.access import KafkaAccess
@@ -11,6 +12,7 @@ from chfw_common.runtime.kafka.ends import EndOffsets
 from chfw_common.runtime.kafka.holes import read_held
 from chfw_common.runtime.offsets import Position
 from chfw_common.runtime.positions import LogState
+from chfw_common.runtime.service import Change
 from chfw_common.topology import SERVICES, schema_of
 
 
@@ -79,6 +81,13 @@ async def decide(connection: Any, standings: Sequence[Standing], decision: Decis
             if one.proposal is not None:
                 await connection.execute(f"set local search_path to {schema_of(one.service)}")
                 await accept(connection, one.topic, one.partition, one.proposal, decision)
+        accepted = ((one, one.proposal) for one in standings if one.proposal is not None)
+        await write_down(connection, [(one.service, _change(one, made, decision)) for one, made in accepted])
+
+
+def _change(one: Standing, made: Proposal, decision: Decision) -> Change:
+    after = {**asdict(made.after), "reason": decision.reason, "decided_by": decision.decided_by}
+    return Change("positions accept", f"{one.topic}/{one.partition}", asdict(made.before), after)
 
 
 async def history(connection: Any, choice: Choice) -> list[Decided]:

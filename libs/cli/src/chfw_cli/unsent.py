@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from chfw_cli.chosen import FITS, Choice, rows_chosen
+from chfw_cli.operator import write_down
 from chfw_common.kernel.instants import Instant
+from chfw_common.runtime.service import Change
 from chfw_common.topology import schema_of
 
 _FIND = f"""
@@ -51,15 +53,23 @@ async def send_again(connection: Any, events: Sequence[UnsentEvent]) -> None:
     What was said later of the same key has left by now. Readers compare epochs and versions, so an old event that comes
     late changes nothing that a newer one has said.
     """
-    await _each(connection, _SEND_AGAIN, events)
+    await _each(connection, _SEND_AGAIN, events, "retry", {"outbox": True})
 
 
 async def drop(connection: Any, events: Sequence[UnsentEvent]) -> None:
     """Forget the events: nobody will ever be told."""
-    await _each(connection, _DROP, events)
+    await _each(connection, _DROP, events, "drop", None)
 
 
-async def _each(connection: Any, statement: str, events: Sequence[UnsentEvent]) -> None:
+async def _each(
+    connection: Any, statement: str, events: Sequence[UnsentEvent], verb: str, after: dict[str, Any] | None
+) -> None:
     async with connection.transaction():
         for event in events:
             await connection.execute(statement.format(schema=schema_of(event.service)), event.id)
+        await write_down(connection, [(event.service, _change(verb, event, after)) for event in events])
+
+
+def _change(verb: str, event: UnsentEvent, after: dict[str, Any] | None) -> Change:
+    before = {"topic": event.topic, "partition": event.partition, "error": event.error}
+    return Change(f"unsent {verb}", str(event.event_id), before, after)

@@ -102,7 +102,7 @@ async def _tell_and_verify(stack: Stack, story: Story, *, chaos: bool, say: Say,
         unconsumed = await backlog.unread("scheduler", INSTRUCTION_RECEIVED)
         admin = await asyncpg.connect(dsn)
         try:
-            verdict = await verify(client, admin, story, told)
+            verdict = await verify(client, admin, story, told, signed_in=stack.state)
         finally:
             await admin.close()
     finally:

@@ -45,7 +45,7 @@ class Report:
     unreachable: Sequence[str]
     anomalies: int
     parked: int
-    audit_findings: Sequence[str]
+    evidence_findings: Sequence[str]
     unconsumed: int
     instruction: InstructionReport
     sustained_hubs_per_second: float
@@ -84,8 +84,8 @@ class Report:
             lines += ["killed:", *(f"    {kill}" for kill in self.kills)]
         if self.details:
             lines += [f"{self.mismatches} mismatches:", *(f"    {detail}" for detail in self.details)]
-        if self.audit_findings:
-            lines += ["the contiguity audit found:", *(f"    {finding}" for finding in self.audit_findings)]
+        if self.evidence_findings:
+            lines += ["the checks of the evidence found:", *(f"    {finding}" for finding in self.evidence_findings)]
         return lines
 
 
@@ -120,7 +120,7 @@ def compose(story: Story, told: Told, verdict: Verdict, run: Run) -> Report:
         unreachable=tuple(hub_eui64(hub) for hub in found.unreachable),
         anomalies=verdict.anomalies,
         parked=verdict.parked,
-        audit_findings=verdict.audit_findings,
+        evidence_findings=verdict.evidence_findings,
         unconsumed=run.unconsumed,
         instruction=InstructionReport(
             entries=timed.entries,

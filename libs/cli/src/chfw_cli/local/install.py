@@ -1,18 +1,19 @@
-"""What a fresh Postgres and Kafka need to be ours: database, roles and schemas, topics and rights,
-the key that signs tokens."""
+"""What a fresh Postgres and Kafka need to be ours: database, roles, schemas, topics, rights, and keys to sign with."""
 
 import asyncpg
 
+from chfw_cli.audit import make_key
 from chfw_cli.local.kafka import KafkaServer
 from chfw_cli.local.postgres import PostgresServer
 from chfw_cli.local.services import DATABASE, SERVICES
 from chfw_cli.local.state import StateDir
 from chfw_cli.tokens import Issuer
+from chfw_common.runtime.access import role_of
 from chfw_common.runtime.clock import machine_now, set_first_pace
 from chfw_common.runtime.kafka.rights import install_rights
 from chfw_common.runtime.kafka.topics import create_topics
 from chfw_common.runtime.passwords import read_secret
-from chfw_common.runtime.roles import install_schemas, role_of
+from chfw_common.runtime.roles import install_schemas
 
 
 async def install(postgres: PostgresServer, kafka: KafkaServer, state: StateDir) -> None:
@@ -21,6 +22,7 @@ async def install(postgres: PostgresServer, kafka: KafkaServer, state: StateDir)
     await create_topics(kafka.access())
     await install_rights(kafka.access())
     Issuer.open(state.keys)
+    make_key(state)
 
 
 async def install_paced(postgres: PostgresServer, kafka: KafkaServer, state: StateDir) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from chfw_cli.audit import checkpoint_file, key_file
 from chfw_cli.local.probes import http_ready
 from chfw_cli.local.spec import ProcessSpec
 from chfw_cli.local.state import StateDir
@@ -72,6 +73,8 @@ def service_spec(service: str, given: Surroundings, *, after: tuple[str, ...] = 
             "CHFW_HTTP_PORT": str(given.state.port(service)),
             "CHFW_OPERATOR_PORT": str(for_operators),
             "CHFW_JWKS_FILE": str(given.state.keys / "jwks.json"),
+            "CHFW_AUDIT_KEY_FILE": str(key_file(given.state)),
+            "CHFW_AUDIT_CHECKPOINT_FILE": str(checkpoint_file(given.state, service)),
             "CHFW_CLOCK": given.clock,
             "PYTHONUNBUFFERED": "1",
             **(given.extra_env or {}),

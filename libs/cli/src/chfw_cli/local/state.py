@@ -97,6 +97,11 @@ class StateDir:
         return file
 
     @property
+    def audit(self) -> Path:
+        """The checkpoints of the audit logs; for this user only."""
+        return _made(self.root / "audit", _PRIVATE)
+
+    @property
     def stack_file(self) -> Path:
         """What runs now; present only while a stack is up."""
         return self.root / "stack.json"

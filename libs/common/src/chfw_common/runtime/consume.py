@@ -49,16 +49,6 @@ class _Decoded:
         return self.received.event.weight if self.received else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """The range of a partition that a transaction has taken."""
-
-    topic: str
-    partition: int
-    incarnation: int
-    first: int
-
-
 class ConsumeCore:
     """Handles offers of records for one service. Stateless between calls: Postgres knows where we are."""
 
@@ -126,10 +116,9 @@ class ConsumeCore:
         if not new:
             return Settled(due, 0, 0, NO_LANES)
         source = f"{self._service.name}|{topic.name}|{partition}" + (f"|log {incarnation}" if incarnation else "")
-        taken = _Taken(topic.name, partition, incarnation, due)
         # Parked before anything later is handled: handlers may ask whether a record of the partition ever was.
         parked = await self._park(
-            tx, taken, [(entry.record, "invalid", entry.error) for entry in new if entry.received is None], now
+            tx, incarnation, [(entry.record, "invalid", entry.error) for entry in new if entry.received is None], now
         )
         good = [entry for entry in new if entry.received is not None]
         lanes = NO_LANES
@@ -142,7 +131,7 @@ class ConsumeCore:
                     raise
                 refused = [(part[0].record, "unexpected", f"{type(error).__name__}: {error}")]
                 wrote = NO_LANES
-            parked += await self._park(tx, taken, refused, now)
+            parked += await self._park(tx, incarnation, refused, now)
             lanes |= wrote
         return Settled(due + len(new), len(new) - parked, parked, lanes)
 
@@ -181,14 +170,11 @@ class ConsumeCore:
         refused = [(by_offset[row.offset], "invalid", row.reason) for row in outcome.parked]
         return refused, await write_outbox(tx, outcome.outgoing, f"{source}|{part[0].record.offset}", now())
 
-    async def _park(self, tx: Tx, taken: _Taken, parked: Sequence[tuple[Record, str, str]], now: Now) -> int:
-        """Park records of the range that was taken; gives their number."""
+    async def _park(self, tx: Tx, incarnation: int, parked: Sequence[tuple[Record, str, str]], now: Now) -> int:
+        """Park records of the range that was taken, in this incarnation of the log; gives their number."""
         if not parked:
             return 0
-        await offsets.park(tx, parked, taken.incarnation, now())
-        await offsets.correct_range(
-            tx, taken.topic, taken.partition, incarnation=taken.incarnation, first=taken.first, parked=len(parked)
-        )
+        await offsets.park(tx, parked, incarnation, now())
         for record, kind, error in parked:
             log.warning(
                 "a record was parked", action="parked", topic=record.topic, partition=record.partition,

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from chfw_common.runtime.access import party_role_of
 from chfw_common.runtime.passwords import read_secret
 from chfw_common.runtime.service import Tx
 from chfw_common.topology import schema_of
@@ -51,10 +52,15 @@ async def _leave_as_is(connection: Tx) -> None:
 
 
 class Database:
-    """Transactions of one service. Unqualified names mean its own schema."""
+    """Transactions of one service. Unqualified names mean its own schema.
 
-    def __init__(self, pool: Any) -> None:
+    `party_role` is the role that its sessions may take for a request of a Party.
+    """
+
+    def __init__(self, pool: Any, service: str) -> None:
         self.pool = pool
+        self.service = service
+        self.party_role = party_role_of(service)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -102,7 +108,7 @@ async def open_database(
             **(settings or {}),
         },
     )
-    return Database(pool)
+    return Database(pool, service)
 
 
 def _password(file: Path) -> Callable[[], str]:

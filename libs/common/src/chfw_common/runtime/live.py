@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import structlog
 
 from chfw_common.runtime import gauges
+from chfw_common.runtime.audit.checkpoints import CheckpointError, CheckpointFile, KeyFileError, private_key
+from chfw_common.runtime.audit.follow import Pace, follow_stream
 from chfw_common.runtime.clock import Clock, PacedClock, RealClock, stopwatch
 from chfw_common.runtime.consume import ConsumeCore
 from chfw_common.runtime.database import Database
@@ -48,7 +50,7 @@ from chfw_common.runtime.service import Service, Source
 from chfw_common.runtime.settings import ServiceSettings
 from chfw_common.runtime.source import SourceContext
 from chfw_common.runtime.ticks import TickRunner, run_tick
-from chfw_common.topology import CONTROL_LANE, LANES
+from chfw_common.topology import CONTROL_LANE, LANES, schema_of
 
 log = structlog.get_logger()
 
@@ -148,6 +150,7 @@ class LiveService:
             commands = Commands(database, clock, self._wake)
             admission = Admission(database, _quota(settings))
             self._spawn(f"http {door.value}", self._listener(door, commands, verifier, admission).serve())
+        self._sign_the_audit_log(bulk, clock)
 
     def _start_relay(self, lane: int, database: Database, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         name = self._service.name
@@ -183,6 +186,16 @@ class LiveService:
         gather = 0.0 if kind is Source.CONTROL else GATHER
         reader = KafkaSource(context, topics, access=access, group=group, instance=instance, gather=gather)
         self._spawn(f"source {group}", reader.run())
+
+    def _sign_the_audit_log(self, database: Database, clock: Clock) -> None:
+        settings = self._settings
+        if settings.audit_key_file is None or settings.audit_checkpoint_file is None:
+            log.warning("no checkpoints of the audit log are made: no key or no file for them", action="audit_unsigned")
+            return
+        key = private_key(settings.audit_key_file)
+        file = CheckpointFile(settings.audit_checkpoint_file, schema_of(self._service.name), key)
+        pace = Pace(settings.audit_checkpoint_records, settings.audit_checkpoint_interval)
+        self._spawn("audit", follow_stream(database, file, pace, clock, self._metrics))
 
     def _listener(self, door: Door, commands: Commands, verifier: TokenVerifier, admission: Admission) -> Listener:
         settings = self._settings
@@ -262,7 +275,7 @@ def main(build: Callable[[SettingsT], Service], settings: SettingsT, name: str) 
         code = 1
         try:
             code = await LiveService(build(settings), settings).run()
-        except (SchemaOutOfDateError, PasswordRefusedError) as error:
+        except (SchemaOutOfDateError, PasswordRefusedError, KeyFileError, CheckpointError) as error:
             where = place_of(settings.database_dsn)
             log.critical("the service cannot run", action="process_ends", server=where, error=str(error))
         except Exception as error:

@@ -15,6 +15,7 @@ ALARMS = (
     "set_aside",
     "waiting",
     "out_of_line",
+    "audit",
 )
 """What `chfw_alarm` can be raised for.
 
@@ -23,6 +24,7 @@ too long for the notice of its release (`chfw_instructions_waiting_seconds`). `p
 refuses. `held_partition`: a partition that cannot be written. `tick`: a tick that fails. `set_aside`: work that failed
 again and again. `waiting`: a hub has waited beyond the limit of what it waits for (`chfw_rollout_oldest_wait_seconds`).
 `out_of_line`: a decision or a notice whose number is not the one that was due (`chfw_out_of_line`).
+`audit`: the audit log is not what was signed.
 """
 
 OVER_QUOTA = (

@@ -30,38 +30,24 @@ async def lock_position(tx: Tx, topic: str, partition: int) -> Position:
 
 
 async def take_range(tx: Tx, topic: str, partition: int, *, first: int, beyond: int) -> int | None:
-    """Move the position from `first` to `beyond` and record the range as applied: the incarnation of the log.
+    """Move the position from `first` to `beyond` and record the range: the incarnation of the log.
 
-    None when `first` is not due. Locks the position until the transaction ends, as `lock_position` does. What is parked
-    is told to `correct_range`.
+    None when `first` is not due. Locks the position until the transaction ends, as `lock_position` does. What of it is
+    parked is told to `park`; the rest counts as applied.
     """
     incarnation: int | None = await tx.fetchval(
         """with moved as (
                update consumer_offset set next = $4 where topic = $1 and partition = $2 and next = $3
                returning incarnation
            )
-           insert into consumed_range (topic, partition, incarnation, first, beyond, applied, parked)
-           select $1, $2, incarnation, $3, $4, $5, 0 from moved returning incarnation""",
+           insert into consumed_range (topic, partition, incarnation, first, beyond)
+           select $1, $2, incarnation, $3, $4 from moved returning incarnation""",
         topic,
         partition,
         first,
         beyond,
-        beyond - first,
     )
     return incarnation
-
-
-async def correct_range(tx: Tx, topic: str, partition: int, *, incarnation: int, first: int, parked: int) -> None:
-    """Of the range that `take_range` recorded, so many more records were parked."""
-    await tx.execute(
-        """update consumed_range set applied = applied - $5, parked = parked + $5
-           where topic = $1 and partition = $2 and incarnation = $3 and first = $4""",
-        topic,
-        partition,
-        incarnation,
-        first,
-        parked,
-    )
 
 
 async def step_over_controls(tx: Tx, topic: str, partition: int, *, first: int, beyond: int, now: Instant) -> bool:
@@ -103,9 +89,12 @@ async def begin_at_zero(tx: Tx, topic: str, topic_id: str, partitions: Sequence[
 
 
 async def park(tx: Tx, parked: Sequence[tuple[Record, str, str]], incarnation: int, now: Instant) -> None:
-    """Keep records of one log that cannot be handled: (record, kind, error)."""
+    """Keep records of one log that cannot be handled: (record, kind, error); and that they were parked, for ever."""
     await tx.executemany(
-        """insert into parked_record (
+        """with parked as (
+               insert into parked_offset (topic, partition, incarnation, "offset") values ($1, $2, $3, $4)
+           )
+           insert into parked_record (
                topic, partition, incarnation, "offset", key, value, headers, kind, error, parked_at
            ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
         [

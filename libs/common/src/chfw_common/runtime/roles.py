@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from chfw_common.published.readers import READERS
+from chfw_common.runtime.access import grant_access, make_roles, role_of
 from chfw_common.runtime.database import LIMITS
 from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.passwords import scram_verifier
 from chfw_common.runtime.service import Tx
-from chfw_common.topology import SERVICES, schema_of
+from chfw_common.topology import SERVICES
 
 CLOCK_SCHEMA = """
 create schema if not exists chfw_clock;
@@ -32,11 +33,6 @@ SERVICES_GROUP = "chfw_services"
 """The roles of the services are members of it: what pg_hba.conf names. It has no rights of its own."""
 
 
-def role_of(service: str) -> str:
-    """The database role of a service."""
-    return f"chfw_{schema_of(service)}"
-
-
 async def install_schemas(
     tx: Tx, database: str, passwords: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, list[str]]:
@@ -53,30 +49,22 @@ async def install_schemas(
     ran = {service: await migrate(tx, service) for service in _owners_first()}
     await tx.execute(CLOCK_SCHEMA)
     await tx.execute("reset role")
-    for service in SERVICES:
-        schema, role = schema_of(service), role_of(service)
-        await tx.execute(f'grant usage on schema "{schema}", chfw_clock to "{role}"')
-        await tx.execute(f'grant select, insert, update, delete on all tables in schema "{schema}" to "{role}"')
-        # An insert needs no right to the sequence of an identity column; the relay looks at this one.
-        await tx.execute(f'grant usage on sequence "{schema}".outbox_id_seq to "{role}"')
-        await tx.execute(f'grant select on chfw_clock.pace to "{role}"')
-    for owner, readers in READERS.items():
-        for reader in readers:
-            role = role_of(reader)
-            await tx.execute(f'grant usage on schema "{schema_of(owner)}_published" to "{role}"')
-            await tx.execute(f'grant select on all tables in schema "{schema_of(owner)}_published" to "{role}"')
+    for service in _owners_first():
+        await grant_access(tx, service)
+        await tx.execute(f'grant usage on schema chfw_clock to "{role_of(service)}"')
+        await tx.execute(f'grant select on chfw_clock.pace to "{role_of(service)}"')
     return ran
 
 
 async def _install_roles(tx: Tx, database: str) -> None:
-    """The owner, who passes row-level security by as the superuser does, and a role for each service."""
+    """The owner, who passes row-level security by as the superuser does, and two roles for each service."""
     await _create_role(tx, OWNER, "nologin bypassrls")
     await _create_role(tx, SERVICES_GROUP, "nologin")
     await tx.execute(f'revoke all on database "{database}" from public')
     await tx.execute(f'grant create on database "{database}" to "{OWNER}"')
+    await make_roles(tx)
     for service in SERVICES:
         role = role_of(service)
-        await _create_role(tx, role, "login")
         await tx.execute(f'grant "{SERVICES_GROUP}" to "{role}"')
         await tx.execute(f'grant connect on database "{database}" to "{role}"')
         for name, value in LIMITS.items():

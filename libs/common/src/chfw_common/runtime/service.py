@@ -28,6 +28,7 @@ asked before a wait is old."""
 
 EventT = TypeVar("EventT", bound=Event)
 AnswerT = TypeVar("AnswerT")
+OtherT = TypeVar("OtherT")
 ItemT = TypeVar("ItemT")
 
 
@@ -112,12 +113,45 @@ class TickResult:
 
 
 @dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that a command starts; the same kind and name is one job. Queues take turns."""
+
+    kind: str
+    name: str
+    args: dict[str, Any]
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a command changed, for the audit log: the action, and what it was done to.
+
+    `before` and `after` say what was so and what is so, as small JSON; of much content a digest.
+    """
+
+    action: str
+    subject: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answered(Generic[AnswerT]):
-    """What a command answers and publishes. `cause` names the request: the ids of its events derive from it."""
+    """What a command answers, changes, publishes and starts.
+
+    `cause` names the request: the ids of its events derive from it. `change` is None when nothing was changed, as for a
+    repeat; it has no default, so that no command forgets it.
+    """
 
     answer: AnswerT
     cause: str
+    change: Change | None
     outgoing: Sequence[Outgoing] = ()
+    jobs: Sequence[NewJob] = ()
+
+    def with_answer(self, answer: OtherT) -> "Answered[OtherT]":
+        """The same with another form of the answer."""
+        return Answered(answer, self.cause, self.change, self.outgoing, self.jobs)
 
 
 class Handler(Protocol):

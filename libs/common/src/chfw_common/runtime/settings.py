@@ -131,6 +131,22 @@ class ServiceSettings(BaseSettings):
         description='Parties that may send more, or fewer, requests a minute, e.g. {"SUP01": 1200}; '
         "their burst grows with it",
     )
+    audit_key_file: Path | None = Field(
+        default=None,
+        description="The key that signs checkpoints of the audit log (Ed25519, PEM, mode 0600); else there are none",
+    )
+    audit_checkpoint_file: Path | None = Field(
+        default=None,
+        description="Where checkpoints are appended: outside the database, and only this process writes it",
+    )
+    audit_checkpoint_records: int = Field(
+        default=1_000, ge=1, description="A checkpoint is made at the latest after so many records of the audit log"
+    )
+    audit_checkpoint_interval: timedelta = Field(
+        default=timedelta(minutes=1),
+        ge=timedelta(seconds=1),
+        description="A checkpoint is made at the latest so long after a record of the audit log",
+    )
     clock: Literal["real", "paced"] = Field(
         default="real", description="`paced` follows the row chfw_clock.pace: for demo and load only"
     )

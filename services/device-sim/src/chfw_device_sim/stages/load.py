@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chfw_common.runtime.service import Answered, Now, Tx
+from chfw_common.runtime.digests import digest_of_rows
+from chfw_common.runtime.service import Answered, Change, Now, Tx
 from chfw_device_sim.store import device
 
 
@@ -18,4 +19,5 @@ class LoadAnswer:
 async def command(tx: Tx, devices: Sequence[device.NewDevice], _: Now) -> Answered[LoadAnswer]:
     """Write devices that are new. A known one is its own truth: a load does not touch it."""
     new = await device.load(tx, devices)
-    return Answered(LoadAnswer(new, len(devices) - new), "device-sim|load")
+    change = Change("load", "devices", None, {"new": new, "devices": len(devices), "digest": digest_of_rows(devices)})
+    return Answered(LoadAnswer(new, len(devices) - new), "device-sim|load", change if new else None)

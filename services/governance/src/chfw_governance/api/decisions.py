@@ -103,7 +103,7 @@ def deciding(settings: Settings) -> APIRouter:
             ),
             notice=notice,
         )
-        answer = await work.run(decide.command, request)
+        answer = await work.run(decide.command, request, caller)
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
@@ -119,8 +119,8 @@ def reading() -> APIRouter:
         operation_id="listDecisions",
         responses={200: {"model": DecisionsView}, **problems(404)},
     )
-    async def listing(_: Overseer, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
-        async with work.reading() as tx:
+    async def listing(caller: Overseer, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
+        async with work.reading(caller) as tx:
             return {"decisions": await decide.listing(tx, release_id)}
 
     return router

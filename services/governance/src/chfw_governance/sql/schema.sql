@@ -16,7 +16,7 @@ create table release (
     cpl_active boolean not null
 );
 
--- Every decision, one line of epochs per release. The scheduler's reports move the state on, never back.
+-- Every decision, one line of epochs per release: evidence, written once. The service has no right to change or delete it.
 create table decision (
     release_id text not null references release,
     epoch int not null check (epoch > 0),
@@ -30,10 +30,18 @@ create table decision (
     without_pilot text,
     decided_by text not null,
     decided_at timestamptz not null,
-    state text not null default 'requested' check (state in ('requested', 'fencing', 'effective')),
-    at_risk int,
-    reported_at timestamptz,
     primary key (release_id, epoch)
+);
+
+-- What became of a decision, once the scheduler has reported of it. Reports move the state on, never back.
+create table decision_report (
+    release_id text not null,
+    epoch int not null,
+    state text not null check (state in ('requested', 'fencing', 'effective')),
+    at_risk int,
+    reported_at timestamptz not null,
+    primary key (release_id, epoch),
+    foreign key (release_id, epoch) references decision
 );
 
 -- What was answered to which key of which Party: the same request gets the same answer.

@@ -12,7 +12,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS, show_waves
-from chfw_common.runtime.service import Answered, Now, Outgoing, Tx, release_event
+from chfw_common.runtime.service import Answered, Change, Now, Outgoing, Tx, release_event
 from chfw_common.topology import ROLLOUT_DECISION
 from chfw_governance.domain.decide import Decided, Notice, Proposal, Refusal, decide, ends_pilot
 from chfw_governance.store import releases
@@ -68,7 +68,7 @@ async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer
     """Decide, or say again what was answered to the same key. Raises Problem for a refusal."""
     known = await recall(tx, "governance", request.caller.party, request.key, request.digest)
     if known is not None:
-        return Answered(Answer(known, replayed=True), f"decision|{request.release_id}|{known['epoch']}")
+        return Answered(Answer(known, replayed=True), f"decision|{request.release_id}|{known['epoch']}", None)
     standing = await releases.lock_standing(tx, request.release_id)
     if standing is None:
         raise Problem(404, "unknown_release", "No such release is known here (yet).")
@@ -84,6 +84,7 @@ async def command(tx: Tx, request: DecisionRequest, now: Now) -> Answered[Answer
     return Answered(
         Answer(body, replayed=False),
         f"decision|{request.release_id}|{decided.epoch}",
+        Change("decide", request.release_id, {"epoch": standing.epoch, "mode": standing.mode}, body),
         [published(request.release_id, decided, at)],
     )
 

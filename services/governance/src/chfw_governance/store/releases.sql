@@ -32,20 +32,24 @@ select exists (
 
 -- name: report_decision
 -- What the scheduler reports of a decision. The state only moves on; the count is that of the latest report.
-update decision
-set state = case when $3 = 'effective' or (state = 'requested' and $3 = 'fencing') then $3 else state end,
-    at_risk = case when reported_at is null or $5 >= reported_at then $4 else at_risk end,
-    reported_at = greatest(reported_at, $5)
-where release_id = $1 and epoch = $2
+insert into decision_report (release_id, epoch, state, at_risk, reported_at)
+select release_id, epoch, $3, $4, $5 from decision where release_id = $1 and epoch = $2
+on conflict (release_id, epoch) do update
+set state = case when $3 = 'effective' or (decision_report.state = 'requested' and $3 = 'fencing') then $3
+                 else decision_report.state end,
+    at_risk = case when $5 >= decision_report.reported_at then $4 else decision_report.at_risk end,
+    reported_at = greatest(decision_report.reported_at, $5)
 
 -- name: report_earlier
 -- What is at risk of an earlier halt is at risk of a later one too, so the count of the later one bounds the earlier.
-update decision set at_risk = least(at_risk, $3) where release_id = $1 and epoch < $2 and at_risk > $3
+update decision_report set at_risk = least(at_risk, $3) where release_id = $1 and epoch < $2 and at_risk > $3
 
 -- name: knows_release
 -- Whether a release is known here.
 select exists (select 1 from release where release_id = $1)
 
 -- name: decisions
--- The decisions on a release in the order of their epochs.
-select * from decision where release_id = $1 order by epoch
+-- The decisions on a release in the order of their epochs, each with what became of it.
+select d.*, coalesce(r.state, 'requested') as state, r.at_risk
+from decision d left join decision_report r using (release_id, epoch)
+where d.release_id = $1 order by d.epoch

@@ -88,7 +88,7 @@ def build_router(settings: Settings) -> APIRouter:
             arrival = Arrival(caller, key, moment.machine)
             submission = await read_submission(request, release_id, query, arrival, settings)
             async with turnstile.line(caller.party):
-                receipt = await work.run(accept.command, submission)
+                receipt = await work.run(accept.command, submission, caller)
         response.headers["Location"] = f"/v1/instructions/{receipt.id}"
         response.headers.update(REPLAYED if receipt.replayed else {})
         return {
@@ -109,7 +109,7 @@ def _serve_reports(router: APIRouter) -> None:
         responses={200: {"model": ProgressView}, **problems(404)},
     )
     async def status(request_id: UUID, caller: Supplier, work: Work, response: Response) -> dict[str, Any]:
-        async with work.reading() as tx:
+        async with work.reading(caller) as tx:
             shown, seconds = await report.progress(tx, await _own(tx, request_id, caller), work.now())
         if seconds is not None:
             response.headers["Retry-After"] = str(seconds)
@@ -133,16 +133,16 @@ def _serve_reports(router: APIRouter) -> None:
         position = read_cursor(after)
 
         async def page(start: int | None, size: int = PAGE_LIMIT) -> Page:
-            async with work.reading() as tx:
+            async with work.reading(caller) as tx:
                 rows = await report.verdicts(tx, request_id, after=start, limit=size)
             shown = [{"pos": p, "hub": _eui(hub), "as_sent": raw, "verdict": v} for p, raw, hub, v in rows]
             return shown, (rows[-1][0] if len(rows) == size else None)
 
         async def part(chunk: int) -> report.Judged | None:
-            async with work.reading() as tx:
+            async with work.reading(caller) as tx:
                 return await report.judged(tx, request_id, chunk)
 
-        async with work.reading() as tx:
+        async with work.reading(caller) as tx:
             known = await _own(tx, request_id, caller)
         if form == CSV:
             return csv_response(part, known.header, str(known.id))

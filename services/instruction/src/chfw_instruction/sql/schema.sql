@@ -48,9 +48,10 @@ create table party (
 );
 
 -- An accepted request. The id is uuid5 of Party and key; what the release lays down is as it was at received_at.
--- A CSV file keeps its header; its rows stand in the chunks.
+-- A CSV file keeps its header; its rows stand in the chunks. Every key contains the Party, or a Party could learn from a
+-- collision that another has something.
 create table request (
-    id uuid primary key,
+    id uuid not null,
     party text not null references party,
     key text not null,
     digest bytea not null,
@@ -71,6 +72,7 @@ create table request (
     answered int not null default 0 check (answered <= entries),
     counts jsonb not null default '{}',
     done_at timestamptz,
+    primary key (id, party),
     constraint request_once_per_key unique (party, key),
     constraint request_in_one_line unique (party, party_seq)
 );
@@ -81,14 +83,16 @@ create index request_open on request (party, party_seq) where done_at is null;
 -- The verdicts, one an entry, are written once and never changed. What is long stays out of the row: to add the
 -- verdicts copies none of it.
 create table request_chunk (
-    request_id uuid not null references request,
+    request_id uuid not null,
+    party text not null,
     chunk int not null,
     raw text not null,
     hub bigint[] not null,
     duplicates int[] not null,
     record text[],
     verdict text[] check (cardinality(verdict) = cardinality(hub)),
-    primary key (request_id, chunk)
+    primary key (request_id, chunk, party),
+    foreign key (request_id, party) references request (id, party)
 );
 alter table request_chunk alter column raw set storage external, alter column hub set storage external;
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chfw_common.kernel.ids import PartyId, ReleaseId
-from chfw_common.kernel.instants import Instant
+from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.rollout import AnswerKind, Group
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import reused_key
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.quotas import too_many
-from chfw_common.runtime.jobs import start_job
-from chfw_common.runtime.service import Answered, Now, Tx
+from chfw_common.runtime.service import Answered, Change, NewJob, Now, Tx
 from chfw_instruction.domain.entries import Chunk
 from chfw_instruction.domain.quota import Quota, Spent, Used, spent, until_free
 from chfw_instruction.domain.terms import WholeRefusal, counted_time, refuse_whole
@@ -113,7 +112,7 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         if bytes(before["digest"]) != submission.digest:
             raise reused_key()
         receipt = Receipt(before["id"], before["entries"], before["received_at"], replayed=True)
-        return Answered(receipt, f"request|{receipt.id}")
+        return Answered(receipt, f"request|{receipt.id}", None)
     at = now()
     terms = await releases.load_terms(tx, submission.release_id)
     refusal = refuse_whole(
@@ -146,6 +145,19 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         terms=terms,
     )
     await requests.add(tx, accepted, submission.chunks, used.entries_standing, submission.came_at)
-    await start_job(tx, requests.JUDGE, str(accepted.id), {"request": str(accepted.id)}, at, queue=caller.party)
+    job = NewJob(requests.JUDGE, str(accepted.id), {"request": str(accepted.id)}, queue=caller.party)
     receipt = Receipt(accepted.id, submission.entries, at, replayed=False)
-    return Answered(receipt, f"request|{receipt.id}", [received(accepted)])
+    return Answered(receipt, f"request|{receipt.id}", _change(accepted), [received(accepted)], [job])
+
+
+def _change(accepted: requests.Accepted) -> Change:
+    after = {
+        "release_id": accepted.terms.release_id,
+        "kind": accepted.kind,
+        "group": accepted.group,
+        "activate_at": accepted.activate_at and format_instant(accepted.activate_at),
+        "entries": accepted.entries,
+        "digest": accepted.digest.hex(),
+        "party_seq": accepted.party_seq,
+    }
+    return Change("instruct", str(accepted.id), {"party_seq": accepted.party_seq - 1}, after)

@@ -116,12 +116,11 @@ async def add(tx: Tx, accepted: Accepted, chunks: Sequence[Chunk], standing: flo
         terms.pilot_opens,
         terms.places_of(accepted.party),
     )
-    await tx.copy_records_to_table(
-        "request_chunk",
-        columns=["request_id", "chunk", "raw", "hub", "duplicates", "record"],
+    await tx.executemany(
+        SQL["add_chunk"],
         # One chunk at a time is unpacked.
-        records=(
-            (accepted.id, n, chunk.packed, chunk.hubs, sorted(chunk.duplicates), chunk.records)
+        (
+            (accepted.id, accepted.party, n, chunk.packed, chunk.hubs, sorted(chunk.duplicates), chunk.records)
             for n, chunk in enumerate(chunks)
         ),
     )

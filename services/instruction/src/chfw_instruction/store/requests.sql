@@ -35,6 +35,10 @@ insert into request (id, party, key, digest, user_id, party_seq, release_id, kin
                      entries, header, image, automatic_date, waves, pilot_opens, pilot_places)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 
+-- name: add_chunk
+-- Write a part of its content down. Not COPY: Postgres has none where row security applies.
+insert into request_chunk (request_id, party, chunk, raw, hub, duplicates, record) values ($1, $2, $3, $4, $5, $6, $7)
+
 -- name: lock_request
 -- A request to be judged on, locked: nobody else counts its verdicts.
 select * from request where id = $1 for update

@@ -9,7 +9,7 @@
 -- conflicts. The words on a hub come through one partition, so no two transactions have the same hub. Each row is looked
 -- up by itself: left to join, Postgres reads every row of the release as long as it believes that there are few.
 with parked as materialized (
-    select exists (select from consumed_range where topic = $8 and partition = $9 and parked > 0) as ever
+    select exists (select from parked_offset where topic = $8 and partition = $9) as ever
 ), told as (
     select u.hub, u.version, u.class, u.moved or parked.ever as moved, $7::jsonb -> u.n as shows
     from parked, unnest($2::bigint[], $3::bigint[], $4::text[], $5::boolean[], $6::int[]) u(hub, version, class, moved, n)

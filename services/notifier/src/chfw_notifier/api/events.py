@@ -28,7 +28,7 @@ async def listing(
     Go on from `next`; an empty page is the end.
     """
     start = read_cursor(after) or 0
-    await work.run(enrol.command, who)
-    async with work.reading() as tx:
+    await work.run(enrol.command, who, who)
+    async with work.reading(who) as tx:
         events, following = await report.feed(tx, who.party, after=start, limit=limit)
     return {"events": events, "next": write_cursor(following)}

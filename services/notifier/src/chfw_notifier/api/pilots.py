@@ -83,7 +83,7 @@ async def post(
         seed=body.seed or "",
         stratified=body.stratified,
     )
-    async with work.reading() as tx:
+    async with work.reading(who) as tx:
         candidates, rules = await preview.load(tx, wish, work.now())
     # Off the loop: a lot for each hub of a large estate takes longer than anybody else should wait.
     return await asyncio.to_thread(_chosen, candidates, rules)

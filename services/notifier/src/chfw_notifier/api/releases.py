@@ -1,6 +1,7 @@
 """/v1/releases: announce, revise, read the notices, list one's own eligible hubs."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -107,7 +108,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
         responses={201: {"model": AnnouncedView}, **REFUSALS, **problems(409)},
     )
     async def post(body: ReleaseBody, who: Dcc, key: Key, work: Work, response: Response) -> dict[str, Any]:
-        answer = await work.run(announce.command, _announcement(body, who, key, settings))
+        answer = await work.run(announce.command, _announcement(body, who, key, settings), who)
         response.headers["Location"] = f"/v1/releases/{body.release_id}"
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
@@ -129,7 +130,7 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
             note_reference=body.note_reference,
             cpl_state=body.cpl_state,
         )
-        answer = await work.run(revise.command, revision)
+        answer = await work.run(revise.command, revision, who)
         response.headers.update(REPLAYED if answer.replayed else {})
         return answer.body
 
@@ -140,12 +141,12 @@ def build_router(settings: Settings, exports: Exports) -> APIRouter:
 def _serve_reads(router: APIRouter, exports: Exports) -> None:
     @router.get("", operation_id="listReleases", responses={200: {"model": NoticesView}})
     async def listing(who: Anyone, work: Work) -> dict[str, Any]:
-        async with work.reading() as tx:
+        async with work.reading(who) as tx:
             return {"releases": await report.notices(tx, who, work.now())}
 
     @router.get("/{release_id}", operation_id="getRelease", responses={200: {"model": SeenView}, **problems(404)})
     async def one(who: Anyone, release_id: ReleaseInPath, work: Work) -> dict[str, Any]:
-        async with work.reading() as tx:
+        async with work.reading(who) as tx:
             return await report.notice(tx, release_id, who, work.now())
 
     @router.get(
@@ -164,10 +165,10 @@ def _serve_reads(router: APIRouter, exports: Exports) -> None:
         after: str | None = None,
         limit: Annotated[WholeNumber, Query(ge=1, le=LIST_LIMIT)] = 1_000,
     ) -> Listing:
-        async with work.reading() as tx:
+        async with work.reading(who) as tx:
             await report.notice(tx, release_id, who, work.now())
-        scope = Scope(who.party, release_id)
-        return await hub_list(form, Asked(request, response), work, exports, scope, after=after, limit=limit)
+        scope, own = Scope(who.party, release_id), partial(work.reading, who)
+        return await hub_list(form, Asked(request, response), own, exports, scope, after=after, limit=limit)
 
 
 def _announcement(body: ReleaseBody, who: Caller, key: str, settings: Settings) -> announce.Announcement:

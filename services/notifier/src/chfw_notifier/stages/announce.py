@@ -16,7 +16,7 @@ from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
 from chfw_common.runtime.http.waves import FAULTS
-from chfw_common.runtime.service import Answered, Now, Tx, release_event
+from chfw_common.runtime.service import Answered, Change, Now, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.domain.fit import Fit, fit
 from chfw_notifier.domain.notice import Dates, Refusal, set_dates
@@ -78,7 +78,7 @@ async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answ
     caller = announcement.caller
     known = await recall(tx, "notifier", caller.party, announcement.key, announcement.digest)
     if known is not None:
-        return Answered(Answer(known, replayed=True), f"replay|{announcement.release_id}")
+        return Answered(Answer(known, replayed=True), f"replay|{announcement.release_id}", None)
     # Before the locks: it reads every hub of the model, and nobody else need wait for that.
     fitting = await _fit(tx, announcement.cpl)
     await enrol.ensure(tx, {**announcement.organisations, caller.party: enrol.role_of(caller.role)}, now())
@@ -111,8 +111,9 @@ async def command(tx: Tx, announcement: Announcement, now: Now) -> Answered[Answ
         "pilot_places": release.notice.pilot_places,
     }
     await remember(tx, caller.party, announcement.key, announcement.digest, body)
+    change = Change("announce", announcement.release_id, None, body)
     event = release_event(RELEASE_NOTIFIED, announcement.release_id, release.notice)
-    return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])
+    return Answered(Answer(body, replayed=False), enrol.cause_of(release), change, [event])
 
 
 async def _fit(tx: Tx, cpl: CplEntry) -> Fit:

@@ -9,7 +9,7 @@ from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import SUPPLIER_ROLES, Role
 from chfw_common.runtime import envelope
 from chfw_common.runtime.http.callers import Caller
-from chfw_common.runtime.service import Answered, Now, Tx
+from chfw_common.runtime.service import Answered, Change, Now, Tx
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.domain.view import for_supplier
 from chfw_notifier.stages.render import notice_document
@@ -37,19 +37,20 @@ def notice_id(release: Release) -> UUID:
     return envelope.event_id(cause_of(release), RELEASE_NOTIFIED.name, key, 0)
 
 
-async def ensure(tx: Tx, roles: Mapping[PartyId, str], now: Instant) -> None:
-    """Make sure these Parties are known.
+async def ensure(tx: Tx, roles: Mapping[PartyId, str], now: Instant) -> list[PartyId]:
+    """Make sure these Parties are known; says which are new.
 
     New ones get the notices of the open releases, the decision in force on each, and its last totals (R2-5, R5-6).
     """
     missing = await feeds.unknown_parties(tx, list(roles))
     if not missing:
-        return
+        return []
     await feeds.lock_fan_out(tx)
     added = await feeds.add_parties(tx, {party: roles[party] for party in missing})
     for release in await releases.find_open(tx) if added else []:
         await tell_notice(tx, release, added, now)
         await _tell_where_it_stands(tx, release, {party: roles[party] for party in added}, now)
+    return added
 
 
 async def tell_notice(tx: Tx, release: Release, parties: list[PartyId], now: Instant) -> None:
@@ -81,5 +82,7 @@ def _payload(kind: str, word: releases.Word, role: str) -> dict[str, Any]:
 
 async def command(tx: Tx, caller: Caller, now: Now) -> Answered[None]:
     """Make sure the caller's Party is known."""
-    await ensure(tx, {caller.party: role_of(caller.role)}, now())
-    return Answered(None, f"enrol|{caller.party}")
+    role = role_of(caller.role)
+    new = await ensure(tx, {caller.party: role}, now())
+    change = Change("enrol", caller.party, None, {"role": role}) if new else None
+    return Answered(None, f"enrol|{caller.party}", change)

@@ -1,13 +1,14 @@
 """Revise a notice: another release note or CPL state is a higher version, told to everybody again (R1-5)."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from chfw_common.events.release import CplState
 from chfw_common.kernel.ids import ReleaseId
 from chfw_common.runtime.http.callers import Caller
 from chfw_common.runtime.http.idempotency import recall, remember
 from chfw_common.runtime.http.problems import Problem
-from chfw_common.runtime.service import Answered, Now, Tx, release_event
+from chfw_common.runtime.service import Answered, Change, Now, Tx, release_event
 from chfw_common.topology import RELEASE_NOTIFIED
 from chfw_notifier.stages import enrol
 from chfw_notifier.stages.announce import Answer
@@ -36,7 +37,7 @@ async def command(tx: Tx, revision: Revision, now: Now) -> Answered[Answer]:
     caller, release_id = revision.caller, revision.release_id
     known = await recall(tx, "notifier", caller.party, revision.key, revision.digest)
     if known is not None:
-        return Answered(Answer(known, replayed=True), f"replay|{release_id}")
+        return Answered(Answer(known, replayed=True), f"replay|{release_id}", None)
     await enrol.ensure(tx, {caller.party: enrol.role_of(caller.role)}, now())
     await feeds.lock_fan_out(tx)
     at = now()
@@ -47,13 +48,20 @@ async def command(tx: Tx, revision: Revision, now: Now) -> Answered[Answer]:
     if release is None:
         body = notice_document(found, at)
         await remember(tx, caller.party, revision.key, revision.digest, body)
-        return Answered(Answer(body, replayed=False), f"unchanged|{release_id}")
+        return Answered(Answer(body, replayed=False), f"unchanged|{release_id}", None)
     await releases.revise(tx, release.notice)
     await enrol.tell_notice(tx, release, await feeds.all_parties(tx), at)
     body = notice_document(release, at)
     await remember(tx, caller.party, revision.key, revision.digest, body)
+    change = Change("revise", release_id, _revisable(found), _revisable(release))
     event = release_event(RELEASE_NOTIFIED, release_id, release.notice)
-    return Answered(Answer(body, replayed=False), enrol.cause_of(release), [event])
+    return Answered(Answer(body, replayed=False), enrol.cause_of(release), change, [event])
+
+
+def _revisable(release: Release) -> dict[str, Any]:
+    """What a revision may change, and the version that says it."""
+    notice = release.notice
+    return {"version": notice.version, "note_reference": notice.note_reference, "cpl_state": notice.cpl.state}
 
 
 def _revised(found: Release, revision: Revision) -> Release | None:

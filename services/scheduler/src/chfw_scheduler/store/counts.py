@@ -95,6 +95,6 @@ async def states(tx: Tx) -> dict[tuple[str, HubState], int]:
     return found
 
 
-async def audit(tx: Tx) -> list[Miscount]:
+async def miscounts(tx: Tx) -> list[Miscount]:
     """Where counts are not the number of rows; nothing when all is well. It reads the whole ledger."""
-    return [Miscount(*row) for row in await tx.fetch(SQL["audit"])]
+    return [Miscount(*row) for row in await tx.fetch(SQL["miscounts"])]

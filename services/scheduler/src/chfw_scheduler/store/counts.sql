@@ -51,6 +51,6 @@ select tally.release_id, e.key, sum(e.value::int)::bigint as n
 from tally cross join lateral jsonb_each(tally.hubs) e
 group by tally.release_id, e.key order by tally.release_id, e.key;
 
--- name: audit
+-- name: miscounts
 -- Keys whose count is not the number of rows; it reads the whole ledger.
 select * from miscount order by release_id, part, key;

@@ -64,7 +64,7 @@ async def load_hubs(who: Dcc, body: LoadBody, key: Key, run: Work, response: Res
     _refuse_future(body, run.now())
     records: Sequence[Loaded] = [entry.loaded() for entry in body.hubs]
     try:
-        answer = await run.run(LOAD, Named(who.party, key, digest_of(body, "load"), records))
+        answer = await run.run(LOAD, Named(who.party, key, digest_of(body, "load"), records), who)
     except GpfTakenError as error:
         raise Problem(409, "gpf_taken", "A GPF of this load belongs to another hub; nothing was loaded.") from error
     response.headers.update(REPLAYED if answer.replayed else {})
@@ -80,7 +80,8 @@ async def change_suppliers(who: Dcc, body: ChangesBody, key: Key, run: Work, res
     """Change or remove who answers for hubs."""
     _refuse_future(body, run.now())
     changes: Sequence[SupplierChange] = [entry.change() for entry in body.changes]
-    answer = await run.run(CHANGE, Named(who.party, key, digest_of(body, "change-supplier"), changes))
+    named = Named(who.party, key, digest_of(body, "change-supplier"), changes)
+    answer = await run.run(CHANGE, named, who)
     response.headers.update(REPLAYED if answer.replayed else {})
     return answer.body
 
@@ -106,7 +107,7 @@ async def show_hub(
     run: Annotated[Commands, Depends(commands)],
 ) -> HubView:
     """One hub. To a Supplier that is not responsible for it, it does not exist."""
-    async with run.reading() as tx:
+    async with run.reading(who) as tx:
         if who.role is not Role.DCC:
             own = await hub.find_own(tx, eui64, who.party, who.user_id)
             view = None if own is None else view_for_supplier(own, who.party, who.user_id)

@@ -7,6 +7,7 @@ from chfw_common.events.smi import CauseKind, SmiCause
 from chfw_common.kernel.ids import HubId
 from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_smi.domain.inventory import Line, SupplierChange, change_suppliers
+from chfw_smi.stages.change import changed
 from chfw_smi.stages.tell import name_of, tell
 from chfw_smi.store import hub
 
@@ -29,11 +30,12 @@ async def command(tx: Tx, changes: Sequence[SupplierChange], now: Now) -> Answer
     at = now()
     after: list[Line] = []
     for key, line in before.items():
-        changed = change_suppliers(line, by_hub[key], at)
-        if changed is not None:
-            after.append(changed)
+        moved = change_suppliers(line, by_hub[key], at)
+        if moved is not None:
+            after.append(moved)
     await hub.save_suppliers(tx, after)
     unknown = tuple(sorted(by_hub.keys() - before.keys()))
     answer = ChangeAnswer(len(after), len(before) - len(after), unknown)
     cause = SmiCause(kind=CauseKind.SUPPLIER_CHANGE, at=at)
-    return Answered(answer, name_of("change-supplier", after), tell((line, cause) for line in after))
+    done = changed("change-supplier", before, after)
+    return Answered(answer, name_of("change-supplier", after), done, tell((line, cause) for line in after))

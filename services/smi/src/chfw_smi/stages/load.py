@@ -7,6 +7,7 @@ from chfw_common.events.smi import CauseKind, SmiCause
 from chfw_common.runtime.service import Answered, Now, Tx
 from chfw_common.topology import partition_of_hub
 from chfw_smi.domain.inventory import Loaded, former_status, load
+from chfw_smi.stages.change import changed
 from chfw_smi.stages.tell import name_of, tell
 from chfw_smi.store import hub, status
 
@@ -41,4 +42,5 @@ async def command(tx: Tx, records: Sequence[Loaded], now: Now) -> Answered[LoadA
     new = len(records) - len(before)
     answer = LoadAnswer(new=new, changed=len(after) - new, unchanged=len(records) - len(after))
     cause = SmiCause(kind=CauseKind.LOAD, at=at)
-    return Answered(answer, name_of("load", after), tell((line, cause) for line in after))
+    done = changed("load", before, after)
+    return Answered(answer, name_of("load", after), done, tell((line, cause) for line in after))

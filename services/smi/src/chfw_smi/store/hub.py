@@ -89,9 +89,9 @@ async def save_loaded(tx: Tx, before: dict[HubId, Line], after: Sequence[Line]) 
         if moved:
             await tx.execute(_SQL["free_gpfs"], [line.record.hub for line in moved])
         if new:
-            await tx.execute(_SQL["insert_hubs"], *columns(map(_full, new)))
+            await tx.execute(_SQL["insert_hubs"], *columns(map(row_of, new)))
         if changed:
-            rows = ((*_full(line), line.firmware_at) for line in changed)
+            rows = ((*row_of(line), line.firmware_at) for line in changed)
             await tx.execute(_SQL["update_hubs"], *columns(rows))
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == ONE_HUB_PER_GPF:
@@ -122,7 +122,8 @@ def _line(row: asyncpg.Record) -> Line:
     )
 
 
-def _full(line: Line) -> tuple[Any, ...]:
+def row_of(line: Line) -> tuple[Any, ...]:
+    """The row of a line, all columns but what only observations fill."""
     record = line.record
     return (
         record.hub,

@@ -4,8 +4,9 @@ A token is a JWT of one issuer for one audience, signed with ES256 by a key it n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from fastapi import Request
@@ -54,11 +55,12 @@ class LongLifeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One User ID of a Party, in its role."""
+    """One User ID of a Party, in its role. `token` names the token that says so, for the audit log; it is no secret."""
 
     party: PartyId
     user_id: UserId
     role: Role
+    token: str = field(default="", compare=False)
 
 
 class TokenVerifier:
@@ -93,7 +95,7 @@ class TokenVerifier:
             _require_types(claims)
             self._claims.validate(claims)
             _require_short_life(claims)
-            return _caller_of(claims)
+            return replace(_caller_of(claims), token=_name_of(claims, token))
         except NoKeysError as error:
             raise Problem(
                 503, "no_keys", "There are no keys to verify a token with.", headers={"Retry-After": "2"}
@@ -157,6 +159,14 @@ def _caller_of(claims: Mapping[str, Any]) -> Caller:
         return Caller(PartyId(party), UserId(user_id), Role(role))
     except ValueError as error:
         raise InvalidClaimError("role") from error
+
+
+def _name_of(claims: Mapping[str, Any], token: str) -> str:
+    """What a token is called where it must not be shown: its `jti`, else its SHA-256."""
+    try:
+        return _text(claims, "jti")
+    except (KeyError, InvalidClaimError):
+        return f"sha256:{sha256(token.encode()).hexdigest()}"
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

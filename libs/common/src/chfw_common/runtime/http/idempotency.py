@@ -130,13 +130,13 @@ def once(
     async def run(tx: Tx, named: Named[R], now: Now) -> Answered[Once]:
         if named.key is None:
             answered = await command(tx, named.request, now)
-            return Answered(Once(render(answered.answer), replayed=False), answered.cause, answered.outgoing)
+            return answered.with_answer(Once(render(answered.answer), replayed=False))
         known = await recall(tx, service, named.party, named.key, named.digest)
         if known is not None:
-            return Answered(Once(known, replayed=True), f"replay|{named.party}|{named.key}")
+            return Answered(Once(known, replayed=True), f"replay|{named.party}|{named.key}", None)
         answered = await command(tx, named.request, now)
         body = render(answered.answer)
         await remember(tx, named.party, named.key, named.digest, body)
-        return Answered(Once(body, replayed=False), answered.cause, answered.outgoing)
+        return answered.with_answer(Once(body, replayed=False))
 
     return run

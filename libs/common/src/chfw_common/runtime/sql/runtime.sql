@@ -12,23 +12,29 @@ create table consumer_offset (
     primary key (topic, partition)
 );
 
--- Evidence for the contiguity audit: every transaction's range [first, beyond), and what became of its records.
+-- Evidence for the check of contiguity: every transaction's range [first, beyond). Evidence is written once: the service
+-- has no right to change or delete it (access.toml).
 create table consumed_range (
     topic text not null,
     partition int not null,
     incarnation int not null default 0,
     first bigint not null,
     beyond bigint not null check (beyond > first),
-    applied int not null check (applied >= 0),
-    parked int not null check (parked >= 0),
-    primary key (topic, partition, incarnation, first),
-    check (applied + parked = beyond - first)
+    primary key (topic, partition, incarnation, first)
 );
--- Whether a record of a partition was ever parked: from then on an older word may come after a newer one.
-create index consumed_range_parked on consumed_range (topic, partition) where parked > 0;
+
+-- Which records of these ranges were parked; all others were applied. A row stays when the parked record is handed in
+-- again or dropped: from then on an older word of the partition may come after a newer one.
+create table parked_offset (
+    topic text not null,
+    partition int not null,
+    incarnation int not null,
+    "offset" bigint not null,
+    primary key (topic, partition, incarnation, "offset")
+);
 
 -- Offsets [first, beyond) that were stepped over, because the log holds no record there or not any more: control
--- records of transactions (the service itself saw them), or what a person has decided. Evidence for the same audit.
+-- records of transactions (the service itself saw them), or what a person has decided. Evidence for the same check.
 create table stepped_over (
     topic text not null,
     partition int not null,
@@ -227,3 +233,72 @@ create table schema_migration (
     name text not null,
     sha256 text not null
 );
+
+-- The audit log: who changed what, when, by which token and request, in the transaction of the change. Evidence: the service
+-- may add to it, and nobody but the owner of the database can change it; what the owner changes, the chain of hashes shows
+-- (docs/audit.md). `before` and `after` are JSON as it was hashed, so they are texts.
+create table audit (
+    stream text not null,
+    seq bigint not null check (seq > 0),
+    at timestamptz not null,
+    party text not null,
+    user_id text not null,
+    role text not null,
+    token text not null,
+    request text not null,
+    action text not null,
+    subject text not null,
+    before text,
+    after text,
+    previous bytea not null check (length(previous) = 32),
+    hash bytea not null check (length(hash) = 32),
+    primary key (stream, seq)
+);
+
+-- Where the log of this schema ends. Its row is the lock under which records get their numbers: from within the commit on.
+create table audit_head (
+    stream text primary key,
+    seq bigint not null check (seq >= 0),
+    previous bytea not null,
+    hash bytea not null
+) with (fillfactor = 20);
+insert into audit_head (stream, seq, previous, hash)
+select current_schema(), 0, begins, begins from (select sha256(convert_to('chfw audit ' || current_schema(), 'UTF8'))) s(begins);
+
+-- Records of this transaction that have no number yet. At the commit each gets the next one and goes into the log, so that
+-- nobody waits for the end of the log while a client is asked anything. `digest` is that of the content.
+create table audit_pending (
+    id bigint generated always as identity primary key,
+    stream text not null,
+    digest bytea not null check (length(digest) = 32),
+    at timestamptz not null,
+    party text not null,
+    user_id text not null,
+    role text not null,
+    token text not null,
+    request text not null,
+    action text not null,
+    subject text not null,
+    before text,
+    after text
+);
+create function chain_audit() returns trigger language plpgsql set search_path from current as $$
+begin
+    -- The update waits for who writes the record before, and then sees it: numbers have no gaps, and the chain no forks.
+    with moved as (
+        update audit_head set seq = seq + 1, previous = hash, hash = sha256(hash || int8send(seq + 1) || new.digest)
+        where stream = new.stream
+        returning seq, previous, hash
+    )
+    insert into audit (stream, seq, at, party, user_id, role, token, request, action, subject, before, after, previous, hash)
+    select new.stream, seq, new.at, new.party, new.user_id, new.role, new.token, new.request, new.action, new.subject,
+           new.before, new.after, previous, hash
+    from moved;
+    if not found then
+        raise exception 'there is no audit log %', new.stream;
+    end if;
+    delete from audit_pending where id = new.id;
+    return null;
+end $$;
+create constraint trigger audit_is_chained after insert on audit_pending
+deferrable initially deferred for each row execute function chain_audit();
