@@ -183,7 +183,10 @@ def writes(relation: Relation, condition: str) -> Iterator[str]:
             yield f"update {relation.name} set {column} = '{OTHER}' where {condition} returning *"
             names = ", ".join(f'"{name}"' for name in relation.columns)
             values = ", ".join(f"'{OTHER}'" if name == column else f'"{name}"' for name in relation.columns)
-            yield f"insert into {relation.name} ({names}) select {values} from {relation.name} returning *"
+            yield (
+                f"insert into {relation.name} ({names}) overriding system value"
+                f" select {values} from {relation.name} returning *"
+            )
 
 
 def _first(relation: Relation) -> str:

@@ -11,9 +11,8 @@ import pytest
 from chfw_common.runtime.http.listener import Limits, Listener
 from chfw_common.runtime.http.protocol import BoundedProtocol
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.migrations import migrate
-from chfw_common.runtime.service import Service, Tx
-from chfw_notifier.service import NAME, build
+from chfw_common.runtime.service import Service
+from chfw_notifier.service import build
 from chfw_notifier.settings import Settings
 from tests.service.notifier.test_estate import fill_many
 from tests.support.databases import Databases
@@ -31,11 +30,6 @@ ANSWER = timedelta(seconds=1)
 REQUEST = "{method} /v1/estate HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nAccept: text/csv\r\n\r\n"
 
 
-async def _install(tx: Tx, _database: str) -> None:
-    for service in ("smi", "scheduler", "instruction", NAME):
-        await migrate(tx, service)
-
-
 def _build(dsn: str) -> Service:
     return build(Settings(**nowhere(dsn)))
 
@@ -43,7 +37,7 @@ def _build(dsn: str) -> Service:
 @pytest.fixture
 async def stand(databases: Databases) -> AsyncIterator[Stand]:
     """A notifier whose Party `elec` has many hubs."""
-    async with standing(databases, "exporting", _install, _build) as ready:
+    async with standing(databases, "chfw", databases.install, _build) as ready:
         await fill_many(ready, HUBS)
         yield ready
 

@@ -15,9 +15,8 @@ from chfw_common.runtime.http.budget import BodyBounds
 from chfw_common.runtime.http.commands import Commands
 from chfw_common.runtime.http.listener import Limits, Listener
 from chfw_common.runtime.metrics import Metrics
-from chfw_common.runtime.migrations import migrate
 from chfw_common.runtime.outbox import Wake
-from chfw_common.runtime.service import Service, Tx
+from chfw_common.runtime.service import Service
 from chfw_governance.service import NAME, build
 from chfw_governance.settings import Settings
 from tests.support.databases import Databases
@@ -35,11 +34,6 @@ STALL = 0.3
 """Seconds that the loop may stand; an idle machine shows 0.03, the code before this 1.1 and 488 MB."""
 
 
-async def _install(tx: Tx, _database: str) -> None:
-    for service in ("smi", "scheduler", NAME):
-        await migrate(tx, service)
-
-
 def _build(dsn: str) -> Service:
     return build(Settings(**nowhere(dsn)))
 
@@ -47,7 +41,7 @@ def _build(dsn: str) -> Service:
 @pytest.fixture
 async def stand(databases: Databases) -> AsyncIterator[Stand]:
     """Governance, which knows one release."""
-    async with standing(databases, "operating", _install, _build) as ready:
+    async with standing(databases, "chfw", databases.install, _build) as ready:
         await ready.announce()
         yield ready
 

@@ -145,7 +145,7 @@ async def test_edges_may_be_quicker_than_the_decision_and_the_release_slower(sta
 
 async def test_a_halt_that_was_overtaken_is_a_halt(stand: Stand) -> None:
     """The later decision is out of line, so what was armed is called back before the halt itself comes. The later one
-    counts when it is handed in again (ADR 0740)."""
+    counts when it is handed in again (ADR 0077)."""
     (hub,) = hubs_of(3, 1)
     await stand.armed([hub])
     log = Log(stand.service, stand.database, ROLLOUT_DECISION, RELEASE.encode())

@@ -1,4 +1,4 @@
-"""What another Party may have caused: seen by nobody, and nothing begun, before the day is over (ADR 0731)."""
+"""What another Party may have caused: seen by nobody, and nothing begun, before the day is over (ADR 0075)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How finely the instants of the consent rules are counted: no finer than a second Party may see (ADR 0730)."""
+"""How finely the instants of the consent rules are counted: no finer than a second Party may see (ADR 0074)."""
 
 import pytest
 from hypothesis import given

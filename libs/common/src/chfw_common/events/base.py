@@ -1,7 +1,7 @@
 """What every event shares: immutability, tolerance of unknown fields, the spelling of ids and instants, and bounds.
 
 Every value has bounds, so that what is read can be stored, computed with, told on and shown: an event beyond them is
-parked before a handler sees it (ADR 0720).
+parked before a handler sees it (ADR 0073).
 """
 
 from datetime import datetime, timedelta

@@ -1,6 +1,6 @@
 """Cells of a CSV file as a spreadsheet opens them: a text that it would take for a formula gets an apostrophe in front.
 
-This is what OWASP advises against "CSV injection". A plain number stays as it is: it is no formula (ADR 0714).
+This is what OWASP advises against "CSV injection". A plain number stays as it is: it is no formula (ADR 0072).
 """
 
 import csv

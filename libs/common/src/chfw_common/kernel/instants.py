@@ -1,7 +1,7 @@
 """Instants: timezone-aware, in UTC, within two bounds, everywhere. A naive value is refused where it is made.
 
 The bounds hold for whatever comes from outside: requests, events, tokens. They are far from where calendars end, so no
-time that is computed from one of them overflows, and none is the value that Postgres knows as infinity (ADR 0720).
+time that is computed from one of them overflows, and none is the value that Postgres knows as infinity (ADR 0073).
 """
 
 from datetime import UTC, datetime, timedelta

@@ -2,7 +2,7 @@
 
 A service has two roles. Its own does the main line: handlers, ticks, jobs, and what the DCC asks for. The other has no
 login. What a Party asks for runs as that role (`http.commands`): row security shows it the rows of that Party and
-nothing else, whatever a statement asks for. A table that nobody has listed is closed to both (ADR 0750).
+nothing else, whatever a statement asks for. A table that nobody has listed is closed to both (ADR 0080).
 """
 
 import tomllib

@@ -214,8 +214,7 @@ create table anomaly (
     primary key (release_id, hub, kind, ref)
 );
 
--- How hubs stand, and what is withheld of it. Others see it through the two views below.
-create view standing as
+create view scheduler_published.ledger as
 select release_id, hub, part, state, import_party, gas_party, activate_at, arm_fires_at as fires_at, answer_by,
        proposed_at, pilot, wave, withheld,
        -- Whether the Party that holds the role now has instructed since it answers for the hub (R3-4).
@@ -231,11 +230,6 @@ select release_id, hub, part, state, import_party, gas_party, activate_at, arm_f
        ) as gas_instructed
 from ledger;
 
-create view scheduler_published.ledger as
-select release_id, hub, part, state, import_party, gas_party, activate_at, fires_at, answer_by, proposed_at, pilot, wave,
-       import_instructed, gas_instructed
-from standing;
-
 -- How hubs stand as their Parties see them: what another Party may have caused shows when its day is over. `fires_at` is
 -- that of a command, and under a command nothing is withheld. The condition looks at a column that is nearly always null,
 -- so the text is rarely read.
@@ -250,5 +244,5 @@ select l.release_id, l.hub, l.part, l.import_party, l.gas_party, l.fires_at,
        case when w.kept is null then l.import_instructed else (w.kept->>'import_instructed')::boolean end
            as import_instructed,
        case when w.kept is null then l.gas_instructed else (w.kept->>'gas_instructed')::boolean end as gas_instructed
-from standing l
+from scheduler_published.ledger l
 cross join lateral (select l.withheld as kept) w;

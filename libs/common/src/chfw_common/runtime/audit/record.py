@@ -5,7 +5,7 @@
     digest   = SHA-256(content)
     hash     = SHA-256(hash of the record before || seq as 8 bytes, big-endian || digest)
 
-The first record of a stream follows SHA-256("chfw audit " || stream). ADR 0751.
+The first record of a stream follows SHA-256("chfw audit " || stream). ADR 0081.
 """
 
 import json

@@ -51,7 +51,7 @@ class _Application(FastAPI):
 
 
 class Door(Enum):
-    """Where requests come in: each service has two listeners (ADR 0711)."""
+    """Where requests come in: each service has two listeners (ADR 0069)."""
 
     PUBLIC = "public"
     OPERATORS = "operators"

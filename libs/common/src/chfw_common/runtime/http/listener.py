@@ -1,7 +1,7 @@
 """A listener: uvicorn with bounds on what strangers may cost it.
 
 uvicorn bounds neither the bytes of a head nor the time that a client takes to send one or to take its answer. Its
-`http` setting is the place for a protocol of one's own (ADR 0712).
+`http` setting is the place for a protocol of one's own (ADR 0070).
 """
 
 import asyncio
