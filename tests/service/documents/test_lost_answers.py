@@ -15,6 +15,7 @@ from chfw_common.runtime.database import open_database
 from chfw_common.runtime.http.problems import UNKNOWN_OUTCOME
 from tests.service.documents.stand import Published, document
 from tests.service.documents.uses import USES
+from tests.support.databases import Databases
 
 EFFECTS = [
     (service, route)
@@ -105,14 +106,15 @@ async def _outgoing(published: Published) -> int:
 
 @pytest.mark.parametrize(("service", "route"), EFFECTS)
 async def test_an_answer_that_is_lost_at_commit_says_so_and_a_repeat_takes_no_second_effect(
-    published: Published, service: str, route: str
+    published: Published, databases: Databases, service: str, route: str
 ) -> None:
     database = published.stand.database
     pool = database.pool
     way = Cutting(published.stand.dsn)
     before = await _outgoing(published)
     async with way.dsn() as dsn:
-        through = await open_database(dsn, service)
+        # The file of passwords that the address names knows the server's own port alone.
+        through = await open_database(dsn, service, password_file=databases.server.server.password_file("postgres"))
         database.pool = through.pool
         way.cut_next = True
         lost = await _send(published, route, CHANGED[route])
