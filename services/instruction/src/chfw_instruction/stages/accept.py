@@ -128,7 +128,7 @@ async def command(tx: Tx, submission: Submission, now: Now) -> Answered[Receipt]
         raise Problem(_SAID[code][0], code.value, _SAID[code][1])
     # Again, under the lock: bodies are read side by side, and what was accepted meanwhile counts.
     moment = Moment(at, submission.came_at)
-    used, _ = await requests.used(tx, caller.party, submission.key, submission.quota, moment)
+    used, _ = await requests.used(tx, caller.party, submission.key, submission.quota, moment, accepting=True)
     _refuse_over(submission.quota, used, at)
     accepted = requests.Accepted(
         party=caller.party,

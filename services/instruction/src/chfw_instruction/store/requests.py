@@ -19,6 +19,8 @@ from chfw_instruction.domain.verdict import Asked, Verdict
 from chfw_instruction.store.releases import image_from_json, image_to_json
 
 SQL = load_queries("chfw_instruction.store", "requests.sql")
+# Under row security Postgres plans a statement anew whenever another role runs it: so each role has a text of its own.
+_USED_AS_PARTY = SQL["used"] + "\n-- as the Party"
 JUDGE = "judge"
 """The kind of the job that judges a request; its name is the id of the request."""
 _NAMESPACE = uuid5(NAMESPACE_URL, "chfw/instruction")
@@ -162,9 +164,15 @@ async def count_waiting(tx: Tx, known: Known) -> int:
     return int(await tx.fetchval(SQL["waiting_before"], known.party, known.party_seq))
 
 
-async def used(tx: Tx, party: PartyId, key: str, quota: Quota, moment: Moment) -> tuple[Used, bool]:
-    """What a Party uses of its quota, and whether it has made a request under this key."""
-    row = await tx.fetchrow(SQL["used"], party, moment.now.astimezone(UTC).date(), key, JUDGE)
+async def used(
+    tx: Tx, party: PartyId, key: str, quota: Quota, moment: Moment, *, accepting: bool = False
+) -> tuple[Used, bool]:
+    """What a Party uses of its quota, and whether it has made a request under this key.
+
+    `accepting`: asked as the Party, in the transaction of the acceptance.
+    """
+    statement = _USED_AS_PARTY if accepting else SQL["used"]
+    row = await tx.fetchrow(statement, party, moment.now.astimezone(UTC).date(), key, JUDGE)
     since = row["standing_at"] or moment.machine
     standing = flowed_off(row["standing"], quota.entries_per_minute, since, moment.machine)
     return Used(row["open_requests"], row["open_entries"], standing, row["entries_today"]), row["known"]
