@@ -44,7 +44,7 @@ from tests.support.settings import nowhere
 DATABASE = "audit_bench"
 URL = f"/v1/releases/{RELEASE}/instructions"
 MANY = 1_000_000_000
-UNBOUNDED = dict.fromkeys(
+UNBOUNDED: dict[str, Any] = dict.fromkeys(
     ("open_requests", "open_entries", "entries_burst", "entries_per_minute", "entries_per_day"), MANY
 )
 """Quotas that are never spent: what is measured is a request that is taken."""
@@ -131,7 +131,7 @@ async def standing(server: PostgresServer, options: argparse.Namespace) -> Async
     """The services on a database of their own, each as its own role."""
     await install_database(server, DATABASE)
     governance = await open_database(server.dsn(DATABASE, "chfw_governance"), "governance")
-    async with serving(build(Settings(**nowhere(**UNBOUNDED))), server.dsn(DATABASE, "chfw_instruction")) as stand:
+    async with serving(build(Settings(**nowhere("-", **UNBOUNDED))), server.dsn(DATABASE, "chfw_instruction")) as stand:
         await stand.announce()
         yield Bench(server, Commands(governance, StoryClock(NOW), Wake(), asked_as='"key"'), stand, options)
     await governance.close()
