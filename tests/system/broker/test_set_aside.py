@@ -41,7 +41,7 @@ DUE = "create table due (n bigint primary key, at timestamptz)"
 class Wordy(ToyHappened):
     """An event that may be too large."""
 
-    text: str
+    texts: tuple[str, ...]
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Hubs:
     def _event(self, n: int) -> Outgoing:
         if n not in self.large:
             return emitted(TOPIC, n)
-        return Outgoing(TOPIC, key_of(0, 4), 0, Wordy(n=n, text="x" * EVENT_BYTES))
+        return Outgoing(TOPIC, key_of(0, 4), 0, Wordy(n=n, texts=("x" * 1_000,) * (EVENT_BYTES // 1_000)))
 
     async def put_off(self, tx: Tx, work: Work, until: Instant) -> None:
         await tx.execute("update due set at = $2 where n = $1 and at is not null", work["n"], until)
