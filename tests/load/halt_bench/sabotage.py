@@ -149,11 +149,12 @@ def _without_permits() -> None:
 
 
 def _with_an_early_clock() -> None:
-    """Records are judged by a time that was read when they were fetched, before any wait for a connection or a lock."""
-    settle = ConsumeCore.settle
+    """Records are judged by a time that was read when they were fetched, before any wait for a connection or a lock. It is
+    kept when they are settled again because Postgres ended the transaction of a process that stood still."""
+    settle, fetched_at = ConsumeCore.settle, dict[tuple[str, int, int], Instant]()
 
     async def settle_early(self: Any, topic: Any, partition: int, records: Any, now: Now) -> Any:
-        at = now()
+        at = fetched_at.setdefault((topic.name, partition, records[0].offset), now()) if records else now()
         return await settle(self, topic, partition, records, lambda: at)
 
     _replace(ConsumeCore, "settle", settle_early)

@@ -55,9 +55,19 @@ SAID: dict[Any, str] = {
     "2027-01-24T00:00:00": "`2027-01-24T00:00:00` has no zone: add Z for UTC, as in 2027-01-24T00:00:00Z",
     "24 January 2027": "`24 January 2027` is not written as a time: write date, time of day and zone,"
     " as in 2027-01-24T00:00:00Z",
-    "9999-12-31T23:59:59-05:00": "in UTC the time lies before the year 1 or after the year 9999",
 }
-ENDS = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59Z"]
+BEYOND = "a time lies between 1970-01-01T00:00:00Z and 2200-01-01T00:00:00Z"
+LATEST = "2200-01-01T00:00:00Z"
+NO_DAYS_OF_OURS = (
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+05:00",
+    "1969-12-31T23:59:59.999999Z",
+    "2200-01-01T00:00:00.000001Z",
+    "9999-12-31T23:59:59-05:00",
+    "9999-12-31T23:59:59.999999Z",
+)
+SAID |= dict.fromkeys(NO_DAYS_OF_OURS, BEYOND)
+ENDS = [*NO_DAYS_OF_OURS, "1970-01-01T00:00:00Z", LATEST]
 
 
 @each_json_route
@@ -182,11 +192,11 @@ async def test_a_time_is_a_text_that_a_calendar_holds(
         part[where[-1]] = at
         answer = await published.call(route, json.dumps(body).encode(), {"Idempotency-Key": f'"{at}"'})
         assert answer.status_code < 500
-        if service == "smi" and at == ENDS[-1]:
-            assert "9999-12-31T23:59:59Z lies in the future" in answer.json()["errors"][0]["message"]
+        if service == "smi" and at == LATEST:
+            assert f"{LATEST} lies in the future" in answer.json()["errors"][0]["message"]
         if at in SAID:
             assert [error["message"] for error in answer.json()["errors"]] == [SAID[at]]
-        # The year 1 is a year: whether it may be this one's is another matter.
+        # The first and the last instant are instants: whether they may be this one's is another matter.
         assert f"{at}".endswith("Z") or answer.json()["code"] == "invalid_request"
 
 
