@@ -149,8 +149,8 @@ def _without_permits() -> None:
 
 
 def _with_an_early_clock() -> None:
-    """Records are judged by a time that was read when they were fetched, before any wait for a connection or a lock. It is
-    kept when they are settled again because Postgres ended the transaction of a process that stood still."""
+    """Records are judged by a time that was read when they were fetched, before any wait for a connection or a lock. It
+    is kept when they are settled again because Postgres ended the transaction of a process that stood still."""
     settle, fetched_at = ConsumeCore.settle, dict[tuple[str, int, int], Instant]()
 
     async def settle_early(self: Any, topic: Any, partition: int, records: Any, now: Now) -> Any:
