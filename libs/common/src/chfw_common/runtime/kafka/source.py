@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 POLL_MS = 500
 COMMIT_EVERY = 5.0
+COMMIT_LIMIT = 2.0
+"""Seconds that a commit may take. aiokafka tries for ever while the broker hangs, and nothing is read meanwhile."""
 GATHER = 0.1
 """Seconds from one fetch that brought something to the next. What comes one by one is settled as it comes; in a burst,
 records gather to batches worth their transaction."""
@@ -280,8 +282,9 @@ class KafkaSource:
             return
         self._committed_at = stopwatch()
         try:
-            await self._consumer.commit(self._settled)
-        except (KafkaError, IllegalStateError) as error:
+            async with asyncio.timeout(COMMIT_LIMIT):
+                await self._consumer.commit(self._settled)
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
             log.debug("the commit for lag tools failed", action="commit_failed", error=str(error))
 
 
