@@ -5,7 +5,6 @@ every world, and so does the DCC. Which Party is the other Supplier of a hub, at
 how many requests, and what it says without effect, is what a world is made of.
 """
 
-import functools
 import json
 import random
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -17,14 +16,13 @@ from typing import Any
 
 import httpx2
 
-from chfw_cli.demo.settings import service_settings
-from chfw_cli.simulated import open_simulation
 from chfw_cli.tokens import Issuer
 from chfw_common.kernel.ids import HubId, PartyId, UserId, hub_eui64, hub_hex
 from chfw_common.kernel.instants import Instant
 from chfw_common.kernel.roles import Role
 from chfw_common.simulation.driver import Simulation
-from tests.support.databases import Databases, as_role
+from tests.support.databases import Databases
+from tests.support.stack import simulated
 
 BEGINS = datetime(2027, 1, 4, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -159,22 +157,8 @@ class World:
 async def world(databases: Databases, dsn: str, keys: Path) -> AsyncIterator[World]:
     """A system on a database of its own in which nothing has happened yet."""
     issuer = Issuer.open(keys)
-    async with open_simulation(
-        functools.partial(as_role, dsn),
-        databases.server.server.password_file,
-        keys / "jwks.json",
-        BEGINS - HOUR,
-        settings=service_settings(5),
-    ) as simulation:
-        clients = {
-            name: httpx2.AsyncClient(transport=httpx2.ASGITransport(app=one.app), base_url=f"http://{name}")
-            for name, one in simulation.services.items()
-        }
-        try:
-            yield World(simulation, issuer, clients)
-        finally:
-            for client in clients.values():
-                await client.aclose()
+    async with simulated(databases, dsn, keys, BEGINS - HOUR, seed=5) as (simulation, clients):
+        yield World(simulation, issuer, clients)
 
 
 async def live(made: World, hood: Neighbourhood, *, looks: bool = True) -> Seen:

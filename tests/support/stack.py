@@ -17,7 +17,7 @@ from chfw_cli.demo.settings import service_settings
 from chfw_cli.simulated import open_simulation
 from chfw_cli.tokens import Issuer
 from chfw_common.kernel.ids import PartyId, UserId, hub_eui64
-from chfw_common.kernel.instants import format_instant
+from chfw_common.kernel.instants import Instant, format_instant
 from chfw_common.kernel.roles import Role
 from chfw_common.runtime.errors import TransientError
 from chfw_common.simulation.driver import Simulation
@@ -114,18 +114,18 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def whole_stack(databases: Databases, keys: Path) -> AsyncIterator[Stack]:
-    """The services on a database of their own."""
-    dsn = databases.clone("chfw", databases.install)
-    issuer = Issuer.open(keys)
+async def simulated(
+    databases: Databases, dsn: str, keys: Path, begins: Instant, *, seed: int
+) -> AsyncIterator[tuple[Simulation, dict[str, httpx2.AsyncClient]]]:
+    """The services on a database, each as its own role, and a client of each."""
     async with contextlib.AsyncExitStack() as stack:
         simulation = await stack.enter_async_context(
             open_simulation(
                 functools.partial(as_role, dsn),
                 databases.server.server.password_file,
                 keys / "jwks.json",
-                NOW,
-                settings=service_settings(1),
+                begins,
+                settings=service_settings(seed),
             )
         )
         clients = {
@@ -134,6 +134,16 @@ async def whole_stack(databases: Databases, keys: Path) -> AsyncIterator[Stack]:
             )
             for name, one in simulation.services.items()
         }
+        yield simulation, clients
+
+
+@contextlib.asynccontextmanager
+async def whole_stack(databases: Databases, keys: Path) -> AsyncIterator[Stack]:
+    """The services on a database of their own."""
+    dsn = databases.clone("chfw", databases.install)
+    issuer = Issuer.open(keys)
+    async with contextlib.AsyncExitStack() as stack:
+        simulation, clients = await stack.enter_async_context(simulated(databases, dsn, keys, NOW, seed=1))
         admin = await asyncpg.connect(dsn)
         stack.push_async_callback(admin.close)
         yield Stack(simulation, clients, issuer, admin)
